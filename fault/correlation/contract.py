@@ -14,10 +14,11 @@ Verdict = Literal["down", "degraded", "unreachable", "unknown"]
 class AlarmChange:
     """An alarm was raised (or raised again, or changed its severity) or cleared.
 
-    `alarm_id` names the alarm's key and stays through clear and reopen; `time_ns` is when the change happened
-    (the notification's time), `raised_ns` when the present occurrence began; `resource` and `device` are
-    public ids (`device` "" where the resource belongs to none). Correlation reads the class of the cause from `alarm_type` (config/alarm_types.toml), the X.733 words are there to refine it.
-    `text` is the device's own and hostile.
+    `alarm_id` names the alarm's key and stays through clear and reopen; `time_ns` is when the change
+    happened (the notification's time), `raised_ns` when the present occurrence began; `resource` and
+    `device` are public ids (`device` "" where the resource belongs to none). Correlation reads the class of
+    the cause from `alarm_type` (config/alarm_types.toml); the X.733 words refine it. `text` is the
+    device's own and hostile.
     """
 
     alarm_id: str
