@@ -1,0 +1,104 @@
+"""The state store: SQLAlchemy 2 Core over SQLite (embedded) or PostgreSQL (by URL), one code base.
+
+Every table hangs on `metadata`, is declared in its package's `store.py` and carries `tenant` first in
+each unique key. SQLite runs in WAL with synchronous=FULL and one writer at a time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.dml import Insert
+
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = sa.MetaData(naming_convention=_NAMES)
+
+SQLITE_BUSY_MS = 10_000
+Row = Mapping[str, Any]
+
+
+class State:
+    """One state store. `read()` gives a connection, `write()` a transaction that commits on leaving."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.embedded = url.startswith("sqlite")
+        self._engine = _engine(url)
+        self._writer = asyncio.Lock()
+
+    @property
+    def engine(self) -> AsyncEngine:
+        return self._engine
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.connect() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed when the block ends, rolled back when it raises. SQLite has one writer at a time."""
+        if not self.embedded:
+            async with self._engine.begin() as conn:
+                yield conn
+            return
+        async with self._writer, self._engine.begin() as conn:
+            yield conn
+
+    async def create_all(self) -> None:
+        """Make every declared table; for tests. A station migrates (`station.migrate`)."""
+        async with self._engine.begin() as conn:
+            await conn.run_sync(metadata.create_all)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def _engine(url: str) -> AsyncEngine:
+    if not url.startswith("sqlite"):
+        return create_async_engine(url, pool_pre_ping=True)
+    engine = create_async_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def pragmas(dbapi_connection: Any, _record: Any) -> None:
+        cursor = dbapi_connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+async def upsert(conn: AsyncConnection, table: sa.Table, rows: Sequence[Row], key: Sequence[str], *, update: Sequence[str] | None = None) -> None:
+    """Insert rows, or change `update` (default: every other column) where `key` exists; one executemany for all."""
+    if not rows:
+        return
+    changed = [name for name in (update if update is not None else rows[0]) if name not in key]
+    insert = _insert(conn, table)
+    if changed:
+        statement = insert.on_conflict_do_update(index_elements=list(key), set_={name: insert.excluded[name] for name in changed})
+    else:
+        statement = insert.on_conflict_do_nothing(index_elements=list(key))
+    await conn.execute(statement, list(rows))
+
+
+async def insert_new(conn: AsyncConnection, table: sa.Table, rows: Sequence[Row], key: Sequence[str]) -> None:
+    """Insert the rows whose `key` is new; the others change nothing."""
+    if rows:
+        await conn.execute(_insert(conn, table).on_conflict_do_nothing(index_elements=list(key)), list(rows))
+
+
+def _insert(conn: AsyncConnection, table: sa.Table) -> Any:
+    dialect = conn.dialect.name
+    made: Insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    return made
