@@ -79,7 +79,9 @@ def _engine(url: str) -> AsyncEngine:
     return engine
 
 
-async def upsert(conn: AsyncConnection, table: sa.Table, rows: Sequence[Row], key: Sequence[str], *, update: Sequence[str] | None = None) -> None:
+async def upsert(
+    conn: AsyncConnection, table: sa.Table, rows: Sequence[Row], key: Sequence[str], *, update: Sequence[str] | None = None
+) -> None:
     """Insert rows, or change `update` (default: every other column) where `key` exists; one executemany for all."""
     if not rows:
         return
