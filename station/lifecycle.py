@@ -1,0 +1,59 @@
+"""Processes and signals: children that die with their parent, and a stop that is bounded in time."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+PR_SET_PDEATHSIG = 1
+STOP_WITHIN_S = 10.0
+
+
+def die_with_parent(parent: int) -> None:
+    """Called first thing in a child: the kernel ends it when its parent ends (Linux, prctl(2)).
+
+    `parent` is the pid that started it, so that a parent that died before this call is noticed too.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit(0)
+
+
+class Child:
+    """One child process of the station, started from this interpreter and ended with it."""
+
+    def __init__(self, name: str, arguments: Sequence[str]) -> None:
+        self.name = name
+        self.arguments = tuple(arguments)
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> asyncio.subprocess.Process:
+        """Start it; its first line on standard output is read by the caller, its errors go to ours."""
+        self.process = await asyncio.create_subprocess_exec(sys.executable, "-m", *self.arguments, stdout=asyncio.subprocess.PIPE)
+        return self.process
+
+    async def stop(self) -> None:
+        """Ask it to end, and end it after STOP_WITHIN_S."""
+        if self.process is None or self.process.returncode is not None:
+            return
+        self.process.terminate()
+        try:
+            await asyncio.wait_for(self.process.wait(), STOP_WITHIN_S)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` on SIGINT or SIGTERM; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def first(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, first, number)
