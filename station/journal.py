@@ -15,6 +15,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -89,7 +90,7 @@ class Journal:
         self._released = upto
         _replace(self.path / "released", str(upto).encode())
         firsts = sorted(self._segments)
-        for first, following in zip(firsts, firsts[1:], strict=False):
+        for first, following in pairwise(firsts):
             if following <= upto + 1:
                 (self.path / _name(first)).unlink()
                 del self._segments[first]
@@ -124,7 +125,8 @@ class Journal:
         """Cut a torn tail off and learn the next sequence."""
         path = self.path / _name(first)
         end = 0
-        for end, sequence, _, _ in _records(path):
+        for behind, sequence, _, _ in _records(path):
+            end = behind
             self._next = max(self._next, sequence + 1)
         torn = self._segments[first] - end
         if torn:
