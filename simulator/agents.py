@@ -1,0 +1,80 @@
+"""All agents in one process: a UDP socket for each device on its own address, read when it has something."""
+
+import asyncio
+import resource
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+from simulator.agent import Agent
+from simulator.agent_ber import BerError
+from simulator.network import Network
+
+PORT = 16100
+MAX_DATAGRAM_OCTETS = 65_535
+MAX_PER_WAKE_UP = 32  # datagrams of one device before the others have their turn
+SPARE_FILES = 256
+
+Answer = Callable[[bytes, int], bytes | None]
+
+
+def allow_files(count: int) -> None:
+    """Raise this process's limit of open files to what `count` sockets need, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + SPARE_FILES
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+class Agents:
+    """The sockets of all agents. `dropped` counts what got no answer, by reason."""
+
+    def __init__(self, network: Network, community: str, now: Callable[[], int], port: int = PORT) -> None:
+        self._network, self._now, self._port = network, now, port
+        self._agents = [Agent(network, device, community.encode()) for device in network.world.devices]
+        self._sockets: list[socket.socket] = []
+        self.dropped: Counter[str] = Counter()
+        self.answered = 0
+
+    def open(self) -> None:
+        """Bind every device's socket and answer from now on; OSError when an address is taken."""
+        allow_files(len(self._agents))
+        loop = asyncio.get_running_loop()
+        for agent in self._agents:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            self._sockets.append(sock)
+            sock.bind((agent.device.address, self._port))
+            loop.add_reader(sock.fileno(), self._readable, sock, agent)
+
+    def close(self) -> None:
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            loop.remove_reader(sock.fileno())
+            sock.close()
+        self._sockets.clear()
+
+    def _readable(self, sock: socket.socket, agent: Agent) -> None:
+        for _ in range(MAX_PER_WAKE_UP):
+            try:
+                data, peer = sock.recvfrom(MAX_DATAGRAM_OCTETS)
+            except BlockingIOError:
+                return
+            self._answer(sock, agent, data, peer)
+
+    def _answer(self, sock: socket.socket, agent: Agent, data: bytes, peer: tuple[str, int]) -> None:
+        if agent.device.number not in self._network.reachable:
+            self.dropped["unreachable"] += 1
+            return
+        try:
+            answer = agent.answer(data, self._now())
+        except BerError:
+            self.dropped["malformed"] += 1
+            return
+        if answer is None:
+            self.dropped["refused"] += 1
+            return
+        try:
+            sock.sendto(answer, peer)
+            self.answered += 1
+        except OSError:
+            self.dropped["send"] += 1
