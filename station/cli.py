@@ -1,0 +1,278 @@
+"""The command `trunkline`: noun, verb, `--json`; exit codes 0 ok, 1 failed, 2 usage or settings, 3 partly.
+
+Only names and help stand here; what a command does is imported when it runs, so that `--help` answers at once.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Operations platform for network operators.", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+config_app = typer.Typer(help="Settings: check and show.", no_args_is_help=True)
+alarm_app = typer.Typer(help="Alarms.", no_args_is_help=True)
+device_app = typer.Typer(help="Devices.", no_args_is_help=True)
+user_app = typer.Typer(help="Users and tokens.", no_args_is_help=True)
+credential_app = typer.Typer(help="SNMP credentials in the vault.", no_args_is_help=True)
+mib_app = typer.Typer(help="MIB modules.", no_args_is_help=True)
+bill_app = typer.Typer(help="Bill runs.", no_args_is_help=True)
+db_app = typer.Typer(help="The state store.", no_args_is_help=True)
+grafana_app = typer.Typer(help="Grafana dashboards.", no_args_is_help=True)
+for name, sub in {
+    "config": config_app,
+    "alarm": alarm_app,
+    "device": device_app,
+    "user": user_app,
+    "credential": credential_app,
+    "mib": mib_app,
+    "bill": bill_app,
+    "db": db_app,
+    "grafana": grafana_app,
+}.items():
+    app.add_typer(sub, name=name)
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Settings file; default: config/station.toml beside the data, else built-in defaults.",
+        envvar="TRUNKLINE_CONFIG",
+    ),
+]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of everything the station keeps.", envvar="TRUNKLINE_DATA")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
+Port = Annotated[int | None, typer.Option("--port", help="Port of the console on loopback; default 8080.")]
+
+
+@app.command()
+def demo(
+    data: Data = None,
+    size: Annotated[int, typer.Option(help="Devices in the simulated network.", min=60, max=2000)] = 60,
+    port: Port = None,
+    script: Annotated[bool, typer.Option(help="Play the scripted stories.")] = True,
+    keep: Annotated[bool, typer.Option(help="Go on with the data of the last demo instead of starting anew.")] = False,
+    history: Annotated[bool, typer.Option(help="Write 35 simulated days of history in the background.")] = True,
+    poisoned: Annotated[bool, typer.Option(help="Add a device whose every text is an attack.")] = False,
+) -> None:
+    """A station on a clearly labelled simulated network, with the console on http://127.0.0.1:8080."""
+    from station.commands.demo import DemoOptions
+    from station.commands.demo import demo as start
+
+    raise typer.Exit(start(DemoOptions(data=data, size=size, port=port, script=script, keep=keep, history=history, poisoned=poisoned)))
+
+
+@app.command()
+def run(config: Config = None, data: Data = None, port: Port = None) -> None:
+    """Run the station with its settings until stopped."""
+    from station.commands.run import run as start
+
+    raise typer.Exit(start(config, data, port, ()))
+
+
+@app.command()
+def up(
+    discover: Annotated[list[str], typer.Option("--discover", help="Address range to discover, e.g. 192.0.2.0/24; may be repeated.")],
+    config: Config = None,
+    data: Data = None,
+    port: Port = None,
+    snmp_community_file: Annotated[Path | None, typer.Option(help="File with the SNMP v2c community; it is put into the vault.")] = None,
+    snmp_port: Annotated[int | None, typer.Option(help="UDP port of the devices' agents.")] = None,
+) -> None:
+    """Run the station and discover the given ranges; nothing outside them is ever probed."""
+    from station.commands.run import up as start
+
+    raise typer.Exit(start(config, data, port, tuple(discover), snmp_community_file, snmp_port))
+
+
+@app.command()
+def discover(
+    ranges: Annotated[list[str], typer.Argument(help="Addresses or ranges, e.g. 192.0.2.0/24.")],
+    config: Config = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Look at every address of the ranges once and put what answers into the inventory."""
+    from station.commands.discover import discover as act
+
+    raise typer.Exit(act(config, data, tuple(ranges), as_json))
+
+
+@app.command()
+def explain(
+    line: Annotated[str, typer.Argument(help="Invoice number and line, e.g. INV-2026-00001/2.")],
+    config: Config = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Trace an invoice line back to the counter samples that made it."""
+    from station.commands.money import explain as act
+
+    raise typer.Exit(act(config, data, line, as_json))
+
+
+@app.command()
+def backup(file: Path, config: Config = None, data: Data = None) -> None:
+    """Write a consistent copy of the state store, the usage ledger included, while the station runs."""
+    from station.commands.store import backup as act
+
+    raise typer.Exit(act(config, data, file))
+
+
+@app.command()
+def restore(file: Path, config: Config = None, data: Data = None) -> None:
+    """Put a backup in the place of the state store; the station must not be running."""
+    from station.commands.store import restore as act
+
+    raise typer.Exit(act(config, data, file))
+
+
+@config_app.command("check")
+def config_check(config: Config = None) -> None:
+    """Check the settings and every rule, profile, tariff and threshold; name file, line and key of each fault."""
+    from station.commands.settings import check
+
+    raise typer.Exit(check(config))
+
+
+@config_app.command("show")
+def config_show(config: Config = None) -> None:
+    """Print the settings in force, defaults and overrides included; secrets are not settings."""
+    from station.commands.settings import show
+
+    raise typer.Exit(show(config))
+
+
+@alarm_app.command("list")
+def alarm_list(
+    config: Config = None,
+    data: Data = None,
+    query: Annotated[str, typer.Option("--query", "-q", help="Filter line, e.g. 'severity>=major site:Berlin*'.")] = "",
+    severity: Annotated[str, typer.Option(help="Least severity shown.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List active alarms, worst first."""
+    from station.commands.lists import alarms
+
+    raise typer.Exit(alarms(config, data, " ".join(filter(None, [query, f"severity>={severity}" if severity else ""])), as_json))
+
+
+@device_app.command("list")
+def device_list(config: Config = None, data: Data = None, as_json: Json = False) -> None:
+    """List the devices of the inventory."""
+    from station.commands.lists import devices
+
+    raise typer.Exit(devices(config, data, as_json))
+
+
+@device_app.command("show")
+def device_show(name: str, config: Config = None, data: Data = None, as_json: Json = False) -> None:
+    """Show one device with its interfaces."""
+    from station.commands.lists import device
+
+    raise typer.Exit(device(config, data, name, as_json))
+
+
+@user_app.command("add")
+def user_add(
+    name: str,
+    role: Annotated[str, typer.Option(help="viewer, operator, engineer, billing or admin.")] = "viewer",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Add a user; the password is asked for (15 characters at least), never given on the command line."""
+    from station.commands.users import add
+
+    raise typer.Exit(add(config, data, name, role))
+
+
+@user_app.command("token")
+def user_token(
+    name: Annotated[str, typer.Argument(help="What the token is for.")],
+    role: Annotated[str, typer.Option(help="What it may do.")] = "viewer",
+    days: Annotated[int, typer.Option(help="Days until it expires.", min=1, max=3650)] = 365,
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Make an API token and print it once."""
+    from station.commands.users import token
+
+    raise typer.Exit(token(config, data, name, role, days))
+
+
+@credential_app.command("add")
+def credential_add(
+    name: str,
+    community_file: Annotated[Path | None, typer.Option(help="File with a v2c community.")] = None,
+    user: Annotated[str, typer.Option(help="SNMPv3 user name.")] = "",
+    auth: Annotated[str, typer.Option(help="md5, sha1, sha224, sha256, sha384 or sha512.")] = "",
+    auth_file: Annotated[Path | None, typer.Option(help="File with the authentication password.")] = None,
+    priv: Annotated[str, typer.Option(help="des, aes128, aes192 or aes256.")] = "",
+    priv_file: Annotated[Path | None, typer.Option(help="File with the privacy password.")] = None,
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Put an SNMP credential into the vault; secrets come from files, never from the command line."""
+    from station.commands.users import credential
+
+    raise typer.Exit(
+        credential(
+            config,
+            data,
+            name,
+            {"community": community_file, "auth_password": auth_file, "priv_password": priv_file},
+            {"user": user, "auth_protocol": auth, "priv_protocol": priv},
+        )
+    )
+
+
+@mib_app.command("translate")
+def mib_translate(name: Annotated[str, typer.Argument(help="An OID or a name.")]) -> None:
+    """Translate between OIDs and names of the shipped and compiled MIB modules."""
+    from station.commands.mibs import translate
+
+    raise typer.Exit(translate(name))
+
+
+@bill_app.command("run")
+def bill_run(
+    period: Annotated[str, typer.Argument(help="The calendar month, e.g. 2026-10.")],
+    config: Config = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Rate a closed month and issue its invoices; running it again changes nothing."""
+    from station.commands.money import bill
+
+    raise typer.Exit(bill(config, data, period, as_json))
+
+
+@db_app.command("upgrade")
+def db_upgrade(config: Config = None, data: Data = None) -> None:
+    """Bring the state store to this version; forward only, after a copy."""
+    from station.commands.store import upgrade
+
+    raise typer.Exit(upgrade(config, data))
+
+
+@grafana_app.command("export")
+def grafana_export(folder: Path) -> None:
+    """Write the Grafana dashboards and their provisioning files into a folder."""
+    from station.commands.store import export_grafana
+
+    raise typer.Exit(export_grafana(folder))
+
+
+def main() -> None:
+    """Entry point; NO_COLOR is honoured and a broken pipe ends quietly."""
+    try:
+        app()
+    except BrokenPipeError:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What each command of `trunkline` does; imported only when it runs."""

@@ -1,0 +1,76 @@
+"""`trunkline user` and `trunkline credential`: who may come in, and what the station shows to devices."""
+
+import getpass
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from station.clock import SystemClock
+from station.commands.context import FAILED, OK, USAGE, complain, say, with_store
+from station.config import StationSettings
+from station.scope import STATION, Role
+from station.security import Security
+from station.state import State
+
+
+def _role(text: str) -> Role | None:
+    if text in [role.value for role in Role]:
+        return Role(text)
+    complain(f"no role {text!r}; there are {', '.join(Role)}")
+    return None
+
+
+def add(config: Path | None, data: Path | None, name: str, role_name: str) -> int:
+    from station.security.passwords import PasswordError
+    from station.security.users import AccountError
+
+    role = _role(role_name)
+    if role is None:
+        return USAGE
+    password = getpass.getpass("Password (15 characters at least): ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+
+    async def act(_settings: StationSettings, _folder: Path, state: State) -> int:
+        try:
+            await Security(state, SystemClock()).add_user(STATION, name, password, role)
+        except (PasswordError, AccountError) as error:
+            complain(str(error))
+            return FAILED
+        say(f"{name} may sign in as {role}")
+        return OK
+
+    return with_store(config, data, act)
+
+
+def token(config: Path | None, data: Path | None, name: str, role_name: str, days: int) -> int:
+    role = _role(role_name)
+    if role is None:
+        return USAGE
+
+    async def act(_settings: StationSettings, _folder: Path, state: State) -> int:
+        say(await Security(state, SystemClock()).make_token(STATION, name, role, days))
+        return OK
+
+    return with_store(config, data, act)
+
+
+def credential(config: Path | None, data: Path | None, name: str, secrets: Mapping[str, Path | None], names: Mapping[str, str]) -> int:
+    """Read the secrets from their files and store them as one named credential."""
+    from station.commands.vault import open_vault
+
+    try:
+        read = {key: path.read_text().strip() for key, path in secrets.items() if path is not None}
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror}")
+        return FAILED
+    values = {"version": "v3" if names["user"] else "v2c", **{key: text for key, text in names.items() if text}, **read}
+    if not (values.get("user") or values.get("community")):
+        complain("give --community-file, or --user with --auth and --auth-file")
+        return USAGE
+
+    async def act(_settings: StationSettings, folder: Path, state: State) -> int:
+        await open_vault(folder, state).put(STATION, name, json.dumps(values))
+        say(f"credential {name} is in the vault")
+        return OK
+
+    return with_store(config, data, act)

@@ -1,0 +1,34 @@
+"""The whole of `station.toml`: one table per domain, each with the domain's own settings model."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from billing_bridge.settings import BillingSettings
+from dashboards.settings import WebSettings
+from fault.settings import FaultSettings
+from inventory.settings import InventorySettings
+from station.settings import Settings
+from station.telemetry.settings import TelemetrySettings
+
+
+class StateSettings(Settings):
+    """`[state]`: an empty `url` means SQLite in the data folder, else postgresql+asyncpg://..."""
+
+    url: str = ""
+
+
+class StationSettings(Settings):
+    """Everything that can be set; defaults run a station on this machine alone."""
+
+    name: str = Field(default="Trunkline", max_length=64)
+    state: StateSettings = StateSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    inventory: InventorySettings = InventorySettings()
+    fault: FaultSettings = FaultSettings()
+    billing: BillingSettings = BillingSettings()
+    web: WebSettings = WebSettings()
+
+    def state_url(self, folder: Path) -> str:
+        """The state store's SQLAlchemy URL, by default `<data>/state.db`."""
+        return self.state.url or f"sqlite+aiosqlite:///{folder / 'state.db'}"

