@@ -1,0 +1,112 @@
+"""The tables of the telemetry store, in one place for the DDL, the writer and the queries.
+
+`interface_raw` is wide: a row is one interface at one instant. `sample_raw` is narrow: one row a sample of
+any other metric. Tiers hold one row a slot. All are ReplacingMergeTree by `version` (when the row was made):
+a row written again, late or corrected, replaces the older one, and readers use FINAL.
+"""
+
+from station.telemetry.client import TelemetryClient
+from station.telemetry.settings import TelemetrySettings
+
+COUNTERS = (
+    "in_octets",
+    "out_octets",
+    "in_packets",
+    "out_packets",
+    "in_errors",
+    "out_errors",
+    "in_discards",
+    "out_discards",
+)  # in the order of their metric codes 1..8, which are bits 0..7 of `present`
+RATES = (*(f"{name}_rate" for name in COUNTERS), "in_utilisation", "out_utilisation")
+BILLING = 1  # value of `retention` for metered interfaces; 0 is the default class
+TIER_S = {"5m": 300, "1h": 3600, "1d": 86400}
+TIER_STATISTICS = ("min", "mean", "max")
+VERDICTS = ("good", "gap", "reset", "suspect", "first")  # counted per slot
+
+_DEDUPLICATION = "non_replicated_deduplication_window = 10000"
+_RAW = f"{_DEDUPLICATION}, fsync_after_insert = 1, ttl_only_drop_parts = 1"
+
+
+async def create(client: TelemetryClient, settings: TelemetrySettings) -> None:
+    """Make what is missing; changes nothing that exists."""
+    for statement in statements(settings):
+        await client.command(statement)
+
+
+def statements(settings: TelemetrySettings) -> tuple[str, ...]:
+    tiers = tuple(_tier(name, _lifetime(name, settings)) for name in TIER_S)
+    return (_interface_raw(settings), _sample_raw(settings), _sample_5m(settings), *tiers)
+
+
+def _interface_raw(settings: TelemetrySettings) -> str:
+    raw = [f"{name} UInt64 CODEC(Delta, ZSTD)" for name in COUNTERS]
+    rates = [f"{name} Float32 CODEC(ZSTD)" for name in RATES]
+    columns = [
+        "entity UInt64 CODEC(Delta, ZSTD)",
+        "time DateTime64(9, 'UTC') CODEC(DoubleDelta, ZSTD)",
+        "received DateTime64(9, 'UTC') CODEC(DoubleDelta, ZSTD)",
+        "uptime_cs Int64 CODEC(Delta, ZSTD)",
+        *raw,
+        "in_delta UInt64 CODEC(ZSTD)",
+        "out_delta UInt64 CODEC(ZSTD)",
+        *rates,
+        "oper_status UInt8",
+        "admin_status UInt8",
+        "quality UInt8",
+        "present UInt16",
+        "retention UInt8",
+        "version UInt64 CODEC(Delta, ZSTD)",
+    ]
+    return (
+        f"CREATE TABLE IF NOT EXISTS interface_raw ({', '.join(columns)}) ENGINE = ReplacingMergeTree(version) "
+        f"PARTITION BY (retention, if(retention = {BILLING}, toYYYYMM(time), toYYYYMMDD(time))) ORDER BY (entity, time) "
+        f"TTL toDateTime(time) + toIntervalDay({settings.raw_days}) DELETE WHERE retention = 0, "
+        f"toDateTime(time) + toIntervalMonth({settings.billing_months}) DELETE WHERE retention = {BILLING} SETTINGS {_RAW}"
+    )
+
+
+def _sample_raw(settings: TelemetrySettings) -> str:
+    return (
+        "CREATE TABLE IF NOT EXISTS sample_raw (series UInt64 CODEC(Delta, ZSTD), time DateTime64(9, 'UTC') CODEC(DoubleDelta, ZSTD), "
+        "value Float64 CODEC(ZSTD), quality UInt8, version UInt64 CODEC(Delta, ZSTD)) "
+        "ENGINE = ReplacingMergeTree(version) PARTITION BY toYYYYMMDD(time) ORDER BY (series, time) "
+        f"TTL toDateTime(time) + toIntervalDay({settings.raw_days}) SETTINGS {_RAW}"
+    )
+
+
+def _sample_5m(settings: TelemetrySettings) -> str:
+    return (
+        "CREATE TABLE IF NOT EXISTS sample_5m (series UInt64 CODEC(Delta, ZSTD), time DateTime('UTC') CODEC(DoubleDelta, ZSTD), "
+        "count UInt32, min Float32, mean Float32, max Float32, version UInt64 CODEC(Delta, ZSTD)) "
+        "ENGINE = ReplacingMergeTree(version) PARTITION BY toYYYYMM(time) ORDER BY (series, time) "
+        f"TTL time + toIntervalDay({settings.five_minute_days}) SETTINGS {_DEDUPLICATION}"
+    )
+
+
+def _tier(name: str, lifetime: str) -> str:
+    statistics = [f"{rate}_{statistic} Float32 CODEC(ZSTD)" for rate in RATES for statistic in TIER_STATISTICS]
+    columns = [
+        "entity UInt64 CODEC(Delta, ZSTD)",
+        "time DateTime('UTC') CODEC(DoubleDelta, ZSTD)",
+        "count UInt32",
+        "in_octets UInt64 CODEC(ZSTD)",
+        "out_octets UInt64 CODEC(ZSTD)",
+        *statistics,
+        "availability Float32",
+        *(f"{verdict} UInt32" for verdict in VERDICTS),
+        "version UInt64 CODEC(Delta, ZSTD)",
+    ]
+    return (
+        f"CREATE TABLE IF NOT EXISTS interface_{name} ({', '.join(columns)}) ENGINE = ReplacingMergeTree(version) "
+        f"PARTITION BY {'toYear(time)' if name == '1d' else 'toYYYYMM(time)'} ORDER BY (entity, time) "
+        f"TTL time + {lifetime} SETTINGS {_DEDUPLICATION}"
+    )
+
+
+def _lifetime(tier: str, settings: TelemetrySettings) -> str:
+    return {
+        "5m": f"toIntervalDay({settings.five_minute_days})",
+        "1h": f"toIntervalMonth({settings.hour_months})",
+        "1d": f"toIntervalMonth({settings.day_months})",
+    }[tier]

@@ -1,0 +1,129 @@
+"""The chDB owner process answers the ClickHouse HTTP interface, keeps what it acknowledged, and is alone on its path."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import numpy as np
+import psutil
+import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from station.telemetry.client import TelemetryClient, TelemetryError, timestamps
+from station.telemetry.owner import EXIT_LOCKED, TOKEN_VARIABLE
+from station.telemetry.supervisor import OwnerProcess
+
+pytestmark = pytest.mark.slow
+LARGEST = 2**64 - 1
+NOW_NS = time.time_ns()  # retention would remove older rows as they come
+
+
+def rows(count: int, version: int) -> dict[str, object]:
+    numbers = np.arange(count, dtype=np.uint64)
+    return {
+        "series": numbers,
+        "time": timestamps(np.full(count, NOW_NS, np.int64)),
+        "value": numbers.astype(np.float64),
+        "quality": np.zeros(count, np.uint8),
+        "version": np.full(count, version, np.uint64),
+    }
+
+
+async def test_integers_and_nanoseconds_come_back_exactly(client: TelemetryClient) -> None:
+    found = await client.query(
+        "SELECT {a:UInt64} AS a, {b:Array(UInt64)} AS b, {c:String} AS c", {"a": LARGEST, "b": [1, LARGEST], "c": "it's \\ fine"}
+    )
+    assert (found["a"].tolist(), found["b"][0].tolist(), found["c"].tolist()) == ([LARGEST], [1, LARGEST], ["it's \\ fine"])
+    await client.insert("sample_raw", rows(3, 1))
+    times = await client.query("SELECT toUnixTimestamp64Nano(time) AS t FROM sample_raw")
+    assert times["t"].tolist() == [NOW_NS] * 3
+
+
+async def test_a_list_longer_than_any_url_can_be_bound(client: TelemetryClient) -> None:
+    found = await client.query("SELECT length({keys:Array(UInt64)}) AS n", {"keys": list(range(100_000))})
+    assert found["n"].tolist() == [100_000]
+
+
+async def test_a_repeated_token_adds_no_rows(client: TelemetryClient) -> None:
+    for _ in range(3):
+        await client.insert("sample_raw", rows(1000, 1), token="journal-7")
+    await client.insert("sample_raw", rows(10, 1), token="journal-8")
+    assert (await client.query("SELECT count() AS n FROM sample_raw"))["n"].tolist() == [1010]
+
+
+async def test_an_acknowledged_insert_survives_kill_nine(client: TelemetryClient, owner: OwnerProcess) -> None:
+    stored = 0
+    for round_number in range(3):
+        await client.insert("sample_raw", rows(500, round_number), token=str(round_number))
+        stored += 500
+        os.kill(owner.pid, signal.SIGKILL)
+        # No retry here: the listening socket is the supervisor's, so the query waits for the owner's return.
+        assert (await client.query("SELECT count() AS n FROM sample_raw"))["n"].tolist() == [stored]
+
+
+async def test_a_bad_statement_is_refused_with_its_code(client: TelemetryClient) -> None:
+    with pytest.raises(TelemetryError) as refused:
+        await client.query("SELECT nothing_like_this FROM sample_raw")
+    assert refused.value.code == 47
+    with pytest.raises(TelemetryError):
+        await client.insert("sample_raw", {"series": np.zeros(1, np.uint64), "nonsense": np.zeros(1, np.uint64)})
+    assert await client.ready()
+
+
+async def test_without_the_token_nobody_reads(owner: OwnerProcess) -> None:
+    address = urlsplit(owner.url)
+    with pytest.raises(DatabaseError, match="Authentication failed"):
+        await asyncio.to_thread(
+            clickhouse_connect.get_client, host=address.hostname, port=address.port, username="trunkline", password="guess"
+        )
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        await asyncio.to_thread(urllib.request.urlopen, f"http://{address.hostname}:{address.port}/?query=SELECT+1")
+
+
+async def test_the_drivers_own_native_format_works_too(owner: OwnerProcess) -> None:
+    native = await asyncio.to_thread(
+        clickhouse_connect.get_client,
+        host=address.hostname,
+        port=address.port,
+        username="trunkline",
+        password=address.password,
+        compress=False,
+    )
+    await asyncio.to_thread(native.command, "CREATE TABLE told (a UInt64, b String) ENGINE = MergeTree ORDER BY a")
+    await asyncio.to_thread(native.insert, "told", [[LARGEST, "x\ny"], [1, "'"]], column_names=["a", "b"])
+    told = await asyncio.to_thread(native.query, "SELECT a, b FROM told ORDER BY a")
+    assert told.result_rows == [(1, "'"), (LARGEST, "x\ny")]
+    native.close()
+
+
+async def test_a_second_owner_on_the_path_is_refused(owner: OwnerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [sys.executable, "-c", "import station.telemetry.owner as o, sys; o.LOCK_WAIT_S = 0.2; sys.exit(o.main(sys.argv[1:]))"]
+    environment = os.environ | {TOKEN_VARIABLE: "other"}
+    second = await asyncio.to_thread(
+        subprocess.run, [*command, "--path", str(owner.path)], env=environment, capture_output=True, text=True, timeout=30
+    )
+    assert (second.returncode, "has an owner already" in second.stderr) == (EXIT_LOCKED, True)
+
+
+async def test_the_owner_ends_with_the_station(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys; from pathlib import Path; from station.telemetry.supervisor import OwnerProcess\n"
+        "async def main():\n"
+        " async with OwnerProcess(Path(sys.argv[1])) as owner:\n  print(owner.pid, flush=True)\n  await asyncio.sleep(60)\n"
+        "asyncio.run(main())"
+    )
+    station = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(tmp_path / "db"), stdout=asyncio.subprocess.PIPE)
+    assert station.stdout is not None
+    owner = psutil.Process(int(await station.stdout.readline()))
+    station.kill()
+    await station.wait()
+    await asyncio.to_thread(psutil.wait_procs, [owner], timeout=10)
+    assert not owner.is_running()
