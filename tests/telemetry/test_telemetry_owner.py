@@ -89,14 +89,7 @@ async def test_without_the_token_nobody_reads(owner: OwnerProcess) -> None:
 
 
 async def test_the_drivers_own_native_format_works_too(owner: OwnerProcess) -> None:
-    native = await asyncio.to_thread(
-        clickhouse_connect.get_client,
-        host=address.hostname,
-        port=address.port,
-        username="trunkline",
-        password=address.password,
-        compress=False,
-    )
+    native = await asyncio.to_thread(lambda: clickhouse_connect.get_client(dsn=owner.url, compress=False))
     await asyncio.to_thread(native.command, "CREATE TABLE told (a UInt64, b String) ENGINE = MergeTree ORDER BY a")
     await asyncio.to_thread(native.insert, "told", [[LARGEST, "x\ny"], [1, "'"]], column_names=["a", "b"])
     told = await asyncio.to_thread(native.query, "SELECT a, b FROM told ORDER BY a")
