@@ -1,0 +1,213 @@
+"""One look at a device: who it is, its interfaces, sensors, sessions, addresses and neighbours (inventory.facts)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from collectors.codecs.ber import Oid, dotted, parse_oid
+from collectors.codecs.snmp import VarBind
+from collectors.neighbours import cdp_neighbours, lldp_chassis_id, lldp_neighbours
+from collectors.sensors import Hardware, entity_sensors, profile_sensors, read_hardware, storage_sensors
+from collectors.sessions import read_sessions
+from collectors.snmp.client import Limits, SnmpClient, SnmpError
+from collectors.snmp.credentials import SnmpCredential
+from collectors.snmp.engine import Engine
+from collectors.snmp.profiles import Profile, Profiles
+from collectors.snmp.text import DESCR_MAX, address_text, integer_of, mac_text, text_of
+from collectors.snmp.walk import Table
+from inventory.facts import DeviceFacts, InterfaceFacts, NoAnswer, SensorFacts
+
+_SYSTEM = parse_oid("1.3.6.1.2.1.1")
+SYS_DESCR, SYS_OBJECT_ID, SYS_UPTIME, SYS_NAME, SYS_LOCATION = ((*_SYSTEM, i, 0) for i in (1, 2, 3, 5, 6))
+_ENGINE_ID = parse_oid("1.3.6.1.6.3.10.2.1.1.0")
+
+_IF = parse_oid("1.3.6.1.2.1.2.2.1")
+_IF_DESCR, _IF_TYPE, _IF_SPEED, _IF_MAC, _IF_ADMIN, _IF_OPER = ((*_IF, i) for i in (2, 3, 5, 6, 7, 8))
+_IFX = parse_oid("1.3.6.1.2.1.31.1.1.1")
+IF_NAME = (*_IFX, 1)
+_IF_HIGH_SPEED, _IF_ALIAS = (*_IFX, 15), (*_IFX, 18)
+_IP_AD_ENT_IF_INDEX = parse_oid("1.3.6.1.2.1.4.20.1.2")
+_IP_ADDRESS_TYPE = parse_oid("1.3.6.1.2.1.4.34.1.4")
+_BROADCAST = 3
+_INET_ADDRESS_TYPES = (1, 2, 3, 4)  # ipv4, ipv6, and both with a zone (RFC 4001)
+_SPEED_UNKNOWN = 0xFFFF_FFFF  # ifSpeed at its ceiling says: see ifHighSpeed (RFC 2863)
+_MBPS = 1_000_000
+INTERFACES_MAX = 20_000
+
+_REFUSALS = {
+    "wrong_digest": "wrong_credential",
+    "unknown_user": "wrong_credential",
+    "unsupported_security_level": "wrong_credential",
+    "decryption_error": "wrong_credential",
+    "authorization_error": "refused",
+    "no_access": "refused",
+    "timeout": "no_answer",
+    "deadline": "timeout",
+}
+_WORST = ("wrong_credential", "refused", "malformed", "timeout", "no_answer")
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    sys_descr: str
+    sys_object_id: str
+    sys_name: str
+    sys_location: str
+    uptime_cs: int
+    engine_id: str
+
+
+async def look(
+    engine: Engine,
+    address: str,
+    port: int,
+    credentials: Sequence[SnmpCredential],
+    profiles: Profiles,
+    *,
+    limits: Limits | None = None,
+) -> DeviceFacts | NoAnswer:
+    """Everything one device says, under the first credential it accepts; NoAnswer tells why there is nothing.
+
+    `limits` bound the knock (who is there?); the tables are read under the limits of the device's profile.
+    """
+    reasons: set[str] = set()
+    for credential in credentials:
+        client = SnmpClient(engine, address, port, credential, limits or Limits(timeout_s=1.0, retries=1))
+        try:
+            system = await _read_system(client)
+        except SnmpError as error:
+            reasons.add(_REFUSALS.get(error.reason, "malformed"))
+            continue
+        return await _read_device(engine, client, system, profiles)
+    return NoAnswer(address, next((reason for reason in _WORST if reason in reasons), "no_answer"))
+
+
+async def _read_system(client: SnmpClient) -> _System:
+    descr, object_id, uptime, name, location, engine_id = await client.get(
+        (SYS_DESCR, SYS_OBJECT_ID, SYS_UPTIME, SYS_NAME, SYS_LOCATION, _ENGINE_ID)
+    )
+    if not any(varbind.exists for varbind in (descr, object_id, uptime, name)):
+        raise SnmpError("no_access", "the agent shows no system group")
+    return _System(
+        sys_descr=text_of(descr, DESCR_MAX),
+        sys_object_id=dotted(object_id.value) if isinstance(object_id.value, tuple) else "",
+        sys_name=text_of(name),
+        sys_location=text_of(location),
+        uptime_cs=integer_of(uptime),
+        engine_id=engine_id.value.hex() if isinstance(engine_id.value, bytes) else "",
+    )
+
+
+async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, profiles: Profiles) -> DeviceFacts:
+    profile = profiles.bind(system.sys_object_id, system.sys_descr)
+    client = SnmpClient(engine, knocked.address, knocked.port, knocked.credential, profile.client_limits())
+    client.security = knocked.security  # what was learned of a v3 engine is not asked again
+    reader = Reader(client)
+    interfaces = await read_interfaces(reader)
+    hardware = await read_hardware(reader)
+    return DeviceFacts(
+        address=client.address,
+        snmp_port=client.port,
+        credential=client.credential.name,
+        sys_name=system.sys_name,
+        sys_descr=system.sys_descr,
+        sys_object_id=system.sys_object_id,
+        sys_location=system.sys_location,
+        uptime_cs=system.uptime_cs,
+        engine_id=system.engine_id,
+        chassis_id=await lldp_chassis_id(reader),
+        serial=hardware.serial,
+        model=hardware.model,
+        vendor=profile.vendor,
+        profile=profile.name,
+        interfaces=interfaces,
+        sensors=await _read_sensors(reader, profile, hardware),
+        neighbours=await lldp_neighbours(reader, interfaces) + await cdp_neighbours(reader, interfaces),
+        addresses=await _read_addresses(reader, client.address),
+        problems=tuple(reader.problems),
+    )
+
+
+class Reader:
+    """Reads tables of one device and notes which could not be read and why; a broken table costs only itself."""
+
+    def __init__(self, client: SnmpClient) -> None:
+        self.client = client
+        self.problems: list[str] = []
+
+    async def table(self, what: str, columns: Sequence[Oid]) -> Table:
+        """The columns as far as they could be read."""
+        try:
+            table = await self.client.walk(columns)
+        except SnmpError as error:
+            self.problems.append(f"{what}: {error.reason}")
+            return Table({})
+        self.problems += [f"{what}: {reason}" for reason in table.problems]
+        return table
+
+    async def scalars(self, oids: Sequence[Oid]) -> list[VarBind]:
+        """The variables in the order asked, those that exist or not; all missing when the agent fails."""
+        try:
+            return await self.client.get(oids)
+        except SnmpError as error:
+            self.problems.append(f"{dotted(oids[0])}: {error.reason}")
+            return [VarBind(oid, 0x81, None) for oid in oids]
+
+
+async def read_interfaces(reader: Reader) -> tuple[InterfaceFacts, ...]:
+    """The rows of ifTable, with ifXTable's columns where the agent has them, by ifIndex."""
+    table = await reader.table("ifTable", (_IF_DESCR, _IF_TYPE, _IF_SPEED, _IF_MAC, _IF_ADMIN, _IF_OPER))
+    extended = await reader.table("ifXTable", (IF_NAME, _IF_HIGH_SPEED, _IF_ALIAS))
+    rows = sorted(table.column(_IF_DESCR).keys() | extended.column(IF_NAME).keys() | table.column(_IF_OPER).keys())
+    if len(rows) > INTERFACES_MAX:
+        reader.problems.append(f"ifTable: {len(rows)} rows, the first {INTERFACES_MAX} are kept")
+    return tuple(_interface(row, table, extended) for row in rows[:INTERFACES_MAX] if len(row) == 1)
+
+
+def _interface(row: Oid, table: Table, extended: Table) -> InterfaceFacts:
+    descr = text_of(table.column(_IF_DESCR).get(row))
+    mac = table.column(_IF_MAC).get(row)
+    return InterfaceFacts(
+        if_index=row[0],
+        name=text_of(extended.column(IF_NAME).get(row)) or descr or f"if{row[0]}",
+        descr=descr,
+        alias=text_of(extended.column(_IF_ALIAS).get(row)),
+        if_type=integer_of(table.column(_IF_TYPE).get(row)),
+        speed_bps=_speed_bps(integer_of(table.column(_IF_SPEED).get(row)), integer_of(extended.column(_IF_HIGH_SPEED).get(row))),
+        mac=mac_text(mac.value) if mac else "",
+        admin_status=integer_of(table.column(_IF_ADMIN).get(row)),
+        oper_status=integer_of(table.column(_IF_OPER).get(row)),
+    )
+
+
+def _speed_bps(if_speed: int, if_high_speed: int) -> int:
+    """ifSpeed is exact below its ceiling, ifHighSpeed is in Mbit/s (RFC 2863, 3.1.7)."""
+    if if_high_speed and (if_speed in (0, _SPEED_UNKNOWN) or if_high_speed * _MBPS > _SPEED_UNKNOWN):
+        return if_high_speed * _MBPS
+    return if_speed
+
+
+async def _read_sensors(reader: Reader, profile: Profile, hardware: Hardware) -> tuple[SensorFacts, ...]:
+    found = [
+        *await entity_sensors(reader, hardware),
+        *await profile_sensors(reader, profile),
+        *await storage_sensors(reader),
+        *await read_sessions(reader),
+    ]
+    unique = {(sensor.kind, sensor.name, sensor.metric): sensor for sensor in reversed(found)}
+    return tuple(sensor for sensor in found if unique[sensor.kind, sensor.name, sensor.metric] is sensor)
+
+
+async def _read_addresses(reader: Reader, asked: str) -> tuple[str, ...]:
+    """Every address of every interface but loopback ones: a trap may come from any of them."""
+    table = await reader.table("ipAddrTable", (_IP_AD_ENT_IF_INDEX, _IP_ADDRESS_TYPE))
+    octets: list[Oid] = [index for index in table.column(_IP_AD_ENT_IF_INDEX) if len(index) == 4]
+    for index, kind in table.column(_IP_ADDRESS_TYPE).items():
+        if len(index) > 2 and index[0] in _INET_ADDRESS_TYPES and integer_of(kind) != _BROADCAST:
+            octets.append(index[2:])
+    texts = [address_text(bytes(index)) for index in octets if all(arc <= 255 for arc in index)]
+    return tuple(dict.fromkeys([asked, *(text for text in texts if text and not _is_local(text))]))
+
+
+def _is_local(address: str) -> bool:
+    """Addresses that say nothing about who sent a packet."""
+    return address.startswith(("127.", "fe80:", "0.0.0.0")) or address in ("::", "::1")  # noqa: S104
