@@ -1,0 +1,235 @@
+"""gNMI dial-in: one stream subscription per target over TLS, reconnected with back-off; leaves become samples.
+
+The channel's credentials are explicit: the target's certificate must chain to `ca_file`, or nothing is sent to it,
+the password least of all. `grpc.aio` carries it; one task per target, the leaves of a message go out as one batch.
+"""
+
+import asyncio
+import random
+import tomllib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import numpy as np
+import structlog
+from gnmi_pb import gnmi_pb2 as pb
+from gnmi_pb import gnmi_pb2_grpc as pb_grpc
+from pydantic import Field
+
+from collectors.codecs.gnmi import GnmiDecodeError, Leaf, leaves, path_of
+from inventory.topology import Device, Topology
+from station.batch import SampleBatch
+from station.catalogue import Metric, metrics_by_name
+from station.channel import Channel
+from station.clock import NS_PER_S, Clock
+from station.data import data_dir
+from station.metrics import counter, gauge
+from station.series import series_of
+from station.settings import Settings
+
+log = structlog.get_logger("gnmi")
+
+GNMI_UPDATES = counter("gnmi_updates", "Leaves received that became samples.")
+GNMI_IGNORED = counter("gnmi_ignored", "Leaves received that became none, by reason.", "reason")
+GNMI_RECONNECTS = counter("gnmi_reconnects", "Subscriptions that ended and were tried again.", "reason")
+GNMI_STREAMS = gauge("gnmi_streams", "Subscriptions that are synchronised.")
+
+BACKOFF_FIRST_S: Final = 1.0
+BACKOFF_MOST_S: Final = 60.0
+MESSAGE_OCTETS_MAX: Final = 16 << 20
+CLOCK_DIFFERENCE_MOST_NS: Final = 60 * NS_PER_S  # a target whose clock is further off gets the station's time
+
+
+class GnmiTarget(Settings):
+    """`[[gnmi.targets]]`: `credential` names a secret of the vault with username and password."""
+
+    address: str
+    port: int = Field(9339, ge=1, le=65535)
+    ca_file: Path
+    credential: str = ""
+    server_name: str = ""  # where the certificate names the target otherwise than its address
+
+
+class GnmiSettings(Settings):
+    """`[gnmi]`."""
+
+    targets: tuple[GnmiTarget, ...] = ()
+    sample_interval_s: float = Field(10.0, gt=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One file of config/gnmi: what is subscribed to and which leaf is which metric."""
+
+    subscribe: tuple[str, ...]
+    key: str
+    metrics: Mapping[str, Metric]  # by full path
+    states: Mapping[str, int]
+
+
+@cache
+def models() -> tuple[Model, ...]:
+    return tuple(model_of(path) for path in sorted((data_dir("config") / "gnmi").glob("*.toml")))
+
+
+def model_of(path: Path) -> Model:
+    data = tomllib.loads(path.read_text())
+    by_name = metrics_by_name()
+    metrics = {f"{data['container']}/{leaf}": by_name[name] for leaf, name in data["metrics"].items()}
+    return Model(tuple(data["subscribe"]), data["key"], metrics, data["states"])
+
+
+def subscription(interval_s: float) -> pb.SubscribeRequest:
+    """STREAM over everything the models name: states on change, counters by sample (gNMI 3.5.1.5.2)."""
+    entries = [
+        pb.Subscription(
+            path=path_of(path),
+            mode=pb.SubscriptionMode.SAMPLE if path.endswith("counters") else pb.SubscriptionMode.ON_CHANGE,
+            sample_interval=int(interval_s * NS_PER_S),
+        )
+        for model in models()
+        for path in model.subscribe
+    ]
+    return pb.SubscribeRequest(
+        subscribe=pb.SubscriptionList(subscription=entries, mode=pb.SubscriptionList.STREAM, encoding=pb.Encoding.JSON_IETF)
+    )
+
+
+@dataclass(slots=True)
+class Rows:
+    """Samples that wait for their batch, as growing columns."""
+
+    time_ns: list[int] = field(default_factory=list)
+    series: list[int] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+    raw: list[int] = field(default_factory=list)
+
+    def add(self, time_ns: int, device: Device, entity_no: int, metric: Metric, number: int) -> None:
+        counts = metric.kind == "counter"
+        self.time_ns.append(time_ns)
+        self.series.append(series_of(device.no, entity_no, metric.code))
+        self.value.append(np.nan if counts else float(number))
+        self.raw.append(number if counts else 0)
+
+    def batch(self) -> SampleBatch:
+        made = SampleBatch.of(
+            np.array(self.time_ns, np.int64),
+            np.array(self.series, np.uint64),
+            value=np.array(self.value, np.float64),
+            raw=np.array(self.raw, np.uint64),
+        )
+        for column in (self.time_ns, self.series, self.value, self.raw):
+            column.clear()
+        return made
+
+
+class Gnmi:
+    """All targets; `run` works until cancelled. `covered` are the device numbers whose counters a live stream delivers."""
+
+    def __init__(
+        self,
+        settings: GnmiSettings,
+        topology: Callable[[], Topology],
+        clock: Clock,
+        secret: Callable[[str], Mapping[str, str]],
+        out: Channel[SampleBatch],
+    ) -> None:
+        self._settings, self._topology, self._clock, self._secret, self._out = settings, topology, clock, secret, out
+        self._live: dict[str, int] = {}
+        GNMI_STREAMS.set_function(lambda: len(self._live))
+
+    @property
+    def covered(self) -> frozenset[int]:
+        return frozenset(self._live.values())
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for target in self._settings.targets:
+                tasks.create_task(self._keep(target))
+
+    async def _keep(self, target: GnmiTarget) -> None:
+        wait_s = BACKOFF_FIRST_S
+        while True:
+            began_ns = self._clock.monotonic_ns()
+            try:
+                await self._stream(target)
+                reason = "ended"
+            except grpc.aio.AioRpcError as error:
+                reason = error.code().name.lower()
+            except OSError as error:
+                reason = "ca_file"
+                log.error("the CA file cannot be read", target=target.address, error=str(error))
+            finally:
+                self._live.pop(target.address, None)
+            GNMI_RECONNECTS.labels(reason).inc()
+            if self._clock.monotonic_ns() - began_ns > BACKOFF_MOST_S * NS_PER_S:
+                wait_s = BACKOFF_FIRST_S
+            log.info("gnmi subscription ended", target=target.address, reason=reason, again_in_s=round(wait_s, 1))
+            await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads reconnects, no secret
+            wait_s = min(wait_s * 2, BACKOFF_MOST_S)
+
+    async def _stream(self, target: GnmiTarget) -> None:
+        roots = await asyncio.to_thread(target.ca_file.read_bytes)
+        options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", MESSAGE_OCTETS_MAX), ("grpc.keepalive_time_ms", 20_000)]
+        if target.server_name:
+            options.append(("grpc.ssl_target_name_override", target.server_name))
+        credentials = grpc.ssl_channel_credentials(root_certificates=roots)
+        async with grpc.aio.secure_channel(f"{target.address}:{target.port}", credentials, options=options) as channel:
+            login = tuple(self._secret(target.credential).items()) if target.credential else ()
+            call = pb_grpc.gNMIStub(channel).Subscribe(self._requests(), metadata=login)
+            await self._read(target, call)
+
+    async def _requests(self) -> AsyncIterator[pb.SubscribeRequest]:
+        yield subscription(self._settings.sample_interval_s)
+        await asyncio.Event().wait()  # the request stream stays open as long as the subscription
+
+    async def _read(self, target: GnmiTarget, call: Any) -> None:
+        rows = Rows()
+        async for response in call:
+            if response.sync_response:
+                device_no = self._topology().addresses.get(target.address)
+                if device_no is not None:
+                    self._live[target.address] = device_no
+            else:
+                self._take(target, response.update, rows)
+            if rows.series:
+                await self._out.put(rows.batch())
+
+    def _take(self, target: GnmiTarget, notification: pb.Notification, rows: Rows) -> None:
+        topology = self._topology()
+        device = topology.devices.get(topology.addresses.get(target.address, 0))
+        if device is None:
+            GNMI_IGNORED.labels("unknown_device").inc()
+            return
+        now_ns = self._clock.now_ns()
+        try:
+            for leaf in leaves(notification):
+                self._leaf(topology, device, leaf, now_ns, rows)
+        except GnmiDecodeError as error:
+            GNMI_IGNORED.labels(error.reason).inc()
+
+    def _leaf(self, topology: Topology, device: Device, leaf: Leaf, now_ns: int, rows: Rows) -> None:
+        model = next((model for model in models() if leaf.path in model.metrics), None)
+        if model is None:
+            GNMI_IGNORED.labels("no_metric").inc()
+            return
+        interface = topology.interface_by_name.get((device.no, leaf.keys.get(model.key, "")))
+        number = number_of(leaf.value, model.states)
+        if interface is None or number is None:
+            GNMI_IGNORED.labels("unknown_interface" if interface is None else "value").inc()
+            return
+        time_ns = leaf.time_ns if abs(leaf.time_ns - now_ns) <= CLOCK_DIFFERENCE_MOST_NS else now_ns
+        rows.add(time_ns, device, interface.entity_no, model.metrics[leaf.path], number)
+        GNMI_UPDATES.inc()
+
+
+def number_of(value: int | float | str | bool, states: Mapping[str, int]) -> int | None:
+    """A counter or state as an integer: 64-bit integers arrive as text in JSON_IETF (RFC 7951, 6.1); None if it is none."""
+    if isinstance(value, str):
+        text = value.rpartition(":")[2]
+        return int(text) if text.isdecimal() else states.get(text)
+    return int(value) if value >= 0 else None
