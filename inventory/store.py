@@ -143,3 +143,48 @@ service_binding = sa.Table(
     sa.Column("valid_to_ns", sa.BigInteger, nullable=False, default=0),  # 0: still valid
     sa.UniqueConstraint("tenant", "service_id", "device_no", "entity_no", "valid_from_ns"),
 )
+
+lldp_neighbour = sa.Table(
+    "lldp_neighbour",  # what each device says of its neighbours (LLDP, CDP): links are drawn again when the other side appears
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("device_no", sa.Integer, sa.ForeignKey("device.no"), nullable=False),
+    sa.Column("key", sa.String(64), nullable=False),  # derived from the local port and the remote end
+    sa.Column("protocol", sa.String(8), nullable=False),
+    sa.Column("local_if_index", sa.Integer, nullable=False, default=0),
+    sa.Column("local_port", sa.String(255), nullable=False, default=""),
+    sa.Column("remote_chassis_id", sa.String(255), nullable=False, default=""),
+    sa.Column("remote_port", sa.String(255), nullable=False, default=""),
+    sa.Column("remote_port_descr", sa.String(255), nullable=False, default=""),
+    sa.Column("remote_name", sa.String(255), nullable=False, default=""),
+    sa.Column("remote_address", sa.String(64), nullable=False, default=""),
+    sa.PrimaryKeyConstraint("tenant", "device_no", "key"),
+)
+
+unresolved_neighbour = sa.Table(
+    "unresolved_neighbour",  # a neighbour that no device or port of the inventory answers to: one end of a link that is missing
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("device_no", sa.Integer, sa.ForeignKey("device.no"), nullable=False),
+    sa.Column("entity_no", sa.Integer, nullable=False, default=0),  # 0: the local port is unknown too
+    sa.Column("key", sa.String(64), nullable=False),
+    sa.Column("remote_name", sa.String(255), nullable=False, default=""),
+    sa.Column("remote_port", sa.String(255), nullable=False, default=""),
+    sa.Column("remote_chassis_id", sa.String(255), nullable=False, default=""),
+    sa.Column("remote_address", sa.String(64), nullable=False, default=""),
+    sa.Column("why", sa.String(64), nullable=False),  # unknown device | unknown port | unknown local port | port taken
+    sa.PrimaryKeyConstraint("tenant", "device_no", "key"),
+)
+
+pending_binding = sa.Table(
+    "pending_binding",  # a service bound by names to an interface that is not discovered yet
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("service_id", sa.String(36), sa.ForeignKey("service.id"), nullable=False),
+    sa.Column("device_name", sa.String(255), nullable=False),
+    sa.Column("interface_name", sa.String(255), nullable=False),
+    sa.Column("role", sa.String(32), nullable=False, default="access"),
+    sa.Column("valid_from_ns", sa.BigInteger, nullable=False, default=0),
+    sa.Column("valid_to_ns", sa.BigInteger, nullable=False, default=0),
+    sa.PrimaryKeyConstraint("tenant", "service_id", "device_name", "interface_name", "valid_from_ns"),
+)

@@ -54,6 +54,7 @@ class Entity:
     scale: float = 1.0
     metric: int = 0
     parent_entity_no: int = 0
+    gone: bool = False  # not seen at the last look: kept for its history, no longer polled
 
     @property
     def device_no(self) -> int:
@@ -96,6 +97,18 @@ class Service:
     path: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class MissingEnd:
+    """A neighbour heard on a port, by entity key (entity 0: port unknown), to whom no device or port of the inventory answers."""
+
+    local: int
+    remote_name: str
+    remote_port: str
+    remote_chassis_id: str = ""
+    remote_address: str = ""
+    why: str = ""
+
+
 @dataclass(frozen=True)
 class Topology:
     """A consistent snapshot of the inventory with its look-ups. `version` grows with each change."""
@@ -109,10 +122,15 @@ class Topology:
     services: Mapping[str, Service] = field(default_factory=dict)
     addresses: Mapping[str, int] = field(default_factory=dict)  # every known address -> device number
     station_devices: tuple[int, ...] = ()  # devices the station itself hangs on: roots of reachability
+    missing: tuple[MissingEnd, ...] = ()  # links that must exist and of which only one end is known
 
     @cached_property
     def device_by_id(self) -> Mapping[str, Device]:
         return {device.id: device for device in self.devices.values()}
+
+    @cached_property
+    def device_by_name(self) -> Mapping[str, Device]:
+        return {device.name: device for device in self.devices.values()}
 
     @cached_property
     def entity_by_id(self) -> Mapping[str, Entity]:
@@ -120,15 +138,20 @@ class Topology:
 
     @cached_property
     def interface_by_index(self) -> Mapping[tuple[int, int], Entity]:
-        """Interfaces by (device number, ifIndex)."""
-        return {(e.device_no, e.if_index): e for e in self.entities.values() if e.kind == "interface"}
+        """Interfaces that are there by (device number, ifIndex)."""
+        return {(e.device_no, e.if_index): e for e in self.entities.values() if e.kind == "interface" and not e.gone}
+
+    @cached_property
+    def interface_by_name(self) -> Mapping[tuple[int, str], Entity]:
+        """Interfaces by (device number, ifName)."""
+        return {(e.device_no, e.name): e for e in self.entities.values() if e.kind == "interface"}
 
     @cached_property
     def interfaces_of(self) -> Mapping[int, tuple[Entity, ...]]:
-        """Interfaces by device number."""
+        """Interfaces that are there by device number."""
         found: dict[int, list[Entity]] = {}
         for entity in self.entities.values():
-            if entity.kind == "interface":
+            if entity.kind == "interface" and not entity.gone:
                 found.setdefault(entity.device_no, []).append(entity)
         return {no: tuple(entities) for no, entities in found.items()}
 

@@ -1,0 +1,162 @@
+"""One look at one device, made true in the inventory: the same facts a second time change nothing.
+
+History is never lost: a device keeps its number when its address changes, an interface its number when it
+is renumbered, and what disappears is marked, not removed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory.entities import EntityChanges, plan
+from inventory.facts import DeviceFacts
+from inventory.identity import DESCR_MAX, clean, identity_of, name_of, same_device, strong_ids, usable_address
+from inventory.neighbours import store_neighbours
+from inventory.places import Place, place_of
+from inventory.roles import role_by_name
+from inventory.settings import SiteRule
+from inventory.store import device, device_address, entity, site
+from station.ids import new_id
+from station.scope import Role, Scope
+from station.security import audit
+from station.state import State, insert_new, upsert
+
+ADDRESSES_MAX: Final = 1024  # per device
+_BOUNDED: Final = {"sys_object_id": 255, "sys_descr": DESCR_MAX, "vendor": 64, "model": 255, "profile": 64, "credential": 64}
+_SIMULATED: Final = tuple(f"127.{n}." for n in range(64, 80))  # 127.64.0.0/12: the simulator's, where nothing real can stand
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """Which device the facts were about, whether it is new, and whether the picture of the network changed."""
+
+    device_no: int
+    new: bool
+    changed: bool
+
+
+async def reconcile(state: State, scope: Scope, facts: DeviceFacts, now_ns: int, rules: Sequence[SiteRule] = ()) -> Reconciled:
+    """Write what one look found, in one transaction. A new device is audited; what later looks change is the network's own doing."""
+    scope.require(Role.ENGINEER, "changing the inventory")
+    async with state.write() as conn:
+        site_id, moved = await _site(conn, scope.tenant, place_of(facts, rules))
+        known = same_device(await _candidates(conn, scope.tenant, facts), facts)
+        if known is None:
+            number = await _insert(conn, scope, facts, site_id, now_ns)
+            changed = True
+        else:
+            number = known["no"]
+            changed = await _update(conn, known, facts, site_id, now_ns)
+        changed |= await _take_endpoint(conn, scope.tenant, number, facts)
+        changed |= await _addresses(conn, scope.tenant, number, facts)
+        changed |= await _entities(conn, scope.tenant, number, facts, now_ns)
+        changed |= await store_neighbours(conn, scope.tenant, number, facts.neighbours) if _told_neighbours(facts) else False
+        return Reconciled(number, known is None, changed or moved)
+
+
+def _told_neighbours(facts: DeviceFacts) -> bool:
+    """Half an answer makes no neighbour disappear."""
+    return bool(facts.neighbours) or not facts.problems
+
+
+async def _candidates(conn: AsyncConnection, tenant: int, facts: DeviceFacts) -> list[Mapping[str, Any]]:
+    """The devices the facts could be about: those that share an identifier, or the address."""
+    ids = strong_ids(facts)
+    possible = [device.c[column] == value for column, value in ids.items()]
+    possible.append(device.c.identity == identity_of(ids, name_of(facts), facts.address))
+    possible.append(device.c.management_address == facts.address)
+    query = sa.select(device).where(device.c.tenant == tenant, sa.or_(*possible)).order_by(device.c.no)
+    return [dict(row) for row in (await conn.execute(query)).mappings()]
+
+
+def _told(facts: DeviceFacts) -> dict[str, Any]:
+    """The columns that a look tells; an empty answer tells nothing, so what was known stays."""
+    told: dict[str, Any] = {name: clean(getattr(facts, name), limit) for name, limit in _BOUNDED.items()} | strong_ids(facts)
+    told |= {"name": clean(facts.sys_name), "management_address": facts.address, "snmp_port": facts.snmp_port}
+    return {name: value for name, value in told.items() if value}
+
+
+async def _insert(conn: AsyncConnection, scope: Scope, facts: DeviceFacts, site_id: str | None, now_ns: int) -> int:
+    told = {"name": name_of(facts)} | _told(facts)
+    row = {
+        "tenant": scope.tenant,
+        "id": new_id(now_ns),
+        "identity": identity_of(told, told["name"], facts.address),
+        "site_id": site_id,
+        "role": role_by_name(told["name"]),
+        "simulated": facts.address.startswith(_SIMULATED),
+        "status": "up",
+        "last_seen_ns": now_ns,
+        "discovered_ns": now_ns,
+        **told,
+    }
+    number = (await conn.execute(sa.insert(device).values(row).returning(device.c.no))).scalar_one()
+    after = {"name": told["name"], "address": facts.address, "identity": row["identity"]}
+    await audit.record(conn, scope, "device.add", f"device:{row['id']}", now_ns=now_ns, after=after)
+    return int(number)
+
+
+async def _update(conn: AsyncConnection, known: Mapping[str, Any], facts: DeviceFacts, site_id: str | None, now_ns: int) -> bool:
+    new = {**known, **_told(facts)}
+    new["identity"] = identity_of(new, new["name"], new["management_address"])
+    new["role"] = known["role"] or role_by_name(new["name"])
+    new["site_id"] = site_id or known["site_id"]
+    different = {name: value for name, value in new.items() if value != known[name]}
+    values = different | {"status": "up", "last_seen_ns": max(now_ns, known["last_seen_ns"])}
+    await conn.execute(sa.update(device).where(device.c.no == known["no"]).values(**values))
+    return bool(different) or known["status"] != "up"
+
+
+async def _take_endpoint(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts) -> bool:
+    """A device that answers at an address and port is the only one polled there: whoever was, has moved to a place unknown."""
+    endpoint = (device.c.management_address == facts.address) & (device.c.snmp_port == facts.snmp_port)
+    others = (device.c.tenant == tenant) & endpoint & (device.c.no != number)
+    moved = await conn.execute(sa.update(device).where(others).values(management_address="", status="unknown"))
+    return moved.rowcount > 0
+
+
+async def _site(conn: AsyncConnection, tenant: int, place: Place | None) -> tuple[str | None, bool]:
+    """The id of the place's site, made when new; and whether the site changed."""
+    if place is None:
+        return None, False
+    mine = (site.c.tenant == tenant) & (site.c.name == place.site)
+    known = (await conn.execute(sa.select(site).where(mine))).mappings().one_or_none()
+    told = {"region": place.region, "latitude": place.latitude, "longitude": place.longitude}
+    if known is None:
+        await insert_new(conn, site, [{"tenant": tenant, "id": new_id(), "name": place.site, **told}], ("tenant", "name"))
+        return str((await conn.execute(sa.select(site.c.id).where(mine))).scalar_one()), True
+    different = {name: value for name, value in told.items() if value not in {None, "", known[name]}}
+    if different:
+        await conn.execute(sa.update(site).where(mine).values(**different))
+    return str(known["id"]), bool(different)
+
+
+async def _addresses(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts) -> bool:
+    """The device's addresses: its own to answer at for certain, the others unless another device has them."""
+    told = {usable for text in facts.addresses[:ADDRESSES_MAX] if (usable := usable_address(text))}
+    main = usable_address(facts.address) or facts.address
+    mine = (device_address.c.tenant == tenant) & (device_address.c.device_no == number)
+    known = set((await conn.execute(sa.select(device_address.c.address).where(mine))).scalars())
+    stale = known - told - {main} if told and not facts.problems else set()
+    if stale:
+        await conn.execute(sa.delete(device_address).where(mine, device_address.c.address.in_(stale)))
+    await upsert(conn, device_address, [_address(tenant, number, main)], ("tenant", "address"))
+    await insert_new(conn, device_address, [_address(tenant, number, one) for one in sorted(told - known)], ("tenant", "address"))
+    return set((await conn.execute(sa.select(device_address.c.address).where(mine))).scalars()) != known
+
+
+def _address(tenant: int, number: int, address: str) -> dict[str, Any]:
+    return {"tenant": tenant, "address": address, "device_no": number}
+
+
+async def _entities(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts, now_ns: int) -> bool:
+    query = sa.select(entity).where(entity.c.tenant == tenant, entity.c.device_no == number)
+    existing = [dict(row) for row in (await conn.execute(query)).mappings()]
+    changes: EntityChanges = plan(facts, existing, device_no=number, tenant=tenant, now_ns=now_ns)
+    if changes.new:
+        await conn.execute(sa.insert(entity), changes.new)
+    await upsert(conn, entity, changes.changed, ("tenant", "device_no", "entity_no"))
+    return bool(changes.new or changes.changed)
