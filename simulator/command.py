@@ -2,69 +2,50 @@
 
 import argparse
 import asyncio
-import ctypes
 import json
 import os
-import signal
 import sys
-import time
-from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 
+from simulator.address import Address
 from simulator.agents import PORT, Agents
 from simulator.build import build
+from simulator.control import Control
+from simulator.emitter import Emitter, in_v2c
+from simulator.live import Live
 from simulator.network import Network
+from simulator.stories import Stage, load
 from simulator.traffic import Boots
+from simulator.world import MIN_SIZE
+from station.clock import SystemClock
+from station.lifecycle import die_with_parent, stop_on_signals
 
-LOOPBACK = ip_network("127.0.0.0/8")
-PR_SET_PDEATHSIG = 1
 COMMUNITY = "public"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A host on loopback and a port."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """`127.0.0.1:16162`; argparse turns the error into exit code 2."""
-        host, _, port = text.rpartition(":")
-        try:
-            address, number = IPv4Address(host), int(port)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text} is not an IPv4 address and a port") from error
-        if address not in LOOPBACK or not 0 < number < 65536:
-            raise argparse.ArgumentTypeError(f"{text}: the simulator sends to {LOOPBACK} only")
-        return cls(host, number)
 
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="python -m simulator", description="A simulated network on loopback.")
-    result.add_argument("--size", type=int, default=60, help="how many devices (at least 24)")
-    result.add_argument("--seed", type=int, default=1)
+    result.add_argument("--size", type=_size, default=60, help=f"how many devices (at least {MIN_SIZE})")
+    result.add_argument("--seed", type=int, default=1, help="another seed is another network")
     result.add_argument("--port", type=int, default=PORT, help="UDP port of every SNMP agent")
-    result.add_argument("--data", type=Path, help="folder for certificates")
+    result.add_argument("--data", type=Path, default=Path("var/simulator"), help="folder for certificates")
     result.add_argument("--trap", type=Address.parse, default=Address("127.0.0.1", 16162), help="where traps go")
     result.add_argument("--syslog", type=Address.parse, default=Address("127.0.0.1", 16514), help="where syslog lines go")
+    result.add_argument("--control-port", type=int, default=0, help="TCP port of the remote control; 0: any free one")
+    result.add_argument("--control-token-file", type=Path, help="file with the token of the remote control; without it there is none")
+    result.add_argument("--no-script", action="store_true", help="play no story by itself")
     return result
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to end this process with its parent (Linux; elsewhere the parent has to)."""
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            sys.exit(0)
+def _size(text: str) -> int:
+    if not text.isdigit() or int(text) < MIN_SIZE:
+        raise argparse.ArgumentTypeError(f"{text}: a simulated network has at least {MIN_SIZE} devices")
+    return int(text)
 
 
 def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
-    die_with_parent()
+    die_with_parent(os.getppid())
     try:
         asyncio.run(run(options))
     except OSError as error:
@@ -75,16 +56,27 @@ def main(arguments: list[str]) -> int:
 
 async def run(options: argparse.Namespace) -> None:
     """Start everything, say `ready` in one JSON line on stdout, and serve until a signal comes."""
-    now_ns = time.time_ns()
+    clock = SystemClock()
+    now_ns = clock.now_ns()
     world = build(options.seed, options.size)
     network = Network(world, Boots.of(world, now_ns, {}), now_ns)
-    agents = Agents(network, COMMUNITY, time.time_ns, options.port)
+    stories, scripts = load()
+    stage = Stage(network, stories)
+    emitter = Emitter(network, trap_to=options.trap, syslog_to=options.syslog, wrap=in_v2c(COMMUNITY))
+    live = Live(network, stage, emitter, clock.now_ns)
+    agents = Agents(network, COMMUNITY, clock.now_ns, options.port)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop_on_signals(stop)
     agents.open()
     ready = {"ready": True, "devices": len(world.devices), "cidr": world.cidr, "port": options.port, "community": COMMUNITY}
+    control = Control(live, options.control_token_file.read_text().strip()) if options.control_token_file else None
+    if control is not None:
+        ready["control_port"] = await control.open(options.control_port)
     print(json.dumps(ready), flush=True)  # noqa: T201 - the parent reads this line
+    running = asyncio.create_task(live.run(() if options.no_script else scripts))
     await stop.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    if control is not None:
+        await control.close()
     agents.close()

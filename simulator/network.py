@@ -54,6 +54,7 @@ class Status:
     rx_shift_db: dict[int, float] = field(default_factory=dict)
     rx_low: set[int] = field(default_factory=set)
     on_battery: set[int] = field(default_factory=set)
+    no_adjacency: set[int] = field(default_factory=set)
 
 
 class Network:
@@ -209,8 +210,17 @@ class Network:
         self._say_later(after_s, now_ns, device, Say.LINK_UP if works else Say.LINK_DOWN, interface=interface, peer=peer)
         if link.lldp:
             self._say_later(LLDP_S + after_s, now_ns, device, Say.LLDP_CHANGED, interface=interface, peer=peer)
-            say, ospf_s = (Say.OSPF_UP, OSPF_UP_S) if works else (Say.OSPF_DOWN, OSPF_DOWN_S)
-            self._say_later(ospf_s + after_s, now_ns, device, say, interface=interface, peer=peer)
+            ospf_s = OSPF_UP_S if works else OSPF_DOWN_S
+            self.later(now_ns + int((ospf_s + after_s) * NS_PER_S), lambda at_ns: self._ospf(at_ns, device, interface, peer))
+
+    def _ospf(self, now_ns: int, device: int, interface: int, peer: int) -> None:
+        """Bring an adjacency in line with its interface, once that has been so for OSPF's own time."""
+        up = self.status.up[interface]
+        settled = now_ns - self.status.last_change_ns[interface] >= (OSPF_UP_S if up else OSPF_DOWN_S) * NS_PER_S
+        if device in self.dead or not settled or up != (interface in self.status.no_adjacency):
+            return
+        (self.status.no_adjacency.discard if up else self.status.no_adjacency.add)(interface)
+        self._say(Notice(now_ns, device, Say.OSPF_UP if up else Say.OSPF_DOWN, interface=interface, peer=peer))
 
     def _hold_time_over(self, device: int, now_ns: int) -> None:
         if device not in self.reachable:
