@@ -1,0 +1,286 @@
+"""Compile: the symptoms each hypothesis entails, and the hypotheses each symptom may come from.
+
+Both are made on first touch and kept until the failed set or the network changes, so a network of any
+size compiles in the time it takes to read it, and a changed link touches only its neighbourhood.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from fault.correlation.model import Cause, Hypothesis, Key, Kind, Model, Profile
+from fault.correlation.network import Link, Network
+from fault.correlation.reach import Reach
+
+MEMO_LIMIT = 20_000
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a hypothesis entails now. `down_*` is what it takes out of service, `cut` what loses the station."""
+
+    expect: dict[Key, Profile] = field(default_factory=dict)
+    down_links: frozenset[str] = frozenset()
+    down_devices: frozenset[str] = frozenset()
+    cut: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Timing:
+    """Delays that are measured while running (s)."""
+
+    poll_s: float
+    hold_s: float
+
+
+class Compiler:
+    def __init__(self, network: Network, reach: Reach, model: Model, timing: Timing) -> None:
+        self.network = network
+        self.reach = reach
+        self.model = model
+        self.timing = timing
+        self._memo: dict[Hypothesis, Effects] = {}
+        self._epoch = (-1, 0.0, 0.0)
+
+    def effects(self, hypothesis: Hypothesis) -> Effects:
+        epoch = (self.reach.epoch, self.timing.poll_s, self.timing.hold_s)
+        if epoch != self._epoch or len(self._memo) > MEMO_LIMIT:
+            self._memo.clear()
+            self._epoch = epoch
+        found = self._memo.get(hypothesis)
+        if found is None:
+            found = self._memo[hypothesis] = self._compile(hypothesis)
+        return found
+
+    def _compile(self, hypothesis: Hypothesis) -> Effects:
+        kind, element = hypothesis
+        match kind:
+            case Kind.LINK:
+                return self._outage([element], [])
+            case Kind.DUCT:
+                return self._outage(self.network.ducts[element], [])
+            case Kind.CARD:
+                return self._card(element)
+            case Kind.NODE:
+                return self._outage([], [element])
+            case Kind.SILENT:
+                return self._outage([], [element], dark=False)
+            case Kind.SITE:
+                return self._power([element])
+            case Kind.AREA:
+                return self._power(self.network.areas[element])
+            case Kind.CHANGE:
+                return self._change(element)
+            case Kind.ADJACENCY:
+                return self._adjacency(element)
+            case Kind.DEGRADED:
+                return self._soft(element, Cause.DEGRADED, Profile(0.85, -3, 90))
+            case Kind.CONGESTION:
+                return self._soft(element, Cause.CONGESTED, Profile(0.9, -3, 120))
+            case Kind.HIDDEN:
+                return self._hidden(element)
+            case Kind.LOCAL:
+                return Effects()
+
+    def _outage(self, links: Iterable[str], devices: Iterable[str], *, dark: bool = True) -> Effects:
+        """Links without signal, devices that are dead. `dark` False: the ports of dead devices stay lit."""
+        down_links, down_devices = frozenset(links), frozenset(devices)
+        cut = frozenset(self.reach.cut_off(down_links, down_devices))
+        effects = Effects({}, down_links, down_devices, cut)
+        mute = cut | down_devices
+        expect = effects.expect
+        touched = [self.network.links[link] for link in down_links]
+        touched += [self.network.links[link] for device in down_devices for link in self.network.devices[device].links]
+        hold = Profile(0.93, -3, self.timing.hold_s + 6)
+        for link in touched:
+            for device, port in zip(link.devices, link.ports, strict=True):
+                if device in mute or not port:
+                    continue
+                if dark:
+                    expect[Key(Cause.SIGNAL, port, device)] = Profile(0.93, -3, 4)
+                for adjacency in link.adjacencies:
+                    expect[Key(Cause.ADJACENCY, adjacency, device)] = hold
+        self._add_paths(expect, touched, mute, Profile(0.7, -2, 12))
+        poll = Profile(0.97, -2, self.timing.poll_s + 6)
+        for device in cut:
+            if not self.network.devices[device].passive:
+                expect[Key(Cause.UNREACHABLE, device, device)] = poll
+        for device in down_devices:
+            if not self.network.devices[device].passive:
+                expect[Key(Cause.UNREACHABLE, device, device)] = poll if dark else Profile(0.6, *poll[1:])
+                expect[Key(Cause.RESTART, device, device)] = Profile(0.0, 30, 1e9)
+        return effects
+
+    def _add_paths(self, expect: dict[Key, Profile], links: Iterable[Link], mute: frozenset[str], profile: Profile) -> None:
+        for link in links:
+            for name in link.lsps:
+                head = self.network.lsps[name].head
+                if head not in mute:
+                    expect[Key(Cause.PATH, name, head)] = profile
+
+    def _card(self, card: str) -> Effects:
+        ports = self.network.card_ports.get(card, ())
+        effects = self._outage([link for port in ports for link in self.network.ports[port].links], [])
+        device = self.network.cards[card]
+        for port in ports:
+            if not self.network.ports[port].links and device not in effects.cut:
+                effects.expect[Key(Cause.SIGNAL, port, device)] = Profile(0.5, -3, 4)
+        if device not in effects.cut:
+            effects.expect[Key(Cause.CARD, card, device)] = Profile(0.93, -3, 10)
+        return effects
+
+    def _power(self, sites: Iterable[str]) -> Effects:
+        """Mains lost: told at once, then each device dies when its battery does, some not at all."""
+        devices = [device for site in sites for device in self.network.sites[site] if not self.network.devices[device].passive]
+        effects = self._outage([], devices)
+        last = self.model.battery_s
+        expect = {key: Profile(0.0, p.first_s, p.last_s + last) for key, p in effects.expect.items()}
+        for device in devices:
+            expect[Key(Cause.POWER, self.network.devices[device].site, device)] = Profile(0.8, -5, 25)
+            expect[Key(Cause.BATTERY, device, device)] = Profile(0.6, 0, 60)
+        for device in devices:  # while one still runs it tells of the others' deaths
+            for name in self.network.devices[device].links:
+                link = self.network.links[name]
+                port = link.ports[link.devices.index(device)]
+                expect.setdefault(Key(Cause.SIGNAL, port, device), Profile(0.0, -3, last))
+                for adjacency in link.adjacencies:
+                    expect.setdefault(Key(Cause.ADJACENCY, adjacency, device), Profile(0.0, -3, last + self.timing.hold_s))
+        effects.expect = expect
+        return effects
+
+    def _change(self, device: str) -> Effects:
+        expect = {Key(Cause.CHANGED, device, device): Profile(0.93, -8, 8)}
+        fails = Profile(0.0, 20, 330)
+        for name in self.network.devices[device].links:
+            link = self.network.links[name]
+            for adjacency in link.adjacencies:
+                for end in link.devices:
+                    expect[Key(Cause.ADJACENCY, adjacency, end)] = fails
+            for lsp in link.lsps:
+                expect[Key(Cause.PATH, lsp, self.network.lsps[lsp].head)] = fails
+        return Effects(expect)
+
+    def _adjacency(self, adjacency: str) -> Effects:
+        name = self.network.adjacencies.get(adjacency)
+        if name is None:
+            return Effects()
+        link = self.network.links[name]
+        expect = {Key(Cause.ADJACENCY, adjacency, end): Profile(0.93, -3, 8) for end in link.devices}
+        self._add_paths(expect, [link], frozenset(), Profile(0.6, -2, 14))
+        return Effects(expect)
+
+    def _soft(self, name: str, cause: Cause, at_port: Profile) -> Effects:
+        """A link that carries, but badly. `name` is the link, or a port whose link is not known."""
+        if name not in self.network.links:
+            return Effects({Key(cause, name, self.network.ports[name].device): at_port})
+        link = self.network.links[name]
+        expect = {Key(cause, port, device): at_port for device, port in zip(link.devices, link.ports, strict=True) if port}
+        for lsp in link.lsps:
+            expect[Key(Cause.SLOW_PATH, lsp, self.network.lsps[lsp].head)] = Profile(0.45, -3, 330)
+        return Effects(expect)
+
+    def _hidden(self, port: str) -> Effects:
+        return Effects({Key(Cause.SIGNAL, port, self.network.ports[port].device): Profile(0.93, -3, 4)})
+
+    # --- the other direction -------------------------------------------------------------------------
+
+    def candidates(self, key: Key) -> Iterator[Hypothesis]:
+        """Hypotheses that may have brought the symptom, in no order, some twice."""
+        network = self.network
+        match key.cause:
+            case Cause.SIGNAL:
+                yield from self._of_signal(key)
+            case Cause.ADJACENCY:
+                yield from self._of_adjacency(key)
+            case Cause.UNREACHABLE:
+                yield from self._of_unreachable(key.device)
+            case Cause.PATH | Cause.SLOW_PATH:
+                yield from self._of_path(key)
+            case Cause.DEGRADED | Cause.CONGESTED:
+                kind = Kind.DEGRADED if key.cause is Cause.DEGRADED else Kind.CONGESTION
+                if key.resource in network.ports:
+                    for link in network.ports[key.resource].links or [key.resource]:
+                        yield Hypothesis(kind, link)
+            case Cause.CARD if key.resource in network.cards:
+                yield Hypothesis(Kind.CARD, key.resource)
+            case Cause.POWER | Cause.BATTERY if key.device in network.devices:
+                yield from self._of_site(network.devices[key.device].site)
+            case Cause.RESTART if key.device in network.devices:
+                yield Hypothesis(Kind.NODE, key.device)
+                yield from self._of_site(network.devices[key.device].site)
+            case Cause.CHANGED if key.device in network.devices:
+                yield Hypothesis(Kind.CHANGE, key.device)
+            case _:
+                return
+
+    def _of_site(self, site: str) -> Iterator[Hypothesis]:
+        if site in self.network.sites:
+            yield Hypothesis(Kind.SITE, site)
+            if area := self.network.site_area.get(site):
+                yield Hypothesis(Kind.AREA, area)
+
+    def _of_link(self, name: str) -> Iterator[Hypothesis]:
+        """The link, what it runs in, and what it ends on."""
+        network, link = self.network, self.network.links[name]
+        yield Hypothesis(Kind.LINK, name)
+        if link.duct and len(network.ducts[link.duct]) > 1:
+            yield Hypothesis(Kind.DUCT, link.duct)
+        for port in link.ports:
+            if port and (card := network.ports[port].card) in network.cards:
+                yield Hypothesis(Kind.CARD, card)
+
+    def _of_device(self, device: str) -> Iterator[Hypothesis]:
+        if not self.network.devices[device].passive:
+            yield Hypothesis(Kind.NODE, device)
+            yield Hypothesis(Kind.SILENT, device)
+            yield from self._of_site(self.network.devices[device].site)
+
+    def _of_signal(self, key: Key) -> Iterator[Hypothesis]:
+        port = self.network.ports.get(key.resource)
+        if port is None:
+            return
+        if not port.links:
+            yield Hypothesis(Kind.HIDDEN, key.resource)
+            if port.card in self.network.cards:
+                yield Hypothesis(Kind.CARD, port.card)
+        for name in port.links:
+            yield from self._of_link(name)
+            yield from self._of_device(self.network.links[name].far(port.device))
+
+    def _of_adjacency(self, key: Key) -> Iterator[Hypothesis]:
+        yield Hypothesis(Kind.ADJACENCY, key.resource)
+        name = self.network.adjacencies.get(key.resource)
+        devices = {key.device} if key.device in self.network.devices else set()
+        if name is not None:
+            yield from self._of_link(name)
+            devices |= set(self.network.links[name].devices)
+        for device in devices:
+            yield Hypothesis(Kind.CHANGE, device)
+            if device != key.device:
+                yield from self._of_device(device)
+
+    def _of_unreachable(self, device: str) -> Iterator[Hypothesis]:
+        if device not in self.network.devices:
+            return
+        yield from self._of_device(device)
+        links, devices = self.reach.path_elements(device)
+        for link in links:
+            yield from self._of_link(link)
+        for each in devices:
+            yield from self._of_device(each)
+
+    def _of_path(self, key: Key) -> Iterator[Hypothesis]:
+        lsp = self.network.lsps.get(key.resource)
+        if lsp is None:
+            return
+        if key.cause is Cause.SLOW_PATH:
+            for name in lsp.path:
+                yield Hypothesis(Kind.DEGRADED, name)
+                yield Hypothesis(Kind.CONGESTION, name)
+            return
+        for name in lsp.path:
+            yield from self._of_link(name)
+            for adjacency in self.network.links[name].adjacencies:
+                yield Hypothesis(Kind.ADJACENCY, adjacency)
+            for device in self.network.links[name].devices:
+                if device != lsp.head:
+                    yield from self._of_device(device)

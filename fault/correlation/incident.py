@@ -1,0 +1,68 @@
+"""What the solver keeps: notices in, events (one occurrence of one symptom), incidents (one supposed fault)."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from fault.correlation.effects import Effects
+from fault.correlation.model import Cause, Hypothesis, Key, Kind
+
+
+class Notice(NamedTuple):
+    """One notification in the station's words. `arrived_s` is ours, `stamped_s` the sender's clock."""
+
+    alarm: str
+    key: Key
+    cleared: bool
+    arrived_s: float
+    stamped_s: float
+
+
+@dataclass(slots=True, eq=False)
+class Event:
+    """One occurrence of a symptom. `onset_s` is when it began as well as can be told; repeats join `alarms`."""
+
+    key: Key
+    alarms: list[str]
+    arrived_s: float
+    stamped_s: float
+    onset_s: float
+    exact: bool = False  # the onset is known better than by the arrival (a poll that knows the last answer)
+    cleared_s: float | None = None
+    owner: "Incident | None" = None
+
+    @property
+    def active(self) -> bool:
+        return self.cleared_s is None
+
+
+@dataclass(slots=True, eq=False)
+class Incident:
+    """A supposed fault and the events it explains. `strong`: it is likelier than its events being unrelated."""
+
+    id: str
+    hypothesis: Hypothesis
+    onset_s: float
+    opened_s: float
+    effects: Effects = field(default_factory=Effects)
+    strong: bool = False
+    score: float = 0.0
+    events: dict[Event, float] = field(default_factory=dict)  # event -> what it adds to the score
+    rivals: list[tuple[Hypothesis, float]] = field(default_factory=list)  # with their scores, best first
+    noise: bool = False
+    down_links: set[str] = field(default_factory=set)
+    down_devices: set[str] = field(default_factory=set)
+    settled: bool = False
+    confidence: float = 0.5
+    last_s: float = 0.0
+    shown: tuple[object, ...] = ()  # what was last told of it
+
+    @property
+    def kind(self) -> Kind:
+        return self.hypothesis.kind
+
+    def has(self, cause: Cause) -> bool:
+        return any(event.key.cause is cause for event in self.events)
+
+
+OUTAGES = frozenset({Kind.LINK, Kind.CARD, Kind.NODE, Kind.SITE, Kind.DUCT, Kind.AREA, Kind.SILENT, Kind.HIDDEN})
+POWERED = frozenset({Kind.SITE, Kind.AREA})

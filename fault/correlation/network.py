@@ -1,0 +1,172 @@
+"""The network as correlation sees it: what can fail, what hangs on what, and who would tell of it.
+
+One shape for two sources: the scoring contract's `topology.json` (`network_of_json`) and the live
+inventory (`live.network_of_topology`). Elements are named by their public resource ids.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(slots=True)
+class Device:
+    """A vertex. `passive` ones (splitters) send nothing and are not polled."""
+
+    id: str
+    site: str = ""
+    role: str = ""
+    passive: bool = False
+    links: list[str] = field(default_factory=list)
+    ports: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Port:
+    id: str
+    device: str
+    card: str = ""
+    links: list[str] = field(default_factory=list)  # more than one means that the inventory is wrong somewhere
+
+
+@dataclass(slots=True)
+class Link:
+    """An edge between two devices. `ports` pairs with `devices`; a passive end has the port ""."""
+
+    id: str
+    devices: tuple[str, str]
+    ports: tuple[str, str]
+    duct: str = ""
+    adjacencies: list[str] = field(default_factory=list)
+    lsps: list[str] = field(default_factory=list)
+
+    def far(self, device: str) -> str:
+        return self.devices[1] if self.devices[0] == device else self.devices[0]
+
+
+@dataclass(slots=True)
+class Lsp:
+    id: str
+    head: str
+    tail: str
+    path: tuple[str, ...]
+    protected: bool = False
+
+
+@dataclass(slots=True)
+class Network:
+    """All elements by id, with the look-ups that hypotheses need. `roots` are where the station is attached."""
+
+    roots: tuple[str, ...]
+    devices: dict[str, Device] = field(default_factory=dict)
+    ports: dict[str, Port] = field(default_factory=dict)
+    links: dict[str, Link] = field(default_factory=dict)
+    lsps: dict[str, Lsp] = field(default_factory=dict)
+    adjacencies: dict[str, str] = field(default_factory=dict)  # adjacency -> link
+    cards: dict[str, str] = field(default_factory=dict)  # card -> device
+    card_ports: dict[str, list[str]] = field(default_factory=dict)
+    ducts: dict[str, list[str]] = field(default_factory=dict)  # duct -> links
+    sites: dict[str, list[str]] = field(default_factory=dict)  # site -> devices
+    site_area: dict[str, str] = field(default_factory=dict)
+    areas: dict[str, list[str]] = field(default_factory=dict)  # area -> sites
+    distance: dict[str, int] = field(default_factory=dict)  # hops to the station; devices no known link reaches are absent
+
+    def add_device(self, device: Device) -> None:
+        self.devices[device.id] = device
+        if device.site:
+            self.sites.setdefault(device.site, []).append(device.id)
+
+    def add_port(self, port: Port) -> None:
+        self.ports[port.id] = port
+        self.devices[port.device].ports.append(port.id)
+        if port.card:
+            self.card_ports.setdefault(port.card, []).append(port.id)
+
+    def add_link(self, link: Link) -> None:
+        """Connect two devices that are already known."""
+        self.links[link.id] = link
+        for device, port in zip(link.devices, link.ports, strict=True):
+            self.devices[device].links.append(link.id)
+            if port:
+                self.ports[port].links.append(link.id)
+        if link.duct:
+            self.ducts.setdefault(link.duct, []).append(link.id)
+
+    def add_adjacency(self, adjacency: str, link: str) -> None:
+        self.adjacencies[adjacency] = link
+        self.links[link].adjacencies.append(adjacency)
+
+    def add_lsp(self, lsp: Lsp) -> None:
+        self.lsps[lsp.id] = lsp
+        for link in lsp.path:
+            self.links[link].lsps.append(lsp.id)
+
+    def measure(self) -> None:
+        """Set `distance` by breadth-first search from the station: O(devices + links)."""
+        self.distance = dict.fromkeys((root for root in self.roots if root in self.devices), 0)
+        frontier = list(self.distance)
+        hops = 0
+        while frontier:
+            hops += 1
+            reached = []
+            for device in frontier:
+                for link in self.devices[device].links:
+                    other = self.links[link].far(device)
+                    if other not in self.distance:
+                        self.distance[other] = hops
+                        reached.append(other)
+            frontier = reached
+
+    def device_of(self, resource: str) -> str:
+        """The device that a port, card or device id belongs to, "" for anything else."""
+        if resource in self.devices:
+            return resource
+        if resource in self.ports:
+            return self.ports[resource].device
+        return self.cards.get(resource, "")
+
+
+def network_of_json(path: Path) -> Network:
+    """Read the scoring contract's topology file. KeyError or ValueError when it is not one."""
+    return network_of_resources(json.loads(path.read_text(encoding="utf-8")))
+
+
+def network_of_resources(document: Mapping[str, Any]) -> Network:
+    by_kind: dict[str, list[Mapping[str, Any]]] = {}
+    for resource in document["resources"]:
+        by_kind.setdefault(resource["kind"], []).append(resource)
+    network = Network(roots=(document["nms"],))
+    _add_places(network, by_kind)
+    for resource in by_kind.get("port", ()):
+        network.add_port(Port(resource["id"], resource["device"], resource.get("card", "")))
+    for resource in by_kind.get("link", ()):
+        ports = (*resource["ports"], "", "")[:2]
+        devices = tuple(resource["devices"])
+        network.add_link(Link(resource["id"], (devices[0], devices[1]), (ports[0], ports[1]), resource.get("duct") or ""))
+    for resource in by_kind.get("adjacency", ()):
+        network.add_adjacency(resource["id"], resource["link"])
+    for resource in by_kind.get("lsp", ()):
+        path = _known(resource["path"], network.links)
+        network.add_lsp(Lsp(resource["id"], resource["head"], resource["tail"], path, bool(resource.get("protected"))))
+    network.measure()
+    return network
+
+
+def _add_places(network: Network, by_kind: Mapping[str, list[Mapping[str, Any]]]) -> None:
+    for resource in by_kind.get("site", ()):
+        network.sites.setdefault(resource["id"], [])
+        if area := resource.get("area"):
+            network.site_area[resource["id"]] = area
+            network.areas.setdefault(area, []).append(resource["id"])
+    for resource in by_kind.get("device", ()):
+        network.add_device(Device(resource["id"], resource.get("site", ""), resource.get("role", "")))
+    for resource in by_kind.get("splitter", ()):
+        network.add_device(Device(resource["id"], resource.get("site", ""), "splitter", passive=True))
+    for resource in by_kind.get("card", ()):
+        network.cards[resource["id"]] = resource["device"]
+
+
+def _known(ids: Iterable[str], known: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(each for each in ids if each in known)
