@@ -12,6 +12,7 @@ from simulator.agents import PORT, Agents
 from simulator.build import build
 from simulator.control import Control
 from simulator.emitter import Emitter, in_v2c
+from simulator.incidents import incidents
 from simulator.live import Live
 from simulator.network import Network
 from simulator.stories import Stage, load
@@ -59,7 +60,7 @@ async def run(options: argparse.Namespace) -> None:
     clock = SystemClock()
     now_ns = clock.now_ns()
     world = build(options.seed, options.size)
-    network = Network(world, Boots.of(world, now_ns, {}), now_ns)
+    network = Network(world, Boots.of(world, now_ns, incidents(world, now_ns).again_ns(world)), now_ns)
     stories, scripts = load()
     stage = Stage(network, stories)
     emitter = Emitter(network, trap_to=options.trap, syslog_to=options.syslog, wrap=in_v2c(COMMUNITY))
@@ -68,7 +69,15 @@ async def run(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     agents.open()
-    ready = {"ready": True, "devices": len(world.devices), "cidr": world.cidr, "port": options.port, "community": COMMUNITY}
+    ready = {
+        "ready": True,
+        "now_ns": now_ns,
+        "devices": len(world.devices),
+        "cidr": world.cidr,
+        "seed_address": world.devices[world.attachment].address,
+        "port": options.port,
+        "community": COMMUNITY,
+    }
     control = Control(live, options.control_token_file.read_text().strip()) if options.control_token_file else None
     if control is not None:
         ready["control_port"] = await control.open(options.control_port)

@@ -29,6 +29,7 @@ DAY_S, WEEK_S = 86_400, 7 * 86_400
 PERIODS_S = (DAY_S, DAY_S / 2, WEEK_S)
 NOISE: tuple[tuple[int, float], ...] = ((60, 0.06), (420, 0.05), (5_400, 0.05))
 """Slots in seconds and the share of the base rate by which the noise of that slot may change the rate."""
+DENSE = 8  # so many slots per instant are still cheaper to hash in one run
 TERMS = 1 + 2 * len(PERIODS_S)
 PACKET_OCTETS = 742
 ERRORS_PER_PACKET = 40_000_000
@@ -68,11 +69,18 @@ def integral(coefficients: Floats, keys: npt.NDArray[np.uint64], t_ns: Ints) -> 
 def noise(keys: npt.NDArray[np.uint64], t_ns: Ints, slot_s: int) -> Floats:
     """A random walk between 0 and 1, linear within each slot (u64[f], i64[t] -> f64[f, t])."""
     slot, into = np.divmod(t_ns, slot_s * NS_PER_S)
-    key = keys[:, None] + np.uint64(slot_s) + slot.astype(np.uint64)
-    if not into.any():
-        return units(key)
-    here, part = units(key), into / (slot_s * NS_PER_S)
-    return here + part * (units(key + np.uint64(1)) - here)
+    part = into / (slot_s * NS_PER_S)
+    first, last = int(slot.min()), int(slot.max()) + 1
+    if last - first > DENSE * len(slot):  # few instants far apart: hash their own slots only
+        here, there = (units(_slot_keys(keys, slot_s, slot + step)) for step in (0, 1))
+        return here + part * (there - here)
+    walk = units(_slot_keys(keys, slot_s, np.arange(first, last + 1)))
+    here = walk[:, slot - first]
+    return here + part * (walk[:, slot - first + 1] - here)
+
+
+def _slot_keys(keys: npt.NDArray[np.uint64], slot_s: int, slots: Ints) -> npt.NDArray[np.uint64]:
+    return keys[:, None] + np.uint64(slot_s) + slots.astype(np.uint64)
 
 
 def demands(world: World) -> tuple[npt.NDArray[np.int64], Floats]:

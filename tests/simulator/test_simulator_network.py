@@ -128,6 +128,7 @@ def test_cleared_counters_show_their_discontinuity() -> None:
     assert 0 < snapshot.octets(row, 0) < 10**9
 
 
+@pytest.mark.slow
 def test_every_story_plays_to_its_end_with_messages_for_all_that_is_said() -> None:
     stories, scripts = load()
     assert [script.story for script in scripts] == ["fibre cut Hamburg-Berlin"]

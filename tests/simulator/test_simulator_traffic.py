@@ -1,6 +1,7 @@
 """Counters are a closed form of time: they only rise, any split of time gives the same sum, both ends of a link agree."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ def octets_at(*times_ns: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]
     return integral(FLOWS.reshape(-1, TERMS), KEYS.reshape(-1), np.array(times_ns, np.int64))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 40 * 86_400 * 1000), st.integers(1, 3_600_000))
 def test_a_counter_never_falls(start_ms: int, span_ms: int) -> None:
     start_ns = NOW_NS + start_ms * 1_000_000
@@ -25,6 +27,7 @@ def test_a_counter_never_falls(start_ms: int, span_ms: int) -> None:
     assert (after >= before).all()
 
 
+@pytest.mark.slow
 @given(st.integers(0, 40 * 86_400 * 1000))
 def test_one_instant_and_many_read_alike(at_ms: int) -> None:
     at_ns = NOW_NS + at_ms * 1_000_000
