@@ -81,12 +81,12 @@ class Compiler:
             case Kind.LOCAL:
                 return Effects()
 
-    def _outage(self, links: Iterable[str], devices: Iterable[str], *, dark: bool = True) -> Effects:
+    def _outage(self, links: Iterable[str], devices: Iterable[str], *, dark: bool = True, lingering: bool = False) -> Effects:
         """Links without signal, devices that are dead. `dark` False: the ports of dead devices stay lit."""
         down_links, down_devices = frozenset(links), frozenset(devices)
         cut = frozenset(self.reach.cut_off(down_links, down_devices))
         effects = Effects({}, down_links, down_devices, cut)
-        mute = cut | down_devices
+        mute = frozenset() if lingering else cut | down_devices  # who dies late tells of who died before
         expect = effects.expect
         touched = [self.network.links[link] for link in down_links]
         touched += [self.network.links[link] for device in down_devices for link in self.network.devices[device].links]
@@ -124,26 +124,19 @@ class Compiler:
         for port in ports:
             if not self.network.ports[port].links and device not in effects.cut:
                 effects.expect[Key(Cause.SIGNAL, port, device)] = Profile(0.5, -3, 4)
-        if device not in effects.cut:
-            effects.expect[Key(Cause.CARD, card, device)] = Profile(0.93, -3, 10)
+        told = 0.93 if device not in effects.cut else 0.5  # it may just get its word out
+        effects.expect[Key(Cause.CARD, card, device)] = Profile(told, -3, 10)
         return effects
 
     def _power(self, sites: Iterable[str]) -> Effects:
         """Mains lost: told at once, then each device dies when its battery does, some not at all."""
         devices = [device for site in sites for device in self.network.sites[site] if not self.network.devices[device].passive]
-        effects = self._outage([], devices)
+        effects = self._outage([], devices, lingering=True)
         last = self.model.battery_s
         expect = {key: Profile(0.0, p.first_s, p.last_s + last) for key, p in effects.expect.items()}
         for device in devices:
             expect[Key(Cause.POWER, self.network.devices[device].site, device)] = Profile(0.8, -5, 25)
             expect[Key(Cause.BATTERY, device, device)] = Profile(0.6, 0, 60)
-        for device in devices:  # while one still runs it tells of the others' deaths
-            for name in self.network.devices[device].links:
-                link = self.network.links[name]
-                port = link.ports[link.devices.index(device)]
-                expect.setdefault(Key(Cause.SIGNAL, port, device), Profile(0.0, -3, last))
-                for adjacency in link.adjacencies:
-                    expect.setdefault(Key(Cause.ADJACENCY, adjacency, device), Profile(0.0, -3, last + self.timing.hold_s))
         effects.expect = expect
         return effects
 

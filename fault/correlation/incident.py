@@ -54,7 +54,11 @@ class Incident:
     settled: bool = False
     confidence: float = 0.5
     last_s: float = 0.0
+    onsets: list[float] = field(default_factory=list)  # the first and those of its flaps
     shown: tuple[object, ...] = ()  # what was last told of it
+
+    def __post_init__(self) -> None:
+        self.onsets = self.onsets or [self.onset_s]
 
     @property
     def kind(self) -> Kind:

@@ -111,5 +111,7 @@ class Model:
     late_s: float = 30.0  # beyond its window a symptom is still believed for this long, ever less
     unreachable_misses: float = -3.5  # at most this for all devices that should be cut off and are not: one hidden link explains them
     path_misses: float = -5.0
+    alone: float = -8.0  # worth of a real symptom that no hypothesis explains
+    no_restart: float = -2.0
     flap_s: float = 240.0  # a root's own alarms that return within this time belong to the same incident
     noise_clear_s: float = 620.0  # an uncorroborated threshold alarm open for longer is not a blip

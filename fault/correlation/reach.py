@@ -116,7 +116,8 @@ class Reach:
 
 
 def _walk_back(end: str, came: dict[str, tuple[str, str]]) -> tuple[list[str], list[str]]:
-    links, devices = [], []
+    links: list[str] = []
+    devices: list[str] = []
     here = end
     while True:
         previous, link = came[here]

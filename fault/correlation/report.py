@@ -4,9 +4,7 @@ from typing import Any
 
 from fault.correlation.incident import Incident
 from fault.correlation.model import Cause, Hypothesis, Kind
-from fault.correlation.solver import Solver
-
-BLIPS = frozenset({Cause.LOCAL, Cause.CHANGED, Cause.CONGESTED, Cause.SIGNAL})
+from fault.correlation.solver import BLIPS, Solver
 
 
 class Reporter:
@@ -22,7 +20,8 @@ class Reporter:
             if shown == incident.shown:
                 continue
             incident.shown = shown
-            told.append({"incident": incident.id, "alarms": alarms, "root": roots, "noise": shown[2], "confidence": round(incident.confidence, 3)})
+            confidence = round(incident.confidence, 3)
+            told.append({"incident": incident.id, "alarms": alarms, "root": roots, "noise": shown[2], "confidence": confidence})
         return told
 
     def is_noise(self, incident: Incident) -> bool:

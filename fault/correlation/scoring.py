@@ -9,6 +9,7 @@ from fault.correlation.incident import POWERED, Event, Incident
 from fault.correlation.model import Cause, Hypothesis, Key, Model, Profile
 
 ANCHORS = 8  # onsets tried for one hypothesis
+MAINS = frozenset({Cause.POWER, Cause.BATTERY})
 TIGHT_S = 40.0
 EXACT_S = 3.0
 PENALTY_PER_S = 0.4
@@ -57,7 +58,7 @@ class Scorer:
         if not free:
             return None
         onset_s, hits = self._best_onset(free)
-        if not hits:
+        if not hits or (hypothesis.kind in POWERED and not any(event.key.cause in MAINS for event in hits)):
             return None
         match = Match(hypothesis, effects, onset_s, hits, 0.0)
         self.count_misses(match, now_s)
@@ -120,7 +121,3 @@ class Scorer:
     def worth(self, match: Match, robbed: Iterable[tuple[Incident, float]]) -> float:
         """Score of a match: prior, hits, misses; `robbed` gives what other incidents lose."""
         return self.model.prior[match.hypothesis.kind] + sum(match.hits.values()) + match.misses - sum(loss for _, loss in robbed)
-
-
-def is_powered(hypothesis: Hypothesis) -> bool:
-    return hypothesis.kind in POWERED

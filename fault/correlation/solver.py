@@ -18,10 +18,15 @@ from fault.correlation.reach import Reach
 from fault.correlation.scoring import Match, Scorer
 
 REPEAT_S = 0.05  # notifications of one key with the same stamp are repeats
+AGAIN_S = 15.0  # loss of signal that returns after this long is a flap, not a late notification
+ENDS = frozenset({Cause.UNREACHABLE, Cause.PATH})  # the clear of a consequence ends the whole outage
 SOFT_S = 1.6  # events that begin this close to an outage belong to it though the inventory does not say so
 PATIENT = frozenset({Cause.PATH, Cause.SLOW_PATH, Cause.RESTART})  # these come from far away: wait for nearer evidence
 PATIENCE_S = 6.0
 RIVALS = 4
+LEAST = 0.3
+BLIPS = frozenset({Cause.LOCAL, Cause.CHANGED, Cause.CONGESTED, Cause.SIGNAL})  # causes that may mean nothing
+Option = tuple[float, Match, list[tuple[Incident, float]]]  # worth, match, what it takes from whom
 SENIOR_S = 21_600.0  # an incident claims late alarms for at most this long
 
 
@@ -78,7 +83,7 @@ class Solver:
         fresh = Event(notice.key, [notice.alarm], notice.arrived_s, notice.stamped_s, onset_s, exact)
         self.current[notice.key] = fresh
         if event is not None and event.owner is not None and self._continues(event, fresh):
-            self._attach(event.owner, fresh, 0.0)
+            self._again(event.owner, fresh)
             return None
         return fresh
 
@@ -103,13 +108,26 @@ class Solver:
         since = event.arrived_s - (before.cleared_s if before.cleared_s is not None else before.arrived_s)
         return owner.strong and since < self.model.flap_s and owner.kind is not Kind.CHANGE
 
+    def _again(self, owner: Incident, event: Event) -> None:
+        if owner.strong and event.key.cause is Cause.SIGNAL and event.onset_s > owner.onsets[-1] + AGAIN_S:
+            owner.onsets = [*owner.onsets[-7:], event.onset_s]
+        self._attach(owner, event, 0.0)
+
     def _cleared(self, event: Event) -> None:
+        """A clear also tells that what the incident took down works again."""
         owner = event.owner
         if owner is None:
             return
         self._touch(owner)
-        links, devices = self._elements(event, owner)
-        links, devices = links & owner.down_links, devices & owner.down_devices
+        if not owner.down_links and not owner.down_devices:
+            return
+        if event.key.cause in ENDS and owner.kind not in POWERED:
+            links, devices = set(owner.down_links), set(owner.down_devices)
+        else:
+            links, devices = self._elements(event, owner)
+            links, devices = links & owner.down_links, devices & owner.down_devices
+        if event.key.cause is Cause.UNREACHABLE and owner.kind is Kind.NODE:
+            self._timer(self.now_s + 20.0, owner)
         if links or devices:
             owner.down_links -= links
             owner.down_devices -= devices
@@ -140,13 +158,21 @@ class Solver:
         """Give the event to the incident that predicts it best. Settled incidents claim too."""
         best: tuple[float, Incident | None] = (0.0, None)
         for incident in self.expecting.get(event.key, ()):
-            gain = self.scorer.gain(incident.effects.expect[event.key], event, incident.onset_s)
+            gain = self._gain(incident, event)
             if gain is not None and gain > best[0]:
                 best = (gain, incident)
         if best[1] is None:
             return self._claim_softly(event)
         self._attach(best[1], event, best[0])
         return True
+
+    def _gain(self, incident: Incident, event: Event) -> float | None:
+        """What the event adds to the incident, counted from the onset that suits it best; links may flap unseen."""
+        profile = incident.effects.expect[event.key]
+        gains = [g for onset_s in incident.onsets if (g := self.scorer.gain(profile, event, onset_s)) is not None]
+        if not gains and incident.kind is Kind.LINK and 0.0 < event.onset_s - incident.onsets[-1] < self.model.flap_s:
+            return 0.5
+        return max(gains, default=None)
 
     def _claim_softly(self, event: Event) -> bool:
         """What the inventory does not predict but time or name ties to an outage: an incomplete inventory."""
@@ -157,6 +183,11 @@ class Solver:
                 found = self._nearest_outage(event.onset_s, self.timing.poll_s)
             if found is not None:
                 self._attach(found, event, 0.5)
+                return True
+        if cause is Cause.RESTART:
+            before = self.current.get(Key(Cause.UNREACHABLE, event.key.device, event.key.device))
+            if before is not None and before.owner is not None:
+                self._attach(before.owner, event, 0.5)
                 return True
         return False
 
@@ -189,18 +220,22 @@ class Solver:
 
     def _place(self, event: Event) -> None:
         """An event that nothing predicted: find its best explanation, or let it stand alone for now."""
-        if event.key.cause in PATIENT:
+        if event.key.cause is Cause.LOCAL or event.key.cause in PATIENT:
             self._stand_alone(event, None)
             self._timer(event.arrived_s + PATIENCE_S, event.owner)
             return
-        self._consider([event])
-        if event.owner is None:
-            self._stand_alone(event, None)
+        matches = self._matches([event])
+        if not self._take_best(matches):
+            self._stand_alone(event, matches[0] if matches else None)
 
-    def _stand_alone(self, event: Event, guess: Hypothesis | None) -> None:
-        guess = guess or self._guess(event)
+    def _stand_alone(self, event: Event, best: Option | None) -> None:
+        guess = best[1].hypothesis if best is not None else self._unexplained(event)
         incident = Incident(f"{event.alarms[0]}", guess, event.onset_s, self.now_s)
         incident.last_s = self.now_s
+        if event.key.cause not in BLIPS:
+            incident.score = min(0.0, best[0]) if best is not None else self.model.alone
+        while incident.id in self.incidents:
+            incident.id += "-"
         self.incidents[incident.id] = incident
         self._weak[incident.id] = incident
         self._attach(incident, event, 0.0)
@@ -208,13 +243,11 @@ class Solver:
             for delay in (5.0, self.timing.hold_s + 12.0, self.model.noise_clear_s):
                 self._timer(event.arrived_s + delay, incident)
 
-    def _guess(self, event: Event) -> Hypothesis:
-        matches = self._matches([event])
-        if not matches:
-            return Hypothesis(Kind.LOCAL, event.key.device if event.key.cause is Cause.ADJACENCY else event.key.resource)
-        return matches[0][1].hypothesis
+    @staticmethod
+    def _unexplained(event: Event) -> Hypothesis:
+        return Hypothesis(Kind.LOCAL, event.key.device if event.key.cause is Cause.ADJACENCY else event.key.resource)
 
-    def _matches(self, seeds: Sequence[Event]) -> list[tuple[float, Match, list[tuple[Incident, float]]]]:
+    def _matches(self, seeds: Sequence[Event]) -> list[Option]:
         """All hypotheses that explain one of the seeds, with their worth after what they would rob, best first."""
         found = []
         seen = set()
@@ -250,20 +283,22 @@ class Solver:
                 robbed.append((owner, loss))
             else:
                 match.hits = {event: g for event, g in match.hits.items() if event.owner is not owner}
+        weak = {event.owner for event in match.hits if event.owner is not None and not event.owner.strong}
+        robbed += [(owner, owner.score) for owner in weak if owner.score < 0]
         return robbed
 
     def _consider(self, seeds: Sequence[Event]) -> bool:
-        """Make the best explanation of the seeds an incident if that explains more than it costs."""
-        matches = self._matches(seeds)
-        if not matches or matches[0][0] <= 0.0 or not matches[0][1].hits:
+        return self._take_best(self._matches(seeds))
+
+    def _take_best(self, matches: Sequence[Option]) -> bool:
+        """Make the best explanation an incident if that explains more than it costs."""
+        if not matches or matches[0][0] <= LEAST or not matches[0][1].hits:
             return False
         worth, match, robbed = matches[0]
         self._accept(worth, match, robbed, [(m.hypothesis, w) for w, m, _ in matches[1 : 1 + RIVALS]])
         return True
 
-    def _accept(
-        self, worth: float, match: Match, robbed: Sequence[tuple[Incident, float]], rivals: list[tuple[Hypothesis, float]]
-    ) -> None:
+    def _accept(self, worth: float, match: Match, robbed: Sequence[tuple[Incident, float]], rivals: list[tuple[Hypothesis, float]]) -> None:
         heirs = sorted(match.hits, key=lambda event: event.arrived_s)
         old = [event.owner for event in heirs if event.owner is not None]
         name = next((o.id for o in old if self._is_absorbed(o, match)), None) or heirs[0].alarms[0] + "+"
@@ -306,9 +341,7 @@ class Solver:
         self._retire(owner)
         for event in rest:
             event.owner = None
-        for event in rest:
-            if event.owner is None and not self._claim(event):
-                self._stand_alone(event, None)
+        self._rehome(rest)
 
     def _retire(self, incident: Incident) -> None:
         """The incident is no more: others explain its events."""
@@ -380,11 +413,22 @@ class Solver:
         age = self.now_s - incident.onset_s
         match = Match(incident.hypothesis, incident.effects, incident.onset_s, dict(incident.events), 0.0)
         self.scorer.count_misses(match, self.now_s)
+        match.misses += self._restart_missing(incident)
         incident.score = self.model.prior[incident.kind] + sum(incident.events.values()) + match.misses
         if not incident.settled and not self._consider(list(incident.events)) and incident.score < 0:
             self._weaken(incident)
         if age > self._settle_s(incident):
             incident.settled = True
+
+    def _restart_missing(self, incident: Incident) -> float:
+        """A device that answers again and does not tell of a restart was most likely only cut off."""
+        if incident.kind is not Kind.NODE:
+            return 0.0
+        device = incident.hypothesis.element
+        gone = self.current.get(Key(Cause.UNREACHABLE, device, device))
+        if gone is None or gone.active or self.now_s - (gone.cleared_s or 0.0) < 15.0:
+            return 0.0
+        return 0.0 if incident.has(Cause.RESTART) else self.model.no_restart
 
     def _weaken(self, incident: Incident) -> None:
         events = list(incident.events)
@@ -392,6 +436,10 @@ class Solver:
         self._retire(incident)
         for event in events:
             event.owner = None
+        self._rehome(events)
+
+    def _rehome(self, events: Sequence[Event]) -> None:
+        """Find a place for events whose incident is gone: another that predicts them, else alone until reviewed."""
         for event in events:
             if event.owner is None and not self._claim(event):
-                self._stand_alone(event, None)
+                self._stand_alone(event, next(iter(self._matches([event])), None))

@@ -2,11 +2,11 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from fault.correlation.incident import Incident, Notice
+from fault.correlation.incident import Notice
 from fault.correlation.model import Cause, Key
 from fault.correlation.network import Network, network_of_json
 from fault.correlation.report import Reporter
