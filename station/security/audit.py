@@ -52,12 +52,12 @@ async def record(
         "tenant": scope.tenant,
         "seq": seq,
         "at_ns": now_ns,
-        "actor": scope.user[:64],
-        "act": act[:64],
-        "object": obj[:255],
+        "actor": _storable(scope.user, 64),
+        "act": _storable(act, 64),
+        "object": _storable(obj, 255),
         "before": _canonical(before),
         "after": _canonical(after),
-        "reason": reason[:DETAIL_MAX].replace("\0", ""),
+        "reason": _storable(reason, DETAIL_MAX),
     }
     row["hash"] = _hash(row, previous)
     await conn.execute(sa.insert(audit).values(row))
@@ -121,6 +121,11 @@ def _hash(row: dict[str, Any], previous: str) -> str:
 
 def _hashed(row: dict[str, Any]) -> Iterator[str | int]:
     return (row[name] for name in ("tenant", "seq", "at_ns", "actor", "act", "object", "before", "after", "reason"))
+
+
+def _storable(text: str, limit: int) -> str:
+    """PostgreSQL takes no NUL, UTF-8 no lone surrogate."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()[:limit]
 
 
 def _canonical(value: Any) -> str:
