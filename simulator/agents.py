@@ -5,17 +5,19 @@ import resource
 import socket
 from collections import Counter
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from simulator.agent import Agent
-from simulator.agent_ber import BerError
+from simulator import agent_ber as ber
+from simulator.agent import V3, Agent
 from simulator.network import Network
+
+if TYPE_CHECKING:
+    from simulator.agent_v3 import Engine
 
 PORT = 16100
 MAX_DATAGRAM_OCTETS = 65_535
 MAX_PER_WAKE_UP = 32  # datagrams of one device before the others have their turn
 SPARE_FILES = 256
-
-Answer = Callable[[bytes, int], bytes | None]
 
 
 def allow_files(count: int) -> None:
@@ -33,6 +35,7 @@ class Agents:
         self._network, self._now, self._port = network, now, port
         self._agents = [Agent(network, device, community.encode()) for device in network.world.devices]
         self._sockets: list[socket.socket] = []
+        self._engines: dict[int, Engine] = {}
         self.dropped: Counter[str] = Counter()
         self.answered = 0
 
@@ -66,8 +69,8 @@ class Agents:
             self.dropped["unreachable"] += 1
             return
         try:
-            answer = agent.answer(data, self._now())
-        except BerError:
+            answer = self._reply(agent, data)
+        except ber.BerError:
             self.dropped["malformed"] += 1
             return
         if answer is None:
@@ -78,3 +81,15 @@ class Agents:
             self.answered += 1
         except OSError:
             self.dropped["send"] += 1
+
+    def _reply(self, agent: Agent, data: bytes) -> bytes | None:
+        start, end = ber.expect(data, 0, len(data), ber.SEQUENCE)
+        version, _ = ber.read_integer(data, start, end)
+        if version != V3:
+            return agent.answer(data, self._now())
+        from simulator import agent_v3  # its cryptography costs start-up time that v2c does not need
+
+        engine = self._engines.get(agent.device.number)
+        if engine is None:
+            engine = self._engines[agent.device.number] = agent_v3.Engine(self._network, agent.device)
+        return agent_v3.answer(agent, engine, data, self._now())

@@ -11,7 +11,7 @@ from simulator.address import Address
 from simulator.agents import PORT, Agents
 from simulator.build import build
 from simulator.control import Control
-from simulator.emitter import Emitter, in_v2c
+from simulator.emitter import Emitter, Wrap, in_v2c
 from simulator.incidents import incidents
 from simulator.live import Live
 from simulator.network import Network
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--port", type=int, default=PORT, help="UDP port of every SNMP agent")
     result.add_argument("--data", type=Path, default=Path("var/simulator"), help="folder for certificates")
     result.add_argument("--trap", type=Address.parse, default=Address("127.0.0.1", 16162), help="where traps go")
+    result.add_argument("--trap-version", choices=("2c", "3"), default="2c", help="3: authenticated and encrypted")
     result.add_argument("--syslog", type=Address.parse, default=Address("127.0.0.1", 16514), help="where syslog lines go")
     result.add_argument("--control-port", type=int, default=0, help="TCP port of the remote control; 0: any free one")
     result.add_argument("--control-token-file", type=Path, help="file with the token of the remote control; without it there is none")
@@ -55,6 +56,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _wrap(network: Network, version: str) -> Wrap:
+    if version == "2c":
+        return in_v2c(COMMUNITY)
+    from simulator.agent_v3 import in_v3  # its cryptography costs start-up time that v2c does not need
+
+    return lambda device, pdu, request_id, now_ns: in_v3(network, device, pdu, request_id, now_ns)
+
+
 async def run(options: argparse.Namespace) -> None:
     """Start everything, say `ready` in one JSON line on stdout, and serve until a signal comes."""
     clock = SystemClock()
@@ -63,7 +72,7 @@ async def run(options: argparse.Namespace) -> None:
     network = Network(world, Boots.of(world, now_ns, incidents(world, now_ns).again_ns(world)), now_ns)
     stories, scripts = load()
     stage = Stage(network, stories)
-    emitter = Emitter(network, trap_to=options.trap, syslog_to=options.syslog, wrap=in_v2c(COMMUNITY))
+    emitter = Emitter(network, trap_to=options.trap, syslog_to=options.syslog, wrap=_wrap(network, options.trap_version))
     live = Live(network, stage, emitter, clock.now_ns)
     agents = Agents(network, COMMUNITY, clock.now_ns, options.port)
     stop = asyncio.Event()

@@ -12,12 +12,12 @@ from simulator.world import Device
 
 MAX_REQUEST_ID = 2**31 - 1
 
-Wrap = Callable[[Device, bytes, int], bytes]
-"""A trap PDU of a device, with its request id, as an SNMP message."""
+Wrap = Callable[[Device, bytes, int, int], bytes]
+"""(device, its trap PDU, request id, time) as an SNMP message."""
 
 
 def in_v2c(community: str) -> Wrap:
-    return lambda device, pdu, request_id: v2c_message(community, pdu)
+    return lambda device, pdu, request_id, now_ns: v2c_message(community, pdu)
 
 
 class Emitter:
@@ -46,7 +46,7 @@ class Emitter:
 
     def _trap(self, device: Device, notice: Notice) -> bytes:
         self._request_id = self._request_id % MAX_REQUEST_ID + 1
-        return self._wrap(device, trap_pdu(trap(self._network, notice), self._request_id), self._request_id)
+        return self._wrap(device, trap_pdu(trap(self._network, notice), self._request_id), self._request_id, notice.time_ns)
 
     def _send(self, sock: socket.socket, kind: str, data: bytes, to: Address) -> None:
         try:
