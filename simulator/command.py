@@ -2,10 +2,12 @@
 
 import argparse
 import asyncio
+import importlib
 import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from simulator.address import Address
 from simulator.agents import PORT, Agents
@@ -17,9 +19,12 @@ from simulator.live import Live
 from simulator.network import Network
 from simulator.stories import Stage, load
 from simulator.traffic import Boots
-from simulator.world import MIN_SIZE
+from simulator.world import MIN_SIZE, Device, World
 from station.clock import SystemClock
 from station.lifecycle import die_with_parent, stop_on_signals
+
+if TYPE_CHECKING:
+    from simulator.certificates import Identity
 
 COMMUNITY = "public"
 
@@ -35,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--syslog", type=Address.parse, default=Address("127.0.0.1", 16514), help="where syslog lines go")
     result.add_argument("--control-port", type=int, default=0, help="TCP port of the remote control; 0: any free one")
     result.add_argument("--control-token-file", type=Path, help="file with the token of the remote control; without it there is none")
+    result.add_argument("--gnmi-port", type=int, default=16030, help="TCP port of every gNMI target")
+    result.add_argument("--gnmi-devices", type=int, default=3, help="how many core routers speak gNMI")
     result.add_argument("--no-script", action="store_true", help="play no story by itself")
     return result
 
@@ -78,7 +85,7 @@ async def run(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     agents.open()
-    ready = {
+    ready: dict[str, Any] = {
         "ready": True,
         "now_ns": now_ns,
         "devices": len(world.devices),
@@ -87,14 +94,44 @@ async def run(options: argparse.Namespace) -> None:
         "port": options.port,
         "community": COMMUNITY,
     }
+    speakers = _speakers(world, options.gnmi_devices)
+    if speakers:
+        from simulator.certificates import authority  # its cryptography costs start-up time that others do not need
+
+        made = authority(options.data, now_ns)
+        identities = {device: made.identity(device) for device in speakers}
+        ready["gnmi"] = {"port": options.gnmi_port, "ca_file": str(made.file), "addresses": [device.address for device in speakers]}
     control = Control(live, options.control_token_file.read_text().strip()) if options.control_token_file else None
     if control is not None:
         ready["control_port"] = await control.open(options.control_port)
     print(json.dumps(ready), flush=True)  # noqa: T201 - the parent reads this line
-    running = asyncio.create_task(live.run(() if options.no_script else scripts))
-    await stop.wait()
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    running = [asyncio.create_task(live.run(() if options.no_script else scripts))]
+    if speakers:
+        running.append(asyncio.create_task(_gnmi(live, identities, options.gnmi_port)))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
+    for task in running:
+        task.cancel()
+    ended = await asyncio.gather(*running, return_exceptions=True)
     if control is not None:
         await control.close()
     agents.close()
+    for failure in ended:
+        if isinstance(failure, Exception):
+            raise failure
+
+
+def _speakers(world: World, count: int) -> list[Device]:
+    """The devices that speak gNMI: the first core router of each region, then their seconds."""
+    core = [device for device in world.devices if device.role == "core"]
+    return sorted(core, key=lambda device: (device.name[-1], device.number))[:count]
+
+
+async def _gnmi(live: Live, identities: "dict[Device, Identity]", port: int) -> None:
+    """Serve gNMI until cancelled; gRPC is loaded beside the agents that answer already."""
+    gnmi = await asyncio.to_thread(importlib.import_module, "simulator.gnmi")
+    servers = [await gnmi.serve(live, device, identity, port) for device, identity in identities.items()]
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.gather(*(server.stop(gnmi.GRACE_S) for server in servers))

@@ -1,7 +1,8 @@
 """The network in real time: time passes, devices speak, and somebody may ask or break something."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from simulator.emitter import Emitter
@@ -18,6 +19,7 @@ class Live:
         self.network, self.stage = network, stage
         self._emitter, self.now = emitter, now
         self._changed = asyncio.Event()
+        self._watchers: set[asyncio.Event] = set()
 
     async def run(self, scripts: Iterable[Script] = ()) -> None:
         """Let time pass until cancelled, with the scripted stories counted from now."""
@@ -26,6 +28,8 @@ class Live:
                 self.network.later(self.now() + int(script.at_s * NS_PER_S), lambda at_ns, name=script.story: self.stage.play(name, at_ns))  # type: ignore[misc]
         while True:
             self._emitter.emit(self.network.advance(self.now()))
+            for watcher in self._watchers:
+                watcher.set()
             self._changed.clear()
             due_ns = self.network.next_ns()
             wait_s = LONGEST_SLEEP_S if due_ns is None else max(0.0, (due_ns - self.now()) / NS_PER_S)
@@ -36,6 +40,16 @@ class Live:
 
     def wake(self) -> None:
         self._changed.set()
+
+    @contextmanager
+    def watch(self) -> Iterator[asyncio.Event]:
+        """An event that is set each time something may have changed, for as long as the context lasts."""
+        watcher = asyncio.Event()
+        self._watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
 
     # -- what the control side can do; names as people know them, KeyError when one is unknown ---------------
 

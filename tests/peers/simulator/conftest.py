@@ -61,8 +61,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ru
         (folder / "token").write_text(TOKEN)
         port, trap, syslog = (free_port(socket.SOCK_DGRAM) for _ in range(3))
         fixed = ["--size", "24", "--port", str(port), "--data", str(folder), "--control-token-file", str(folder / "token"), "--no-script"]
+        gnmi = ["--gnmi-port", str(free_port(socket.SOCK_STREAM)), "--gnmi-devices", "0"]
         targets = ["--trap", f"127.0.0.1:{trap}", "--syslog", f"127.0.0.1:{syslog}"]
-        command = [sys.executable, "-m", "simulator", *fixed, *targets, *arguments]
+        command = [sys.executable, "-m", "simulator", *fixed, *gnmi, *targets, *arguments]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         started.append(Running(json.loads(process.stdout.readline()), trap, syslog, process))
