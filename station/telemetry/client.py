@@ -5,6 +5,7 @@ The driver is synchronous; its calls run in a few threads of this client's own. 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ RETRY_CODES = frozenset(
     {159, 202, 241, 242, 252, 319, 999}
 )  # timeout, too many queries, memory, read-only, too many parts, unknown insert, keeper
 
+logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)  # each call's outcome is counted here, and its error raised
 CALLS = counter("telemetry_calls", "Calls to the telemetry store.", "what", "result")
 CALL_SECONDS = histogram("telemetry_call_seconds", "How long calls to the telemetry store took.", "what")
 
@@ -66,9 +68,16 @@ class TelemetryClient:
 
         When this returns, the rows are on disk.
         """
-        settings = {"insert_deduplication_token": token} if token else {}
         block = await asyncio.get_running_loop().run_in_executor(self._threads, encode, columns)
-        await self._call("insert", lambda driver: driver.raw_insert(table, list(columns), block, settings, "ArrowStream"))
+        await self._insert(table, list(columns), block, token)
+
+    async def insert_stream(self, table: str, payload: bytes, token: str = "") -> None:
+        """The same for columns that `encode` has packed already."""
+        await self._insert(table, decode_table(payload).column_names, memoryview(payload), token)
+
+    async def _insert(self, table: str, names: list[str], block: Any, token: str) -> None:
+        settings = {"insert_deduplication_token": token} if token else {}
+        await self._call("insert", lambda driver: driver.raw_insert(table, names, block, settings, "ArrowStream"))
 
     async def ready(self) -> bool:
         """Whether the store answers."""
@@ -127,9 +136,9 @@ def encode(columns: Mapping[str, Any]) -> Any:
     return memoryview(sink.getvalue())
 
 
-def decode(data: bytes | memoryview) -> Columns:
-    """The columns of an Arrow IPC stream made by `encode`; integers stay exact."""
-    return _columns(data)
+def decode_table(data: bytes | memoryview) -> pa.Table:
+    """The Arrow table of a stream made by `encode`, without a copy of its columns."""
+    return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
 
 
 def timestamps(time_ns: Array) -> pa.Array:
@@ -145,7 +154,7 @@ def seconds(time_ns: Array) -> pa.Array:
 def _columns(data: bytes | memoryview) -> Columns:
     if not len(data):
         return {}
-    table = pa.ipc.open_stream(data).read_all()
+    table = decode_table(data)
     return {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.column_names}
 
 

@@ -47,6 +47,7 @@ def _interface_raw(settings: TelemetrySettings) -> str:
         "time DateTime64(9, 'UTC') CODEC(DoubleDelta, ZSTD)",
         "received DateTime64(9, 'UTC') CODEC(DoubleDelta, ZSTD)",
         "uptime_cs Int64 CODEC(Delta, ZSTD)",
+        "discontinuity_cs Int64 CODEC(Delta, ZSTD)",
         *raw,
         "in_delta UInt64 CODEC(ZSTD)",
         "out_delta UInt64 CODEC(ZSTD)",

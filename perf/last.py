@@ -1,0 +1,65 @@
+"""The last value of every series in memory: for `/metrics/network`, the Now screen and freshness."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from perf.counters import DUPLICATE, LATE
+from perf.slots import U64, SlotIndex, grown
+from station.batch import SampleBatch
+from station.series import METRIC_BITS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LastColumns:
+    """k series: number, when, value (a counter's rate), the counter's raw total, verdict."""
+
+    series: U64
+    time_ns: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+    raw: U64
+    quality: npt.NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class LastValues:
+    """Flat arrays by slot, 25 bytes a series beside the index."""
+
+    index: SlotIndex = field(default_factory=SlotIndex)
+    time_ns: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    value: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
+    raw: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
+    quality: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+
+    @property
+    def nbytes(self) -> int:
+        return self.index.nbytes + self.time_ns.nbytes + self.value.nbytes + self.raw.nbytes + self.quality.nbytes
+
+    def take(self, batch: SampleBatch) -> None:
+        """Keep the newest of each series; late and repeated samples change nothing."""
+        slots = self.index.slots_of(batch.series)
+        for name in ("time_ns", "value", "raw", "quality"):
+            setattr(self, name, grown(getattr(self, name), self.index.count))
+        newest = (batch.time_ns >= self.time_ns[slots]) & (batch.quality != LATE) & (batch.quality != DUPLICATE)
+        rows = np.flatnonzero(newest)  # within a batch a series' rows are in order of time: the last assignment stays
+        slots = slots[rows]
+        self.time_ns[slots] = batch.time_ns[rows]
+        self.value[slots] = batch.value[rows]
+        self.raw[slots] = batch.raw[rows]
+        self.quality[slots] = batch.quality[rows]
+
+    def latest(self, code: int, keys: U64) -> npt.NDArray[np.float64]:
+        """The last value of one metric of each entity, NaN where there is none (u64[n] -> f64[n])."""
+        slots = self.index.find(keys << np.uint64(METRIC_BITS) | np.uint64(code))
+        known = slots >= 0
+        found = np.full(len(keys), np.nan)
+        found[known] = self.value[slots[known]]
+        return found
+
+    def columns(self, since_ns: int = 0) -> LastColumns:
+        """Every series heard of since then, in order of series number."""
+        n = self.index.count
+        rows = np.flatnonzero(self.time_ns[:n] >= since_ns)
+        rows = rows[np.argsort(self.index.keys[rows])]
+        return LastColumns(self.index.keys[rows], self.time_ns[rows], self.value[rows], self.raw[rows], self.quality[rows])

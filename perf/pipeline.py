@@ -1,0 +1,244 @@
+"""The performance pipeline: samples in; rates, KPIs, alarm events and stored rows out.
+
+batch -> rates -> last values, until a second or a block is full; then
+block -> rows -> KPIs -> thresholds -> events
+                      -> journal -> store -> tiers
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inventory.topology import Topology
+from perf.blocks import interface_columns, sample_columns
+from perf.counters import DUPLICATE, LATE, SUSPECT, CounterState, is_counter, rates
+from perf.history import tier_columns
+from perf.kpis import kpis
+from perf.last import LastValues
+from perf.metrics import NOT_STORED, SAMPLES, SERIES, VERDICTS
+from perf.names import Names
+from perf.settings import PerfSettings
+from perf.thresholds import Thresholds
+from perf.tiers import Tiers
+from perf.warm import recent_octets
+from perf.wide import InterfaceRows, derive, derived_batch, interface_rows, is_wide
+from perf.writer import JournalLike, Writer
+from station.batch import Event, Quality, SampleBatch
+from station.catalogue import metrics_by_code
+from station.channel import Channel, ChannelClosedError
+from station.clock import NS_PER_S, Clock
+from station.series import entity_keys, metrics_of
+from station.telemetry.client import TelemetryClient
+
+IN_THREAD_ROWS = 5_000  # batches from here on are worked on beside the event loop
+
+Rows = npt.NDArray[np.bool_]
+
+
+class Pipeline:
+    """Everything between the collectors' samples and the telemetry store. `run` works until cancelled."""
+
+    def __init__(
+        self,
+        *,
+        client: TelemetryClient,
+        journal: JournalLike,
+        clock: Clock,
+        topology: Callable[[], Topology],
+        samples: Channel[SampleBatch],
+        events: Channel[tuple[Event, ...]],
+        settings: PerfSettings | None = None,
+    ) -> None:
+        self.settings = settings or PerfSettings()
+        self.names = Names(topology)
+        self.last = LastValues()
+        self.thresholds = Thresholds(self.names.resource_of, self.last.latest)
+        self.writer = Writer(client, journal, self.settings.pending_blocks)
+        self.tiers = Tiers(client, self.writer, self.names, clock, self.settings, self._version)
+        self._client = client
+        self._clock = clock
+        self._samples = samples
+        self._events = events
+        self._live = CounterState.empty(self.names.limits)
+        self._history = CounterState.empty(self.names.limits)
+        self._topology_version = -1
+        self._last_version = 0
+        self._rated: list[SampleBatch] = []
+        self._rated_rows = 0
+        self._due_ns = 0
+        self._told: tuple[int, int] | None = None
+        SERIES.set_function(lambda: self.last.index.count)
+
+    async def run(self) -> None:
+        """Take up the last counters, then work until cancelled or the samples' channel is closed and empty."""
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(self.writer.run(), name="perf writer")]
+            await self.warm_up()
+            background.append(tasks.create_task(self.tiers.run(), name="perf tiers"))
+            await self._collect()
+            await self.writer.drain()
+            for task in background:
+                task.cancel()
+
+    async def warm_up(self) -> None:
+        """Continue from the last counters in the store, so that a restart of the station costs no interval."""
+        recent = await recent_octets(self._client, self._clock.now_ns())
+        await asyncio.to_thread(rates, recent, self._live)  # compiles the kernels as well
+
+    def process(self, batch: SampleBatch) -> SampleBatch:
+        """Rate one live batch, keep its last values and put it into the current block; return it rated."""
+        SAMPLES.inc(len(batch))
+        self._follow_topology()
+        rated = self._judged(self._acceptable(batch), self._live)
+        self.last.take(rated)
+        if len(rated):
+            if not self._rated:
+                self._due_ns = self._clock.monotonic_ns() + self.settings.flush_ms * 1_000_000
+            self._rated.append(rated)
+            self._rated_rows += len(rated)
+        return rated
+
+    async def take(self, batch: SampleBatch) -> None:
+        """`process`, and `flush` when the block is full or due."""
+        if len(batch) > IN_THREAD_ROWS:
+            await asyncio.to_thread(self.process, batch)
+        else:
+            self.process(batch)
+        if self._rated_rows >= self.settings.block_rows or (self._rated and self._clock.monotonic_ns() >= self._due_ns):
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Derive, compare with thresholds, journal and hand to the store what has gathered."""
+        batch, self._rated, self._rated_rows = SampleBatch.concat(self._rated), [], 0
+        if not len(batch):
+            return
+        work = asyncio.to_thread if len(batch) > IN_THREAD_ROWS else _at_once
+        rows, values = await work(self._rows, batch)
+        derived = derived_batch(rows, values)
+        self.last.take(derived)
+        events = self._compare(SampleBatch.concat([batch, derived]))
+        await self._put(batch, rows, values, np.full(len(rows), self._clock.now_ns()))
+        late = np.flatnonzero(rows.quality == LATE)
+        self.tiers.mark(rows.entity[late], rows.time_ns[late])
+        if events:
+            await self._events.put(tuple(events))
+
+    async def backfill(self, batch: SampleBatch, received_ns: int | None = None) -> SampleBatch:
+        """Store samples of the past, in order of time per series: no last values, no alarms. Return them rated.
+
+        `received_ns` is when the station is to have learned of them; by default each at its own instant. Send
+        50,000 and more at once; end with `finish_backfill`.
+        """
+        SAMPLES.inc(len(batch))
+        rated = await asyncio.to_thread(self._judged, batch, self._history)
+        rows, values = await asyncio.to_thread(self._rows, rated)
+        known_ns = rows.time_ns if received_ns is None else np.full(len(rows), received_ns)
+        await self._put(rated, rows, values, known_ns)
+        if len(rated):
+            first, last = int(rated.time_ns.min()), int(rated.time_ns.max()) + 1
+            self._told = (first, last) if self._told is None else (min(first, self._told[0]), max(last, self._told[1]))
+        late = np.flatnonzero(rows.quality == LATE)
+        self.tiers.mark(rows.entity[late], rows.time_ns[late])
+        return rated
+
+    async def backfill_tier(self, columns: Mapping[str, Any]) -> None:
+        """Store 5-minute rows of the past as they are: `entity` u64, `time_ns` i64 (slot start), `in_octets`, `out_octets` u64."""
+        await self.writer.put("interface_5m", tier_columns(columns, self.names.speeds, self._version()))
+        first, last = int(np.min(columns["time_ns"])), int(np.max(columns["time_ns"])) + 1
+        self._told = (first, last) if self._told is None else (min(first, self._told[0]), max(last, self._told[1]))
+
+    async def finish_backfill(self) -> None:
+        """Roll up what was backfilled, once the store has it."""
+        await self.writer.drain()
+        if self._told is not None:
+            (first, last), self._told = self._told, None
+            await self.tiers.roll(first, last)
+            await self.tiers.tick()
+
+    async def _collect(self) -> None:
+        while True:
+            wait_s = max(0.0, (self._due_ns - self._clock.monotonic_ns()) / NS_PER_S) if self._rated else None
+            try:
+                async with asyncio.timeout(wait_s):
+                    batch = await self._samples.get()
+            except TimeoutError:
+                await self.flush()
+            except ChannelClosedError:
+                await self.flush()
+                return
+            else:
+                await self.take(batch)
+
+    def _acceptable(self, batch: SampleBatch) -> SampleBatch:
+        """Without what has an impossible time or an unknown metric."""
+        known = _known_codes()[metrics_of(batch.series)]
+        ahead = batch.time_ns > self._clock.now_ns() + self.settings.future_s * NS_PER_S
+        never = batch.time_ns <= 0
+        return _without(batch, {"unknown_metric": ~known, "future": ahead, "no_time": never})
+
+    def _judged(self, batch: SampleBatch, state: CounterState) -> SampleBatch:
+        """Rated and without what says nothing new: repeated instants and gauges without a number."""
+        rated = rates(batch, state)
+        counter = is_counter()[metrics_of(rated.series)]
+        _count_verdicts(rated.quality[counter])
+        nothing = ~counter & ~np.isfinite(rated.value)
+        return _without(rated, {"duplicate": rated.quality == DUPLICATE, "not_a_number": nothing})
+
+    def _rows(self, batch: SampleBatch) -> tuple[InterfaceRows, dict[int, npt.NDArray[np.float64]]]:
+        rows = interface_rows(batch.take(is_wide(batch)))
+        return rows, derive(rows, kpis(), self.names.speeds)
+
+    async def _put(
+        self, batch: SampleBatch, rows: InterfaceRows, values: dict[int, npt.NDArray[np.float64]], received_ns: npt.NDArray[np.int64]
+    ) -> None:
+        version = self._version()
+        if len(rows):
+            await self.writer.put("interface_raw", interface_columns(rows, values, received_ns, self.names.metered(rows.entity), version))
+        narrow = batch.take(~is_wide(batch) & np.isfinite(batch.value))
+        if len(narrow):
+            await self.writer.put("sample_raw", sample_columns(narrow, version))
+
+    def _compare(self, batch: SampleBatch) -> list[Event]:
+        fresh = batch.take(batch.quality < SUSPECT)
+        return self.thresholds.events(entity_keys(fresh.series), metrics_of(fresh.series), fresh.time_ns, fresh.value)
+
+    def _follow_topology(self) -> None:
+        version = self.names.topology().version
+        if version != self._topology_version:
+            self._topology_version = version
+            self._live.relearn()
+
+    def _version(self) -> int:
+        """Now in nanoseconds, and more than any version before: a later row always replaces an earlier one."""
+        self._last_version = max(self._last_version + 1, self._clock.now_ns())
+        return self._last_version
+
+
+async def _at_once(work: Callable[[SampleBatch], Any], batch: SampleBatch) -> Any:
+    return work(batch)
+
+
+def _without(batch: SampleBatch, reasons: dict[str, Rows]) -> SampleBatch:
+    """The batch without the rows any reason marks, each counted under the first that does."""
+    keep = np.ones(len(batch), np.bool_)
+    for reason, marked in reasons.items():
+        here = marked & keep
+        if here.any():
+            NOT_STORED.labels(reason).inc(int(here.sum()))
+            keep &= ~here
+    return batch if keep.all() else batch.take(keep)
+
+
+def _count_verdicts(quality: npt.NDArray[np.uint8]) -> None:
+    for code, count in enumerate(np.bincount(quality).tolist()):
+        if count:
+            VERDICTS.labels(Quality(code).name.lower()).inc(count)
+
+
+def _known_codes() -> Rows:
+    table = np.zeros(256, np.bool_)
+    table[list(metrics_by_code())] = True
+    return table

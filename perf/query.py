@@ -1,0 +1,102 @@
+"""What can be asked of the telemetry store: small typed questions, answered by `perf.store`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Statistic = Literal["p95", "max", "mean"]
+
+POINTS_LIMIT = 5_000
+TOP_LIMIT = 1_000
+SPAN_LIMIT_S = 20 * 366 * 86_400
+
+
+class QueryError(ValueError):
+    """The question cannot be answered as put; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeQuery:
+    """One metric of one entity over [start, end) in about `points` steps; `shift_ns` asks for an earlier time on the same axis."""
+
+    entity: int
+    metric: str
+    start_ns: int
+    end_ns: int
+    points: int = 500
+    shift_ns: int = 0
+
+    def __post_init__(self) -> None:
+        _check_span(self.start_ns, self.end_ns)
+        if not 2 <= self.points <= POINTS_LIMIT:
+            raise QueryError(f"points must be 2 to {POINTS_LIMIT}")
+
+
+@dataclass(frozen=True, slots=True)
+class TopQuery:
+    """The `limit` entities with the largest statistic of a metric over [start, end); of `entities` when given."""
+
+    metric: str
+    statistic: Statistic
+    start_ns: int
+    end_ns: int
+    limit: int = 20
+    entities: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _check_span(self.start_ns, self.end_ns)
+        if not 1 <= self.limit <= TOP_LIMIT:
+            raise QueryError(f"limit must be 1 to {TOP_LIMIT}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """k points of a curve. NaN is a gap and is drawn as one. `quality` is the worst verdict of a step."""
+
+    metric: str
+    unit: str
+    tier: str
+    step_s: float
+    time_ns: npt.NDArray[np.int64]
+    min: npt.NDArray[np.float64]
+    mean: npt.NDArray[np.float64]
+    max: npt.NDArray[np.float64]
+    quality: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Top:
+    """Entities with their statistic, largest first."""
+
+    entity: npt.NDArray[np.uint64]
+    value: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InterfaceSamples:
+    """Raw octet samples of one interface as columns of length n, by time: exact integers for billing and explain.
+
+    `time_ns` when it was so, `received_ns` when the station learned of it; `in_delta`, `out_delta` are 0 where
+    `quality` carries none; `uptime_cs` -1 if unknown.
+    """
+
+    time_ns: npt.NDArray[np.int64]
+    in_octets: npt.NDArray[np.uint64]
+    out_octets: npt.NDArray[np.uint64]
+    in_delta: npt.NDArray[np.uint64]
+    out_delta: npt.NDArray[np.uint64]
+    quality: npt.NDArray[np.uint8]
+    uptime_cs: npt.NDArray[np.int64]
+    received_ns: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+
+def _check_span(start_ns: int, end_ns: int) -> None:
+    if not 0 < start_ns < end_ns:
+        raise QueryError("the span ends before it begins")
+    if end_ns - start_ns > SPAN_LIMIT_S * 1_000_000_000:
+        raise QueryError("the span is longer than twenty years")

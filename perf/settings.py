@@ -1,0 +1,17 @@
+"""Settings of the performance pipeline, `[perf]`."""
+
+from pydantic import Field
+
+from station.settings import Settings
+
+
+class PerfSettings(Settings):
+    flush_ms: int = Field(1000, ge=10)  # the longest a sample waits for the journal
+    block_rows: int = Field(50_000, ge=1)  # samples that make a block at once
+    pending_blocks: int = Field(32, ge=1)  # blocks in memory that the store has not taken; then collecting waits
+    journal_mb: int = Field(256, ge=1)
+    future_s: int = Field(300, ge=1)  # samples further ahead than this are refused: some clock is wrong
+    stale_s: int = Field(300, ge=1)  # a series unseen for longer is absent from /metrics/network
+    rollup_grace_s: int = Field(30, ge=0)  # how long after its end a slot is rolled up
+    dirty_slots: int = Field(100_000, ge=1)  # slots with late data that wait for correction
+    exposition_series: int = Field(500_000, ge=1)  # the most one scrape of /metrics/network carries

@@ -1,0 +1,192 @@
+"""Questions to the telemetry store as SQL with bound parameters. Columns come from the catalogue, never from a caller."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from perf.curve import reduced
+from perf.history import tier_columns
+from perf.kpis import SPEED, Kpi, kpis
+from perf.names import Names
+from perf.query import InterfaceSamples, QueryError, RangeQuery, Series, Top, TopQuery
+from perf.slots import U64
+from station.catalogue import Metric, metrics_by_name
+from station.clock import NS_PER_S
+from station.series import METRIC_BITS
+from station.telemetry.client import TelemetryClient
+from station.telemetry.schema import COUNTERS, RATES, TIER_S
+
+RAW_SPAN_S = 2 * 86_400  # a longer chart starts from a tier
+STATES = ("oper_status", "admin_status")
+
+_TIME = {"raw": "toUnixTimestamp64Nano(time)", "tier": f"toInt64(toUnixTimestamp(time)) * {NS_PER_S}"}
+_BOUNDS = {
+    "raw": "time >= fromUnixTimestamp64Nano({start:Int64}) AND time < fromUnixTimestamp64Nano({end:Int64})",
+    "tier": "time >= toDateTime(intDiv({start:Int64}, 1000000000), 'UTC') AND time < toDateTime(intDiv({end:Int64}, 1000000000), 'UTC')",
+}
+_SAMPLES = (
+    "SELECT toUnixTimestamp64Nano(time) AS time_ns, in_octets, out_octets, in_delta, out_delta, quality, uptime_cs, "  # noqa: S608 - names come from the schema, values are bound
+    "toUnixTimestamp64Nano(received) AS received_ns FROM interface_raw FINAL "
+    f"WHERE entity = {{entity:UInt64}} AND {_BOUNDS['raw']} AND bitAnd(present, 3) = 3 ORDER BY time LIMIT 1 BY time"
+)
+
+
+class TelemetryStore:
+    """Reads what the pipeline stored. Scope is the caller's duty: it asks only for entities that it may see."""
+
+    def __init__(self, client: TelemetryClient, names: Names) -> None:
+        self._client = client
+        self._names = names
+
+    async def interface_samples(self, entity_key: int, start_ns: int, end_ns: int) -> InterfaceSamples:
+        """The raw octet samples with start <= time < end, exact, both counters present, by time."""
+        found = await self._client.query(_SAMPLES, {"entity": entity_key, "start": start_ns, "end": end_ns})
+        types = {"quality": np.uint8, "time_ns": np.int64, "uptime_cs": np.int64, "received_ns": np.int64}
+        names = InterfaceSamples.__dataclass_fields__
+        return InterfaceSamples(**{name: _column(found, name, types.get(name, np.uint64)) for name in names})
+
+    async def range(self, query: RangeQuery) -> Series:
+        """One curve: from raw samples up to two days, else from the tier that fits, extremes kept, gaps as NaN."""
+        metric = _metric(query.metric)
+        tier = _tier(metric, query)
+        sql = _range_sql(metric, tier)
+        key = query.entity if metric.entity == "interface" else query.entity << METRIC_BITS | metric.code
+        start, end = query.start_ns - query.shift_ns, query.end_ns - query.shift_ns
+        speed = float(self._names.speeds(np.array([query.entity], np.uint64))[0])
+        found = await self._client.query(sql, {"key": key, "start": start, "end": end, "speed": speed})
+        columns = {name: _column(found, name, np.float64 if name in ("low", "value", "high") else np.int64) for name in _RANGE_COLUMNS}
+        time_ns, low, mean, high, quality, step_s = reduced(columns, start, end, query.points)
+        if tier != "raw":
+            step_s = max(step_s, TIER_S[tier])
+        return Series(metric.name, unit_of(metric), tier, step_s, time_ns + query.shift_ns, low, mean, high, quality)
+
+    async def top(self, query: TopQuery) -> Top:
+        """The largest entities by a statistic of the 5-minute means (raw samples for spans below two hours)."""
+        metric = _metric(query.metric)
+        if metric.entity != "interface" or metric.kind == "state":
+            raise QueryError(f"{metric.name}: top lists are over rates and ratios of interfaces")
+        raw = query.end_ns - query.start_ns < 7_200 * NS_PER_S
+        value = _expression(metric, "" if raw else "_max" if query.statistic == "max" else "_mean")
+        statistic = {"p95": "quantileExact(0.95)", "max": "max", "mean": "avg"}[query.statistic]
+        some = "AND entity IN {entities:Array(UInt64)}" if query.entities is not None else ""
+        table, bounds = ("interface_raw", _BOUNDS["raw"]) if raw else ("interface_5m", _BOUNDS["tier"])
+        sql = (
+            f"SELECT entity, {statistic}(v) AS value FROM (SELECT entity, toFloat64({value}) AS v FROM {table} FINAL "  # noqa: S608 - names come from the schema, values are bound
+            f"WHERE {bounds} {some}) WHERE isFinite(v) GROUP BY entity ORDER BY value DESC, entity LIMIT {{limit:UInt32}}"
+        )
+        parameters = {
+            "start": query.start_ns,
+            "end": query.end_ns,
+            "limit": query.limit,
+            "entities": list(query.entities or ()),
+            "speed": 0.0,
+        }
+        found = await self._client.query(sql, parameters)
+        return Top(_column(found, "entity", np.uint64), _column(found, "value", np.float64))
+
+    async def total_octets(self, start_ns: int, end_ns: int, entities: U64) -> tuple[int, int]:
+        """(in, out) octets of some interfaces over whole 5-minute slots of [start, end), exact."""
+        sql = (
+            "SELECT sum(in_octets) AS i, sum(out_octets) AS o FROM interface_5m FINAL "  # noqa: S608 - names come from the schema, values are bound
+            f"WHERE {_BOUNDS['tier']} AND entity IN {{entities:Array(UInt64)}}"
+        )
+        found = await self._client.query(sql, {"start": start_ns, "end": end_ns, "entities": entities.tolist()})
+        return int(found["i"][0]), int(found["o"][0])
+
+    async def last(self, metric_name: str, entities: U64, since_ns: int) -> dict[int, tuple[int, float]]:
+        """The last stored value of one metric of each entity: key -> (time_ns, value); absent when there is none."""
+        metric = _metric(metric_name)
+        wide = metric.entity == "interface"
+        key = "entity" if wide else "bitShiftRight(series, 8)"
+        chosen = "entity IN {keys:Array(UInt64)}" if wide else "series IN {keys:Array(UInt64)}"
+        keys = entities if wide else entities << np.uint64(METRIC_BITS) | np.uint64(metric.code)
+        table, value = ("interface_raw", _expression(metric, "")) if wide else ("sample_raw", "value")
+        sql = (
+            f"SELECT {key} AS k, toUnixTimestamp64Nano(max(time)) AS t, argMax(toFloat64({value}), time) AS v FROM {table} FINAL "  # noqa: S608 - names come from the schema, values are bound
+            f"WHERE {chosen} AND time >= fromUnixTimestamp64Nano({{start:Int64}}) GROUP BY k"
+        )
+        found = await self._client.query(sql, {"keys": keys.tolist(), "start": since_ns, "speed": 0.0})
+        return {int(k): (int(t), float(v)) for k, t, v in zip(*(found.get(name, ()) for name in "ktv"), strict=True)}
+
+    async def insert_interface_tier(self, tier: str, columns: dict[str, Any], version: int) -> None:
+        """Store ready-made 5-minute rows (`entity`, `time_ns`, `in_octets`, `out_octets`, ...).
+
+        Hours and days are computed from them by `Pipeline.finish_backfill`.
+        """
+        if tier != "5m":
+            raise QueryError("only the 5-minute tier is stored ready-made; the others are computed from it")
+        await self._client.insert("interface_5m", tier_columns(columns, self._names.speeds, version))
+
+
+_RANGE_COLUMNS = ("time_ns", "low", "value", "high", "quality")
+
+
+def unit_of(metric: Metric) -> str:
+    """The unit of a curve: a counter is drawn as its rate."""
+    return f"{metric.unit}/s" if metric.kind == "counter" else metric.unit
+
+
+def _metric(name: str) -> Metric:
+    metric = metrics_by_name().get(name)
+    if metric is None:
+        raise QueryError(f"{name!r} is no metric")
+    return metric
+
+
+def _tier(metric: Metric, query: RangeQuery) -> str:
+    """The finest tier that gives at most a few rows a point; narrow metrics have raw and 5 minutes."""
+    span_s = (query.end_ns - query.start_ns) / NS_PER_S
+    if span_s <= RAW_SPAN_S or metric.kind == "state":
+        return "raw"
+    if metric.entity != "interface":
+        return "5m"
+    step_s = span_s / query.points
+    return "5m" if step_s < TIER_S["1h"] else "1h" if step_s < TIER_S["1d"] else "1d"
+
+
+def _range_sql(metric: Metric, tier: str) -> str:
+    wide, kind = metric.entity == "interface", "raw" if tier == "raw" else "tier"
+    if wide:
+        low, value, high = (_expression(metric, "" if tier == "raw" else f"_{statistic}") for statistic in ("min", "mean", "max"))
+        quality = "quality" if tier == "raw" else "if(good = count, 0, if(reset > 0, 5, if(suspect > 0, 6, 4)))"
+        there = f"AND {_presence(metric)}" if tier == "raw" else ""
+    else:
+        low, value, high = ("value", "value", "value") if tier == "raw" else ("min", "mean", "max")
+        quality, there = ("quality" if tier == "raw" else "0"), ""
+    table = f"{'interface' if wide else 'sample'}_{tier}"
+    return (
+        f"SELECT {_TIME[kind]} AS time_ns, {low} AS low, {value} AS value, {high} AS high, {quality} AS quality FROM {table} FINAL "  # noqa: S608 - names come from the schema, values are bound
+        f"WHERE {'entity' if wide else 'series'} = {{key:UInt64}} AND {_BOUNDS[kind]} {there} ORDER BY time_ns LIMIT 200000"
+    )
+
+
+def _expression(metric: Metric, suffix: str) -> str:
+    """The metric over the columns of interface_raw (suffix "") or of a tier ("_min", "_mean", "_max")."""
+    short = metric.name.removeprefix("interface.")
+    if short in COUNTERS:
+        return f"{short}_rate{suffix}"
+    if short in RATES:
+        return f"{short}{suffix}"
+    if short in STATES:
+        return f"toFloat64({short})"
+    kpi = next((kpi for kpi in kpis() if kpi.metric == metric.name), None)
+    if kpi is None:
+        raise QueryError(f"{metric.name} is not stored")
+    return _kpi_expression(kpi, suffix)
+
+
+def _kpi_expression(kpi: Kpi, suffix: str) -> str:
+    def column(name: str) -> str:
+        return "{speed:Float64}" if name == SPEED else f"toFloat64({name}_rate{suffix})"
+
+    return f"ifNull({kpi.formula.sql(column)}, nan)"
+
+
+def _presence(metric: Metric) -> str:
+    """Rows that hold the metric: its own bit, or any counter for a derived one."""
+    return f"bitTest(present, {metric.code - 1})" if not metric.derived else "bitAnd(present, 255) != 0"
+
+
+def _column(found: dict[str, npt.NDArray[Any]], name: str, dtype: Any) -> npt.NDArray[Any]:
+    return found[name].astype(dtype, copy=False) if name in found else np.zeros(0, dtype)

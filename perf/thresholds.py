@@ -1,0 +1,230 @@
+"""Threshold rules as data: raise and clear conditions with their durations, one file each in `config/thresholds/`.
+
+A rule compares whole columns; only series that meet its raise condition, or that it already follows, are
+looked at one by one. So the cost is that of a comparison, and the state that of what is wrong.
+"""
+
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from perf.metrics import EVENTS, THRESHOLD_DROPPED
+from perf.slots import U64
+from station.batch import Event
+from station.catalogue import Metric, metrics_by_name
+from station.clock import NS_PER_S
+from station.data import data_dir
+from station.settings import Settings
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Latest = Callable[[int, U64], F64]
+"""(metric code, entity keys u64[n]) -> the last value of each, NaN where there is none."""
+ResourceOf = Callable[[int], str | None]
+"""Entity key -> public id of the resource; None when the inventory no longer has it."""
+
+FOLLOWED_LIMIT = 100_000  # series that one rule follows at once
+
+
+class Condition(Settings):
+    """A comparison (exactly one of five) that must hold for `for_s` seconds."""
+
+    above: float | None = None
+    at_least: float | None = None
+    below: float | None = None
+    at_most: float | None = None
+    any_of: list[float] | None = None
+    for_s: float = Field(0, ge=0)
+
+    def model_post_init(self, context: Any, /) -> None:
+        given = [name for name in ("above", "at_least", "below", "at_most", "any_of") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"one comparison, not {given}")
+
+    def holds(self, value: F64) -> Mask:
+        """Where the comparison holds, bool[n]; nowhere for NaN."""
+        if self.above is not None:
+            return value > self.above
+        if self.at_least is not None:
+            return value >= self.at_least
+        if self.below is not None:
+            return value < self.below
+        if self.at_most is not None:
+            return value <= self.at_most
+        assert self.any_of is not None
+        return np.isin(value, self.any_of)
+
+
+class Guard(Condition):
+    """Another metric of the same entity that must (as far as it is known) satisfy a comparison as well."""
+
+    metric: str
+
+
+class Example(Settings):
+    """`samples` as [second, value] or [second, value, the guard's value]; `expect` as [second, raised | cleared]."""
+
+    says: str
+    samples: list[tuple[float, float] | tuple[float, float, float]]
+    expect: list[tuple[float, Literal["raised", "cleared"]]]
+
+
+class RuleFile(Settings):
+    """One file of `config/thresholds/`."""
+
+    summary: str
+    reference: str
+    metric: str
+    raise_when: Condition
+    clear_when: Condition
+    only_when: Guard | None = None
+    alarm_type: str
+    qualifier: str = ""
+    perceived_severity: Literal["critical", "major", "minor", "warning", "indeterminate"]
+    event_type: str = "qualityOfServiceAlarm"
+    probable_cause: str = "thresholdCrossed"
+    proposed_repair: str = ""
+    examples: list[Example]
+
+
+@dataclass(slots=True)
+class Followed:
+    """Since when a condition has held for one series (0: it does not), and whether the alarm is raised."""
+
+    raise_since_ns: int = 0
+    clear_since_ns: int = 0
+    raised: bool = False
+
+
+Change = tuple[int, int, bool, float]
+"""(entity key, time_ns, raised or cleared, value)."""
+
+
+@dataclass(slots=True)
+class Rule:
+    """One threshold with the series it follows."""
+
+    name: str
+    file: RuleFile
+    metric: Metric
+    guard_code: int = 0
+    followed: dict[int, Followed] = field(default_factory=dict)
+
+    def changes(self, key: U64, time_ns: I64, value: F64, latest: Latest) -> list[Change]:
+        """What these samples change, in order of time per series."""
+        raising, clearing = self.file.raise_when.holds(value), self.file.clear_when.holds(value)
+        guard = self.file.only_when
+        if guard is not None:
+            guarding = latest(self.guard_code, key)
+            fails = ~guard.holds(guarding) & ~np.isnan(guarding)
+            raising, clearing = raising & ~fails, clearing | fails
+        watched = raising
+        if self.followed:
+            watched = raising | np.isin(key, np.fromiter(self.followed, np.uint64, len(self.followed)))
+        rows = np.flatnonzero(watched)
+        rows = rows[np.argsort(time_ns[rows], kind="stable")]
+        found = (self._step(int(key[r]), int(time_ns[r]), bool(raising[r]), bool(clearing[r]), float(value[r])) for r in rows)
+        return [change for change in found if change is not None]
+
+    def _step(self, key: int, now_ns: int, raising: bool, clearing: bool, value: float) -> Change | None:
+        state = self.followed.get(key)
+        if state is None:
+            if not raising:
+                return None
+            if len(self.followed) >= FOLLOWED_LIMIT:
+                THRESHOLD_DROPPED.labels(self.name).inc()
+                return None
+            state = self.followed[key] = Followed()
+        if state.raised:
+            return self._while_raised(key, state, now_ns, clearing, value)
+        if not raising:
+            del self.followed[key]
+            return None
+        state.raise_since_ns = state.raise_since_ns or now_ns
+        if now_ns - state.raise_since_ns < self.file.raise_when.for_s * NS_PER_S:
+            return None
+        state.raised = True
+        return key, now_ns, True, value
+
+    def _while_raised(self, key: int, state: Followed, now_ns: int, clearing: bool, value: float) -> Change | None:
+        if not clearing:
+            state.clear_since_ns = 0
+            return None
+        state.clear_since_ns = state.clear_since_ns or now_ns
+        if now_ns - state.clear_since_ns < self.file.clear_when.for_s * NS_PER_S:
+            return None
+        del self.followed[key]
+        return key, now_ns, False, value
+
+    def event(self, change: Change, resource: str) -> Event:
+        """The alarm change that fault is told."""
+        _, time_ns, raised, value = change
+        said = f"{self.file.summary}: {value:.4g} {self.metric.unit}"
+        return Event(
+            time_ns=time_ns,
+            resource=resource,
+            alarm_type=self.file.alarm_type,
+            severity=self.file.perceived_severity if raised else "cleared",
+            text=said,
+            qualifier=self.file.qualifier,
+            source=f"threshold:{self.name}",
+            event_type=self.file.event_type,
+            probable_cause=self.file.probable_cause,
+            proposed_repair=self.file.proposed_repair,
+        )
+
+
+def read(path: Path) -> Rule:
+    """One rule; it names a metric of the catalogue."""
+    file = RuleFile.model_validate(tomllib.loads(path.read_text()))
+    metric = metrics_by_name()[file.metric]
+    guard = metrics_by_name()[file.only_when.metric].code if file.only_when else 0
+    return Rule(path.stem, file, metric, guard)
+
+
+@cache
+def _paths() -> tuple[Path, ...]:
+    return tuple(sorted((data_dir("config") / "thresholds").glob("*.toml")))
+
+
+class Thresholds:
+    """Every rule of `config/thresholds/` over the samples of all series."""
+
+    def __init__(self, resource_of: ResourceOf, latest: Latest, rules: Iterable[Rule] | None = None) -> None:
+        self.resource_of = resource_of
+        self.latest = latest
+        self.rules = tuple(read(path) for path in _paths()) if rules is None else tuple(rules)
+
+    def events(self, key: U64, code: npt.NDArray[np.uint8], time_ns: I64, value: F64) -> list[Event]:
+        """The alarm changes of these samples (entity key, metric code, time, value; columns of one length)."""
+        made: list[Event] = []
+        for rule in self.rules:
+            rows = np.flatnonzero((code == rule.metric.code) & np.isfinite(value))
+            if len(rows):
+                changes = rule.changes(key[rows], time_ns[rows], value[rows], self.latest)
+                made += self._named(rule, changes)
+        return made
+
+    def restore(self, raised: Iterable[tuple[int, str, str]]) -> None:
+        """Take up the alarms that were active before a restart: (entity key, alarm type, qualifier).
+
+        Without it an alarm whose condition ended while the station was down would never clear.
+        """
+        by_alarm = {(rule.file.alarm_type, rule.file.qualifier): rule for rule in self.rules}
+        for key, alarm_type, qualifier in raised:
+            rule = by_alarm.get((alarm_type, qualifier))
+            if rule is not None and len(rule.followed) < FOLLOWED_LIMIT:
+                rule.followed[key] = Followed(raised=True)
+
+    def _named(self, rule: Rule, changes: list[Change]) -> list[Event]:
+        named = [(change, self.resource_of(change[0])) for change in changes]
+        EVENTS.labels(rule.name).inc(len(named))
+        return [rule.event(change, resource) for change, resource in named if resource is not None]

@@ -1,0 +1,126 @@
+"""Keeps the tiers: rolls up each slot once it is over, and corrects those that late data changed."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from perf.correct import corrected
+from perf.metrics import LATE_DROPPED, LATE_SLOTS, ROLLUP_SECONDS
+from perf.names import Names
+from perf.rollup import roll_up, roll_up_samples, slot_start
+from perf.settings import PerfSettings
+from perf.slots import U64
+from perf.writer import Writer
+from station.clock import NS_PER_S, Clock
+from station.telemetry.client import TelemetryClient, TelemetryError
+from station.telemetry.schema import TIER_S
+
+SLOT_NS = TIER_S["5m"] * NS_PER_S
+CORRECT_EVERY_S = 5.0
+CATCH_UP_NS = 24 * 3600 * NS_PER_S  # how far back slots are rolled up after the station was down
+
+
+class Tiers:
+    """`mark` says where late rows came; `run` works until cancelled; `tick` does what is due."""
+
+    def __init__(
+        self, client: TelemetryClient, writer: Writer, names: Names, clock: Clock, settings: PerfSettings, version: Callable[[], int]
+    ) -> None:
+        self._client = client
+        self._writer = writer
+        self._names = names
+        self._clock = clock
+        self._settings = settings
+        self._version = version
+        self._rolled_ns = 0
+        self._dirty: set[tuple[int, int]] = set()
+        self._marked = asyncio.Event()
+
+    def mark(self, entity: U64, time_ns: npt.NDArray[np.int64]) -> None:
+        """Rows of these entities at these instants came late: their slots are judged and rolled up again."""
+        slots = time_ns - time_ns % SLOT_NS
+        for pair in zip(entity.tolist(), slots.tolist(), strict=True):
+            if len(self._dirty) >= self._settings.dirty_slots and pair not in self._dirty:
+                LATE_DROPPED.inc()
+            else:
+                self._dirty.add(pair)
+        if self._dirty:
+            self._marked.set()
+
+    async def run(self) -> None:
+        await self._start()
+        while True:
+            try:
+                await self.tick()
+                delay_s = self._wait_s()
+            except TelemetryError:  # counted by the client; what was due is still due
+                delay_s = CORRECT_EVERY_S
+            try:
+                async with asyncio.timeout(delay_s):
+                    await self._marked.wait()
+                await asyncio.sleep(CORRECT_EVERY_S)
+            except TimeoutError:
+                pass
+
+    async def tick(self) -> None:
+        """Correct what is marked, then roll up what is over."""
+        await self._correct()
+        end = slot_start(self._clock.now_ns() - self._settings.rollup_grace_s * NS_PER_S, "5m")
+        if self._rolled_ns == 0:
+            self._rolled_ns = end
+        if end > self._rolled_ns:
+            await self._writer.drain()
+            with ROLLUP_SECONDS.time():
+                await self.roll(self._rolled_ns, end)
+            self._rolled_ns = end
+
+    async def roll(self, start_ns: int, end_ns: int, entities: list[int] | None = None) -> None:
+        """Recompute every tier over the slots that touch [start, end)."""
+        if entities is None:
+            await roll_up_samples(self._client, slot_start(start_ns, "5m"), end_ns, self._version())
+        await roll_up(self._client, "5m", slot_start(start_ns, "5m"), end_ns, self._version(), entities)
+        await self.roll_above(start_ns, end_ns, entities)
+
+    async def roll_above(self, start_ns: int, end_ns: int, entities: list[int] | None = None) -> None:
+        """Recompute hours and days over [start, end) from the 5-minute tier."""
+        for tier in ("1h", "1d"):
+            width = TIER_S[tier] * NS_PER_S
+            await roll_up(self._client, tier, slot_start(start_ns, tier), slot_start(end_ns - 1, tier) + width, self._version(), entities)
+
+    async def _start(self) -> None:
+        """Go on behind the last slot that is stored, at most a day back."""
+        try:
+            found = await self._client.query("SELECT toUnixTimestamp(max(time)) AS last FROM interface_5m")
+        except TelemetryError:
+            return
+        last_ns = int(found["last"][0]) * NS_PER_S
+        now_ns = self._clock.now_ns()
+        if 0 < last_ns < now_ns:
+            self._rolled_ns = max(last_ns, slot_start(now_ns - CATCH_UP_NS, "5m"))
+
+    async def _correct(self) -> None:
+        self._marked.clear()
+        if not self._dirty:
+            return
+        await self._writer.drain()
+        touched: dict[int, set[int]] = defaultdict(set)
+        for entity, slot in sorted(self._dirty):
+            touched[slot].add(entity)
+            found = await corrected(self._client, entity, (slot, slot + SLOT_NS), self._names, self._version())
+            if found is not None:
+                await self._writer.put("interface_raw", found.columns)
+                for changed in np.unique(found.time_ns - found.time_ns % SLOT_NS).tolist():
+                    touched[changed].add(entity)
+            self._dirty.discard((entity, slot))
+            LATE_SLOTS.inc()
+        await self._writer.drain()
+        for slot, entities in touched.items():
+            if slot < self._rolled_ns or self._rolled_ns == 0:
+                await self.roll(slot, slot + SLOT_NS, sorted(entities))
+
+    def _wait_s(self) -> float:
+        due_ns = self._rolled_ns + SLOT_NS + self._settings.rollup_grace_s * NS_PER_S
+        return max(0.1, (due_ns - self._clock.now_ns()) / NS_PER_S)
