@@ -1,0 +1,272 @@
+"""The bill run: fix the inputs once, then one transaction per customer, so that kill -9 at any point and a second run
+leave exactly one invoice per customer and period, and no gap in the numbers.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_bridge import book, periods
+from billing_bridge.periods import Period
+from billing_bridge.settings import BillingSettings
+from billing_bridge.store import usage_billed, usage_guiding, usage_rated, usage_record
+from bss import canonical, consumption, draft, snapshot
+from bss.draft import Draft, Inputs
+from bss.metrics import EXCEPTIONS, INVOICES
+from bss.settings import BssSettings
+from bss.snapshot import Snapshot
+from bss.store import bill_run, bill_run_closed, document_series, invoice, rated_usage
+from bss.tariffs import Tariffs
+from station.clock import NS_PER_S
+from station.ids import new_id
+from station.scope import Role, Scope
+from station.security import audit
+from station.state import State, insert_new
+
+Checkpoint = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+class BillRunError(Exception):
+    """The run cannot be made; `reason` is a word, the text says why."""
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(why)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """`made` invoices were issued now, `stood` were there already; `exceptions`: services that could not be billed."""
+
+    run_id: str
+    period: str
+    made: int
+    stood: int
+    exceptions: Sequence[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Biller:
+    """Makes invoices. `checkpoint` is called with the name of each step, so that a test can die there."""
+
+    state: State
+    tariffs: Tariffs
+    settings: BssSettings
+    billing: BillingSettings
+    checkpoint: Checkpoint = lambda name: None
+
+    async def run(
+        self, scope: Scope, month: str, now_ns: int, *, cutoff_ns: int | None = None, progress: Progress = lambda done, total: None
+    ) -> RunReport:
+        """Bill a calendar month; a second run of it issues what is missing and changes nothing.
+
+        `cutoff_ns` (None: now) fixes what is known; it is taken from the first run. BillRunError unless the month and
+        its grace are over.
+        """
+        scope.require(Role.BILLING, "a bill run")
+        period = periods.month(month, self.billing.zone)
+        self.checkpoint("before_run")
+        async with self.state.write() as conn:
+            inputs = await self._inputs(conn, scope, period, now_ns, cutoff_ns)
+        self.checkpoint("after_run_fixed")
+        made, stood, exceptions = 0, 0, []
+        customers = sorted(inputs.snapshot.customers.values(), key=lambda row: (row["number"], row["id"]))
+        for done, customer in enumerate(customers):
+            progress(done, len(customers))
+            found = draft.draft(inputs, customer)
+            exceptions += [dict(row) for row in found.exceptions]
+            if found.lines:
+                fresh = await self._issue(scope, inputs, found, now_ns)
+                made, stood = made + fresh, stood + (not fresh)
+        progress(len(customers), len(customers))
+        await self._close(scope, period, now_ns, made + stood, exceptions)
+        self.checkpoint("after_close")
+        return RunReport(inputs.run_id, month, made, stood, exceptions)
+
+    async def _inputs(self, conn: AsyncConnection, scope: Scope, period: Period, now_ns: int, cutoff_ns: int | None) -> Inputs:
+        run = await _run_row(conn, scope.tenant, period.name)
+        if run is None:
+            cutoff_ns = now_ns if cutoff_ns is None else cutoff_ns
+            self._check_time(period, cutoff_ns, now_ns)
+            await book.fix_cutoff(conn, scope.tenant, cutoff_ns)
+            taken = await snapshot.take(conn, scope, self.settings, self.billing.time_zone, self.tariffs)
+            text, sha256 = snapshot.freeze(taken)
+            row = {
+                "tenant": scope.tenant,
+                "id": new_id(now_ns),
+                "period": period.name,
+                "start_ns": period.start_ns,
+                "end_ns": period.end_ns,
+                "cutoff_ns": cutoff_ns,
+                "created_ns": now_ns,
+                "created_by": scope.user[:64],
+                "snapshot": text,
+                "snapshot_sha256": sha256,
+            }
+            await insert_new(conn, bill_run, [row], ("tenant", "period"))
+            await audit.record(conn, scope, "bill_run.begin", f"bill_run:{period.name}", now_ns=now_ns, after={"cutoff_ns": cutoff_ns})
+            run = await _run_row(conn, scope.tenant, period.name)
+        return await inputs_of(conn, scope.tenant, run)
+
+    def _check_time(self, period: Period, cutoff_ns: int, now_ns: int) -> None:
+        ready_ns = period.end_ns + self.settings.grace_h * 3600 * NS_PER_S
+        if cutoff_ns < ready_ns:
+            raise BillRunError("too_early", f"{period.name} can be billed {self.settings.grace_h} hours after its end")
+        if cutoff_ns > now_ns:
+            raise BillRunError("future_cutoff", "the knowledge cut-off lies in the future")
+
+    async def _issue(self, scope: Scope, inputs: Inputs, found: Draft, now_ns: int) -> bool:
+        """Issue one invoice in one transaction; False when it stands already."""
+        tenant, customer_id = scope.tenant, found.customer["id"]
+        name = f"customer:{found.customer['number']}"
+        self.checkpoint(f"before_invoice:{name}")
+        async with self.state.write() as conn:
+            where = (invoice.c.tenant == tenant, invoice.c.period == inputs.period.name, invoice.c.customer_id == customer_id)
+            if (await conn.execute(sa.select(invoice.c.id).where(*where))).first():
+                return False
+            series, seq = await _next_number(conn, tenant, inputs)
+            self.checkpoint(f"numbered:{name}")
+            id_ = draft.invoice_id(tenant, inputs.period, customer_id)
+            row = _invoice_row(tenant, inputs, found, (series, seq), id_)
+            await conn.execute(sa.insert(invoice).values(row))
+            await _book(conn, tenant, inputs, found, id_)
+            after = {"number": row["number"], "gross_minor": row["gross_minor"], "sha256": row["sha256"]}
+            await audit.record(conn, scope, "invoice.issue", f"invoice:{id_}", now_ns=now_ns, after=after)
+            self.checkpoint(f"before_commit:{name}")
+        INVOICES.labels(found.currency).inc()
+        self.checkpoint(f"after_invoice:{name}")
+        return True
+
+    async def _close(self, scope: Scope, period: Period, now_ns: int, invoices: int, exceptions: Sequence[dict[str, str]]) -> None:
+        EXCEPTIONS.set(len(exceptions))
+        self.checkpoint("before_close")
+        row = {
+            "tenant": scope.tenant,
+            "period": period.name,
+            "closed_ns": now_ns,
+            "invoices": invoices,
+            "exceptions": canonical.encode(list(exceptions)),
+        }
+        async with self.state.write() as conn:
+            await insert_new(conn, bill_run_closed, [row], ("tenant", "period"))
+
+
+async def _run_row(conn: AsyncConnection, tenant: int, month: str) -> Any:
+    return (await conn.execute(sa.select(bill_run).where(bill_run.c.tenant == tenant, bill_run.c.period == month))).first()
+
+
+async def inputs_of(conn: AsyncConnection, tenant: int, run: Any) -> Inputs:
+    """What a run rests on, read back: the same for ever."""
+    frozen = Snapshot(json.loads(run.snapshot))
+    period = Period(run.start_ns, run.end_ns, run.period)
+    corrected = {
+        earlier.name: await consumption.load(conn, tenant, earlier, run.cutoff_ns)
+        for earlier in await _changed_periods(conn, tenant, run, int(frozen.data["adjust_months"]))
+    }
+    return Inputs(
+        run_id=run.id,
+        period=period,
+        cutoff_ns=run.cutoff_ns,
+        snapshot=frozen,
+        snapshot_sha256=run.snapshot_sha256,
+        usage=await consumption.load(conn, tenant, period, run.cutoff_ns),
+        corrected=corrected,
+        booked=await _booked(conn, tenant, period.name),
+    )
+
+
+async def _changed_periods(conn: AsyncConnection, tenant: int, run: Any, months: int) -> list[Period]:
+    """Earlier billed periods, at most `months` back, of which something became known between their cut-off and this one."""
+    c = bill_run.c
+    where = (c.tenant == tenant, c.period < run.period)
+    runs = (await conn.execute(sa.select(bill_run).where(*where).order_by(c.period.desc()).limit(months))).all()
+    found = []
+    for earlier in runs:
+        for table in (usage_record, usage_guiding):
+            t = table.c
+            fresh = (
+                t.tenant == tenant,
+                t.start_ns >= earlier.start_ns,
+                t.start_ns < earlier.end_ns,
+                t.known_ns > earlier.cutoff_ns,
+                t.known_ns <= run.cutoff_ns,
+            )
+            if (await conn.execute(sa.select(t.seq).where(*fresh).limit(1))).first():
+                found.append(Period(earlier.start_ns, earlier.end_ns, earlier.period))
+                break
+    return found
+
+
+async def _booked(conn: AsyncConnection, tenant: int, before: str) -> list[Any]:
+    """Ratings that stand on invoices of earlier periods, each with its invoice's number."""
+    c = rated_usage.c
+    query = (
+        sa.select(rated_usage, invoice.c.number)
+        .join(invoice, sa.and_(invoice.c.tenant == tenant, invoice.c.id == c.invoice_id))
+        .where(c.tenant == tenant, c.booked_in < before)
+        .order_by(c.period, c.service_id, c.charge, c.customer_id, c.rating_rev)
+    )
+    return [dict(row) for row in (await conn.execute(query)).mappings()]
+
+
+async def _next_number(conn: AsyncConnection, tenant: int, inputs: Inputs) -> tuple[str, int]:
+    """The next number of the series, in this transaction: what is rolled back uses none up."""
+    year = periods.date_at(inputs.period.end_ns - 1, inputs.snapshot.zone).year
+    series = f"{inputs.snapshot.data['terms']['series']}-{year}"
+    await insert_new(conn, document_series, [{"tenant": tenant, "series": series, "last": 0}], ("tenant", "series"))
+    mine = (document_series.c.tenant == tenant, document_series.c.series == series)
+    await conn.execute(sa.update(document_series).where(*mine).values(last=document_series.c.last + 1))
+    return series, (await conn.execute(sa.select(document_series.c.last).where(*mine))).scalar_one()
+
+
+def number_of(series: str, seq: int) -> str:
+    return f"{series}-{seq:06d}"
+
+
+def _invoice_row(tenant: int, inputs: Inputs, found: Draft, place: tuple[str, int], id_: str) -> dict[str, Any]:
+    series, seq = place
+    made = draft.document(inputs, found, number_of(series, seq), id_)
+    text = canonical.encode(made)
+    return {
+        "tenant": tenant,
+        "id": id_,
+        "series": series,
+        "seq": seq,
+        "number": made["number"],
+        "period": inputs.period.name,
+        "customer_id": found.customer["id"],
+        "customer_name": found.customer["name"],
+        "currency": found.currency,
+        **made["totals"],
+        "issued_ns": inputs.cutoff_ns,
+        "document": text,
+        "sha256": canonical.sha256(text),
+    }
+
+
+async def _book(conn: AsyncConnection, tenant: int, inputs: Inputs, found: Draft, id_: str) -> None:
+    """Write the ratings, and for each portion of usage the facts that it was rated and billed."""
+    rows = draft.rated_rows(inputs, found, tenant, id_)
+    if rows:
+        await conn.execute(sa.insert(rated_usage), rows)
+    await snapshot.mark_used(conn, tenant, [line.tariff for line in found.lines])
+    rated, billed = draft.usage_facts(inputs, found, tenant, id_)
+    await book.append(conn, tenant, usage_rated, "rating", rated)
+    await book.append(conn, tenant, usage_billed, "billing", billed)
+
+
+async def reproduce(state: State, scope: Scope, invoice_id: str) -> str | None:
+    """The invoice computed again from what its run fixed: the same bytes as issued, or something is wrong. None: no such invoice."""
+    scope.require(Role.BILLING, "reproducing an invoice")
+    async with state.read() as conn:
+        row = (await conn.execute(sa.select(invoice).where(invoice.c.tenant == scope.tenant, invoice.c.id == invoice_id))).first()
+        if row is None:
+            return None
+        inputs = await inputs_of(conn, scope.tenant, await _run_row(conn, scope.tenant, row.period))
+    found = draft.draft(inputs, inputs.snapshot.customers[row.customer_id])
+    return canonical.encode(draft.document(inputs, found, row.number, row.id))

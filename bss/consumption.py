@@ -1,0 +1,129 @@
+"""What each service used in a period, as known at a cut-off: guided portions summed, ports added slot by slot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_bridge.evidence import unpack
+from billing_bridge.guiding import FOREVER_NS, IN_CHUNK, current_records, latest_guiding
+from billing_bridge.periods import Period, days_between
+from billing_bridge.slots import SLOT_NS, Cause, Mark, Slots
+from billing_bridge.store import usage_evidence
+from billing_bridge.usage import MeterKind
+from bss.rating.price import Bandwidth, ServiceUsage
+from bss.snapshot import Snapshot
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A guided portion of a usage record."""
+
+    record: Row
+    portion: Row
+
+    def ref(self) -> dict[str, Any]:
+        """How an invoice line names it."""
+        names = ("id", "metering_point", "meter", "start_ns", "end_ns", "revision", "chain", "evidence")
+        portion = {name: self.portion[name] for name in ("guide_rev", "portion", "from_ns", "to_ns", "in_octets", "out_octets")}
+        return {name: self.record[name] for name in names} | portion
+
+
+@dataclass(frozen=True)
+class Consumption:
+    """The parts of one period by service, with the slots of their evidence by hash."""
+
+    period: Period
+    parts: Mapping[str, Sequence[Part]]
+    evidence: Mapping[str, Slots] = field(repr=False)
+
+    def of(self, service_id: str, meter: str) -> list[Part]:
+        return [part for part in self.parts.get(service_id, ()) if part.record["meter"] == meter]
+
+
+async def load(conn: AsyncConnection, tenant: int, period: Period, cutoff_ns: int) -> Consumption:
+    """Everything guided in the period as it was known at the cut-off; the same for ever."""
+    records = {row["id"]: row for row in await current_records(conn, tenant, period.start_ns, period.end_ns, cutoff_ns)}
+    parts: dict[str, list[Part]] = {}
+    hashes = set()
+    guided = await latest_guiding(conn, tenant, list(records), cutoff_ns)
+    for record_id, record in records.items():
+        for portion in guided.get(record_id, []):
+            if portion["state"] == "guided":
+                parts.setdefault(portion["service_id"], []).append(Part(record, portion))
+                hashes |= {record["evidence"]} if record["meter"] == MeterKind.BANDWIDTH else set()
+    return Consumption(period, parts, await _evidence(conn, tenant, sorted(hashes)))
+
+
+async def _evidence(conn: AsyncConnection, tenant: int, hashes: Sequence[str]) -> dict[str, Slots]:
+    c, found = usage_evidence.c, {}
+    for at in range(0, len(hashes), IN_CHUNK):
+        query = sa.select(c.sha256, c.blob).where(c.tenant == tenant, c.sha256.in_(hashes[at : at + IN_CHUNK]))
+        found.update({sha256: unpack(blob, sha256) for sha256, blob in await conn.execute(query)})
+    return found
+
+
+def usage_of(consumption: Consumption, snapshot: Snapshot, service_id: str) -> ServiceUsage:
+    """The usage of one service, ready for its tariff."""
+    period, service = consumption.period, snapshot.services[service_id]
+    zone_days = list(days_between(period.start_ns, period.end_ns, snapshot.zone))
+    low, high = max(period.start_ns, service["active_from_ns"]), min(period.end_ns, service["active_to_ns"] or FOREVER_NS)
+    volumes = [part.portion for part in consumption.of(service_id, MeterKind.VOLUME)]
+    return ServiceUsage(
+        period=period,
+        days=len(zone_days),
+        active_days=sum(day.start_ns < high and low < day.end_ns for day in zone_days),
+        volume_in_octets=sum(portion["in_octets"] for portion in volumes),
+        volume_out_octets=sum(portion["out_octets"] for portion in volumes),
+        bandwidth=bandwidth_of(consumption, snapshot, service_id),
+    )
+
+
+def bandwidth_of(consumption: Consumption, snapshot: Snapshot, service_id: str) -> Bandwidth:
+    """All ports summed per slot. A slot bears the worst mark of its ports; a bound port without a record is a gap."""
+    sums = _Sums(consumption.period)
+    service = snapshot.services[service_id]
+    for binding in snapshot.bindings.get(service_id, []):
+        low = max(binding["from_ns"], service["active_from_ns"])
+        sums.expect(low, min(binding["to_ns"] or FOREVER_NS, service["active_to_ns"] or FOREVER_NS))
+    for part in consumption.of(service_id, MeterKind.BANDWIDTH):
+        sums.add(consumption.evidence[part.record["evidence"]].cut(part.portion["from_ns"], part.portion["to_ns"]))
+    return sums.bandwidth()
+
+
+class _Sums:
+    """Running sums over the slots of a period."""
+
+    def __init__(self, period: Period) -> None:
+        self._start_ns, self._end_ns = period.start_ns, period.end_ns
+        n = (period.end_ns - period.start_ns) // SLOT_NS
+        self._in, self._out = np.zeros(n, np.uint64), np.zeros(n, np.uint64)
+        self._mark, self._causes = np.zeros(n, np.uint8), np.zeros(n, np.uint8)
+        self._expected, self._seen = np.zeros(n, np.uint16), np.zeros(n, np.uint16)
+
+    def expect(self, from_ns: int, to_ns: int) -> None:
+        """A port is bound: each slot that begins within [from_ns, to_ns) should have a measurement."""
+        first = max(0, -((self._start_ns - from_ns) // SLOT_NS))
+        self._expected[first : max(first, -((self._start_ns - to_ns) // SLOT_NS))] += 1
+
+    def add(self, slots: Slots) -> None:
+        slots = slots.cut(self._start_ns, self._end_ns)
+        at = (slots.start_ns - self._start_ns) // SLOT_NS
+        here = slice(at, at + len(slots))
+        self._in[here] += slots.in_octets
+        self._out[here] += slots.out_octets
+        self._mark[here] = np.maximum(self._mark[here], slots.marks)
+        self._causes[here] |= slots.quality & np.uint8(0xFC)
+        self._seen[here] += 1
+
+    def bandwidth(self) -> Bandwidth:
+        unseen = self._expected > self._seen
+        mark = np.where(unseen, np.maximum(self._mark, np.uint8(Mark.GAP)), self._mark)
+        quality = np.asarray(mark | self._causes | np.where(unseen, np.uint8(Cause.GAP), np.uint8(0)), np.uint8)
+        held = np.flatnonzero((self._expected > 0) | (self._seen > 0))
+        return Bandwidth(self._start_ns + held.astype(np.int64) * SLOT_NS, self._in[held], self._out[held], quality[held])

@@ -1,0 +1,6 @@
+"""The business side's own counters."""
+
+from station.metrics import counter, gauge
+
+INVOICES = counter("invoices", "Invoices issued, by currency.", "currency")
+EXCEPTIONS = gauge("bill_run_exceptions", "Services the last bill run could not bill.")

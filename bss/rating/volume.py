@@ -1,0 +1,103 @@
+"""Volume: gigabytes of 10^9 octets with declared rounding, an included allowance and graduated tiers."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from itertools import pairwise
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from billing_bridge.usage import MeterKind
+from bss.money import Rounding, quantize, to_minor
+from bss.rating.price import Price, PricedItem, ServiceUsage
+from bss.rating.terms import Direction, Exact, Positive, Proration, Terms, prorated
+from station.settings import Settings
+
+GB = Decimal(10**9)
+
+
+class Tier(Settings):
+    """`price` per GB for the gigabytes beyond the tier below, up to and with `up_to_gb` (none: without end)."""
+
+    up_to_gb: Positive | None = None
+    price: Exact
+
+
+class Volume(Settings):
+    """Each gigabyte beyond `included_gb` is priced by the tier it falls into; tiers count from the first charged one."""
+
+    description: str = "Data volume"
+    direction: Direction = Direction.SUM
+    quantum_gb: Positive = Decimal("0.001")
+    quantity_rounding: Rounding = Rounding.UP
+    included_gb: Exact = Decimal(0)
+    included_proration: Proration = Proration.NONE
+    tiers: Annotated[tuple[Tier, ...], Field(min_length=1, max_length=50)]
+
+    @model_validator(mode="after")
+    def rising_tiers(self) -> Self:
+        if self.direction == Direction.SLOT_MAX:
+            raise ValueError("slot_max ranks slots; a volume has none")
+        bounds = [tier.up_to_gb for tier in self.tiers]
+        if bounds[-1] is not None or None in bounds[:-1]:
+            raise ValueError("the last tier and only the last has no up_to_gb")
+        if any(low >= high for low, high in pairwise(bound for bound in bounds if bound is not None)):
+            raise ValueError("tiers overlap: each up_to_gb is above the one before")
+        return self
+
+
+def octets(usage: ServiceUsage, direction: Direction) -> int:
+    """The octets that count."""
+    into, out = usage.volume_in_octets, usage.volume_out_octets
+    return {Direction.IN: into, Direction.OUT: out, Direction.SUM: into + out, Direction.HIGHER: max(into, out)}[direction]
+
+
+def in_tiers(quantity: Decimal, tiers: tuple[Tier, ...]) -> list[tuple[Decimal, Decimal]]:
+    """(gigabytes, price) of each tier that `quantity` reaches."""
+    found, low = [], Decimal(0)
+    for tier in tiers:
+        high = quantity if tier.up_to_gb is None else min(quantity, tier.up_to_gb)
+        if high > low:
+            found.append((high - low, tier.price))
+            low = high
+    return found
+
+
+def charge(terms: Volume, usage: ServiceUsage, head: Terms) -> list[PricedItem]:
+    """One item, also when all is included: the customer sees the volume. Its amount is rounded once, over all tiers."""
+    if not usage.active_days:
+        return []
+    used = quantize(Decimal(octets(usage, terms.direction)) / GB, terms.quantum_gb, terms.quantity_rounding)
+    part, whole = prorated(terms.included_proration, usage.active_days, usage.days)
+    included = quantize(terms.included_gb * part / whole, terms.quantum_gb, Rounding.DOWN)
+    charged = max(used - included, used - used)
+    steps = in_tiers(charged, terms.tiers)
+    amount = to_minor(sum((gb * price for gb, price in steps), Decimal(0)), head.currency, head.rounding)
+    price = steps[0][1] if len(steps) == 1 else terms.tiers[0].price
+    return [
+        PricedItem(
+            "volume", terms.description, charged, "GB", price, amount, _computation(terms, head, usage, (used, included, charged), steps)
+        )
+    ]
+
+
+def _computation(
+    terms: Volume, head: Terms, usage: ServiceUsage, gb: tuple[Decimal, Decimal, Decimal], steps: list[tuple[Decimal, Decimal]]
+) -> Mapping[str, Any]:
+    used, included, charged = map(str, gb)
+    return {
+        "rule": f"GB of 10^9 octets, {terms.direction.value}, {included} GB included, graduated tiers",
+        "direction_rule": terms.direction.value,
+        "in_octets": usage.volume_in_octets,
+        "out_octets": usage.volume_out_octets,
+        "octets": octets(usage, terms.direction),
+        "used_gb": used,
+        "included_gb": included,
+        "charged_gb": charged,
+        "tiers": [{"gb": str(quantity), "price": str(price)} for quantity, price in steps],
+        "quantity_rounding": f"{terms.quantity_rounding.value} to {terms.quantum_gb} GB",
+        "rounding": head.rounding.value,
+    }
+
+
+PRICE = Price("volume", MeterKind.VOLUME.value, Volume, charge)

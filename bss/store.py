@@ -1,0 +1,116 @@
+"""The tables of billing. A run fixes its inputs, an invoice is frozen bytes, a rating is a fact; only counters move."""
+
+import sqlalchemy as sa
+
+from station.state import metadata
+
+
+def _tenant() -> "sa.Column[int]":
+    return sa.Column("tenant", sa.Integer, nullable=False)
+
+
+bill_run = sa.Table(
+    "bill_run",
+    metadata,
+    _tenant(),
+    sa.Column("id", sa.String(36), nullable=False),
+    sa.Column("period", sa.String(7), nullable=False),  # YYYY-MM
+    sa.Column("start_ns", sa.BigInteger, nullable=False),
+    sa.Column("end_ns", sa.BigInteger, nullable=False),
+    sa.Column("cutoff_ns", sa.BigInteger, nullable=False),  # what became known later is not in these bills
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("created_by", sa.String(64), nullable=False),
+    sa.Column("snapshot", sa.Text, nullable=False),  # customers, services, bindings, tariffs as they stood: canonical JSON
+    sa.Column("snapshot_sha256", sa.String(64), nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "period"),
+    sa.UniqueConstraint("tenant", "id"),
+)
+
+bill_run_closed = sa.Table(
+    "bill_run_closed",
+    metadata,
+    _tenant(),
+    sa.Column("period", sa.String(7), nullable=False),
+    sa.Column("closed_ns", sa.BigInteger, nullable=False),
+    sa.Column("invoices", sa.Integer, nullable=False),
+    sa.Column("exceptions", sa.Text, nullable=False),  # JSON: services that could not be billed, and why
+    sa.PrimaryKeyConstraint("tenant", "period"),
+)
+
+tariff_used = sa.Table(
+    "tariff_used",
+    metadata,
+    _tenant(),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("effective", sa.String(10), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "name", "effective"),
+)
+
+document_series = sa.Table(
+    "document_series",
+    metadata,
+    _tenant(),
+    sa.Column("series", sa.String(32), nullable=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "series"),
+)
+
+invoice = sa.Table(
+    "invoice",
+    metadata,
+    _tenant(),
+    sa.Column("id", sa.String(36), nullable=False),
+    sa.Column("series", sa.String(32), nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.String(48), nullable=False),
+    sa.Column("period", sa.String(7), nullable=False),
+    sa.Column("customer_id", sa.String(36), nullable=False),
+    sa.Column("customer_name", sa.String(255), nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("net_minor", sa.BigInteger, nullable=False),
+    sa.Column("tax_minor", sa.BigInteger, nullable=False),
+    sa.Column("gross_minor", sa.BigInteger, nullable=False),
+    sa.Column("issued_ns", sa.BigInteger, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),  # canonical JSON: the invoice itself
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "period", "customer_id"),  # one invoice per customer and period, whatever happens
+    sa.UniqueConstraint("tenant", "id"),
+    sa.UniqueConstraint("tenant", "series", "seq"),
+    sa.UniqueConstraint("tenant", "number"),
+)
+
+invoice_pdf = sa.Table(
+    "invoice_pdf",
+    metadata,
+    _tenant(),
+    sa.Column("invoice_id", sa.String(36), nullable=False),
+    sa.Column("pdf", sa.LargeBinary, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "invoice_id"),
+)
+
+rated_usage = sa.Table(
+    "rated_usage",
+    metadata,
+    _tenant(),
+    sa.Column("id", sa.String(64), nullable=False),
+    sa.Column("period", sa.String(7), nullable=False),  # whose usage it prices
+    sa.Column("service_id", sa.String(36), nullable=False),
+    sa.Column("charge", sa.String(64), nullable=False),
+    sa.Column("customer_id", sa.String(36), nullable=False),
+    sa.Column("rating_rev", sa.Integer, nullable=False),  # 0, then one more for each re-rating
+    sa.Column("booked_in", sa.String(7), nullable=False),  # the period of the invoice it stands on
+    sa.Column("invoice_id", sa.String(36), nullable=False),
+    sa.Column("line_no", sa.Integer, nullable=False),  # 0: re-rated to nothing, only a credit stands on the invoice
+    sa.Column("amount_minor", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("tax_rate_ppm", sa.Integer, nullable=False),
+    sa.Column("tariff", sa.String(64), nullable=False),
+    sa.Column("effective", sa.String(10), nullable=False),
+    sa.Column("computation", sa.Text, nullable=False),
+    sa.Column("usage", sa.Text, nullable=False),  # JSON: the portions of usage records it rests on
+    sa.PrimaryKeyConstraint("tenant", "period", "service_id", "charge", "customer_id", "rating_rev"),
+    sa.UniqueConstraint("tenant", "id"),
+    sa.Index(None, "tenant", "invoice_id"),
+)

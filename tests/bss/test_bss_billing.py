@@ -1,0 +1,100 @@
+"""A month from samples to invoices and back."""
+
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from billing_bridge.meter import Meter
+from billing_bridge.settings import BillingSettings
+from bss.billing import Biller, BillRunError, reproduce
+from bss.explain import explain
+from bss.settings import BssSettings
+from bss.store import invoice
+from bss.tariffs import Tariffs
+from station.data import data_dir
+from station.state import State
+from tests.billing_bridge.metered import CLERK, DAY_NS, NS, PORT, ArraySource, add_customer, add_service, at, network, polled
+
+JUNE, JULY, AUGUST = at("2026-06-01"), at("2026-07-01"), at("2026-08-01")
+SETTINGS = BillingSettings(time_zone="UTC")
+BSS = BssSettings(operator_name="Nordnetz GmbH", operator_address="Kai 1\n20457 Hamburg", operator_tax_id="DE123456789")
+
+
+def biller(state: State) -> Biller:
+    return Biller(state, Tariffs(data_dir("config/tariffs")), BSS, SETTINGS)
+
+
+async def invoices(state: State) -> list[dict[str, object]]:
+    async with state.read() as conn:
+        return [dict(row) for row in (await conn.execute(sa.select(invoice).order_by(invoice.c.number))).mappings()]
+
+
+def burst(n: int) -> tuple[float, float]:
+    """20 Mbit/s in; out 80, and above the commitment in 500 of the month's slots, always a bit more."""
+    return 20, 150 + n / 100 if 1000 <= n < 1500 else 80
+
+
+@pytest.fixture
+async def month(any_state: State) -> tuple[State, ArraySource]:
+    """June with two customers: K-1 bursts on port 1, K-2 pays by volume on port 2."""
+    await network(any_state)
+    await add_service(any_state, 1, await add_customer(any_state, 1), "burst95", {1: (0, 0)})
+    await add_service(any_state, 2, await add_customer(any_state, 2, tax_rate_ppm=70_000), "volume", {2: (0, 0)})
+    source = ArraySource({PORT[1]: polled(JUNE, JULY, burst), PORT[2]: polled(JUNE, JULY, lambda n: (5, 1))})
+    return any_state, source
+
+
+async def test_a_month_becomes_invoices_that_lead_back_to_their_samples(month: tuple[State, ArraySource]) -> None:
+    state, source = month
+    meter = Meter(state, CLERK, source, SETTINGS)
+    report = await meter.run_once(JULY + DAY_NS)
+    assert (report.produced, report.revised, report.refused, report.recycled) == (120, 0, 0, 0)
+    ran = await biller(state).run(CLERK, "2026-06", JULY + 3 * DAY_NS)
+    assert (ran.made, ran.stood, list(ran.exceptions)) == (2, 0, [])
+    first, second = [json.loads(str(row["document"])) for row in await invoices(state)]
+    # 500 bursting slots: the 432 highest are free, the 68th lowest of them is billed, slot 1067 with 150 + 10.67 Mbit/s.
+    assert [(line["charge"], line["quantity"], line["amount_minor"]) for line in first["lines"]] == [
+        ("1.flat", "1", 18_000),
+        ("2.commit", "100", 24_000),
+        ("2.overage", "60.67", 18_808),
+    ]
+    assert first["totals"] == {"net_minor": 60_808, "tax_minor": 11_554, "gross_minor": 72_362}
+    # 8640 slots x 300 s x 6 Mbit/s = 1944 GB, 500 included: 1000 x 0.08 + 444 x 0.05
+    assert [line["amount_minor"] for line in second["lines"]] == [7_900, 10_220]
+    assert second["taxes"] == [{"rate_ppm": 70_000, "net_minor": 18_120, "tax_minor": 1_268}]
+    assert [first["number"], second["number"]] == ["INV-2026-000001", "INV-2026-000002"]
+    assert first["quality"][0] | {"service": ""} == {
+        "service": "",
+        "slots": 8640,
+        "good": 8640,
+        "interpolated": 0,
+        "gap": 0,
+        "rejected": 0,
+    } | dict.fromkeys(("wrapped", "reset", "suspect", "capped"), 0)
+    tree = await explain(state, CLERK, source, "INV-2026-000001", 3)
+    assert tree is not None
+    billed = next(slot for slot in tree["slots"]["decisive"] if slot["rank"] == 8208)
+    assert (billed["start_ns"], billed["out_octets"]) == (JUNE + 1066 * 300 * NS, int(160.67 * 125_000 * 300))
+    assert billed["start_ns"] == tree["slots"]["billed_ns"]
+    assert sum(sample["out_delta"] for sample in tree["raw"][0]["samples"][1:2]) == billed["out_octets"]
+    assert [usage["revision"] for usage in tree["usage"]] == [0] * 30
+
+
+async def test_a_second_run_changes_nothing_and_any_invoice_can_be_made_again(month: tuple[State, ArraySource]) -> None:
+    state, source = month
+    await Meter(state, CLERK, source, SETTINGS).run_once(JULY + DAY_NS)
+    await biller(state).run(CLERK, "2026-06", JULY + 3 * DAY_NS)
+    before = await invoices(state)
+    again = await biller(state).run(CLERK, "2026-06", JULY + 9 * DAY_NS)
+    assert (again.made, again.stood) == (0, 2)
+    assert await invoices(state) == before
+    for row in before:
+        assert await reproduce(state, CLERK, str(row["id"])) == row["document"]
+
+
+async def test_a_month_is_not_billed_before_its_grace_is_over(month: tuple[State, ArraySource]) -> None:
+    state, _ = month
+    with pytest.raises(BillRunError, match="48 hours"):
+        await biller(state).run(CLERK, "2026-06", JULY + DAY_NS)
+    assert await invoices(state) == []
