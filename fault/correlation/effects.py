@@ -4,7 +4,7 @@ Both are made on first touch and kept until the failed set or the network change
 size compiles in the time it takes to read it, and a changed link touches only its neighbourhood.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fault.correlation.model import Cause, Hypothesis, Key, Kind, Model, Profile
@@ -12,6 +12,7 @@ from fault.correlation.network import Link, Network
 from fault.correlation.reach import Reach
 
 MEMO_LIMIT = 20_000
+SITUATED = frozenset({Kind.AREA, Kind.CHANGE})  # what these entail depends on what was reported
 
 
 @dataclass(slots=True)
@@ -33,11 +34,23 @@ class Timing:
 
 
 class Compiler:
-    def __init__(self, network: Network, reach: Reach, model: Model, timing: Timing) -> None:
+    """`powered_sites` gives an area's sites that report mains lost, `adjacency_events` what a device's adjacencies report."""
+
+    def __init__(
+        self,
+        network: Network,
+        reach: Reach,
+        model: Model,
+        timing: Timing,
+        powered_sites: Callable[[str], list[str]],
+        adjacency_events: Callable[[str], list[Key]],
+    ) -> None:
         self.network = network
         self.reach = reach
         self.model = model
         self.timing = timing
+        self.powered_sites = powered_sites
+        self.adjacency_events = adjacency_events
         self._memo: dict[Hypothesis, Effects] = {}
         self._epoch = (-1, 0.0, 0.0)
 
@@ -48,7 +61,9 @@ class Compiler:
             self._epoch = epoch
         found = self._memo.get(hypothesis)
         if found is None:
-            found = self._memo[hypothesis] = self._compile(hypothesis)
+            found = self._compile(hypothesis)
+            if hypothesis.kind not in SITUATED:
+                self._memo[hypothesis] = found
         return found
 
     def _compile(self, hypothesis: Hypothesis) -> Effects:
@@ -67,7 +82,7 @@ class Compiler:
             case Kind.SITE:
                 return self._power([element])
             case Kind.AREA:
-                return self._power(self.network.areas[element])
+                return self._power(self.powered_sites(element))
             case Kind.CHANGE:
                 return self._change(element)
             case Kind.ADJACENCY:
@@ -106,8 +121,8 @@ class Compiler:
                 expect[Key(Cause.UNREACHABLE, device, device)] = poll
         for device in down_devices:
             if not self.network.devices[device].passive:
-                expect[Key(Cause.UNREACHABLE, device, device)] = poll if dark else Profile(0.6, *poll[1:])
-                expect[Key(Cause.RESTART, device, device)] = Profile(0.0, 30, 1e9)
+                expect[Key(Cause.UNREACHABLE, device, device)] = poll if dark else poll._replace(p=0.6)
+                expect[Key(Cause.RESTART, device, device)] = Profile(0.9, 30, 1e9, due=False)
         return effects
 
     def _add_paths(self, expect: dict[Key, Profile], links: Iterable[Link], mute: frozenset[str], profile: Profile) -> None:
@@ -133,16 +148,17 @@ class Compiler:
         devices = [device for site in sites for device in self.network.sites[site] if not self.network.devices[device].passive]
         effects = self._outage([], devices, lingering=True)
         last = self.model.battery_s
-        expect = {key: Profile(0.0, p.first_s, p.last_s + last) for key, p in effects.expect.items()}
+        expect = {key: Profile(p.p, p.first_s, p.last_s + last, due=False) for key, p in effects.expect.items()}
         for device in devices:
-            expect[Key(Cause.POWER, self.network.devices[device].site, device)] = Profile(0.8, -5, 25)
-            expect[Key(Cause.BATTERY, device, device)] = Profile(0.6, 0, 60)
+            expect[Key(Cause.POWER, self.network.devices[device].site, device)] = Profile(0.8, -4, 18)
+            expect[Key(Cause.BATTERY, device, device)] = Profile(0.6, 0, 50)
         effects.expect = expect
         return effects
 
     def _change(self, device: str) -> Effects:
+        """A change breaks some adjacencies of the device, minutes later; those the inventory does not know too."""
         expect = {Key(Cause.CHANGED, device, device): Profile(0.93, -8, 8)}
-        fails = Profile(0.0, 20, 330)
+        fails = Profile(0.8, 20, 330, due=False)
         for name in self.network.devices[device].links:
             link = self.network.links[name]
             for adjacency in link.adjacencies:
@@ -150,6 +166,8 @@ class Compiler:
                     expect[Key(Cause.ADJACENCY, adjacency, end)] = fails
             for lsp in link.lsps:
                 expect[Key(Cause.PATH, lsp, self.network.lsps[lsp].head)] = fails
+        for key in self.adjacency_events(device):
+            expect.setdefault(key, fails)
         return Effects(expect)
 
     def _adjacency(self, adjacency: str) -> Effects:

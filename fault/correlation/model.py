@@ -64,6 +64,7 @@ class Profile(NamedTuple):
     p: float
     first_s: float
     last_s: float
+    due: bool = True  # False: it may come, its absence says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Model:
             Cause.DEGRADED: 8.0,
             Cause.SLOW_PATH: 4.0,
             Cause.CONGESTED: 4.5,
-            Cause.CHANGED: 1.0,
+            Cause.CHANGED: 5.0,
             Cause.LOCAL: 0.0,
         }
     )
@@ -113,5 +114,6 @@ class Model:
     path_misses: float = -5.0
     alone: float = -8.0  # worth of a real symptom that no hypothesis explains
     no_restart: float = -2.0
+    flap: float = -1.5  # for each return of a flapping link
     flap_s: float = 240.0  # a root's own alarms that return within this time belong to the same incident
     noise_clear_s: float = 620.0  # an uncorroborated threshold alarm open for longer is not a blip

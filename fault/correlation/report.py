@@ -4,7 +4,8 @@ from typing import Any
 
 from fault.correlation.incident import Incident
 from fault.correlation.model import Cause, Hypothesis, Kind
-from fault.correlation.solver import BLIPS, Solver
+from fault.correlation.situation import BLIPS
+from fault.correlation.solver import Solver
 
 
 class Reporter:
@@ -28,7 +29,7 @@ class Reporter:
         """Alone, of a cause that blips, and uncorroborated for as long as corroboration takes."""
         if incident.strong or not incident.events:
             return False
-        now_s, timing = self.solver.now_s, self.solver.timing
+        now_s, timing = self.solver.now_s, self.solver.situation.timing
         for event in incident.events:
             if event.key.cause not in BLIPS:
                 return False
@@ -46,7 +47,7 @@ class Reporter:
 
     def _names(self, hypothesis: Hypothesis, incident: Incident) -> list[str]:
         kind, element = hypothesis
-        network = self.solver.network
+        network = self.solver.situation.network
         if kind is Kind.SILENT and not incident.has(Cause.UNREACHABLE) and len(network.devices[element].links) == 1:
             link = network.links[network.devices[element].links[0]]
             return [*link.adjacencies, element]

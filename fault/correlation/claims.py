@@ -1,0 +1,124 @@
+"""Claims: incidents take the events they predict, and by time or name those an incomplete inventory cannot predict."""
+
+from fault.correlation.incident import OUTAGES, POWERED, Event, Incident
+from fault.correlation.model import Cause, Key, Kind
+from fault.correlation.situation import Situation
+
+SOFT_S = 1.6  # events that begin this close to an outage belong to it though the inventory does not say so
+SOFT_GAIN = 0.5
+SWITCH_S = 12.0
+SEVERAL = frozenset({Kind.NODE, Kind.CARD, Kind.DUCT, Kind.SITE, Kind.AREA, Kind.HIDDEN})  # these darken several ports
+BADLY = frozenset({Kind.DEGRADED, Kind.CONGESTION})
+SLOW_S = 330.0
+AREA_S = 60.0
+
+
+class Claims:
+    def __init__(self, situation: Situation) -> None:
+        self.situation = situation
+
+    def claim(self, event: Event, *, patient: bool = False) -> bool:
+        """Give the event to the incident that predicts it best, else to one that it fits by time or name.
+
+        `patient`: the event has waited for nearer evidence in vain.
+        """
+        best: tuple[float, Incident | None] = (0.0, None)
+        for incident in self.situation.expecting.get(event.key, ()):
+            gain = self._gain(incident, event)
+            if gain is not None and gain > best[0]:
+                best = (gain, incident)
+        if best[1] is not None:
+            self.situation.attach(best[1], event, best[0])
+            return True
+        found = self._softly(event, patient)
+        if found is None:
+            return False
+        self.situation.attach(found, event, SOFT_GAIN)
+        return True
+
+    def _gain(self, incident: Incident, event: Event) -> float | None:
+        """What the event adds, counted from the onset that suits it best; a link may have flapped unseen."""
+        situation = self.situation
+        profile = incident.effects.expect[event.key]
+        onsets = incident.onsets[:1] if incident.kind in POWERED else incident.onsets
+        gains = [g for onset_s in onsets if (g := situation.scorer.gain(profile, event, onset_s)) is not None]
+        if not gains and incident.kind is Kind.LINK and 0.0 < event.onset_s - incident.onsets[-1] < situation.model.flap_s:
+            return SOFT_GAIN
+        return max(gains, default=None)
+
+    def _softly(self, event: Event, patient: bool) -> Incident | None:
+        match event.key.cause:
+            case Cause.UNREACHABLE:
+                return self._unreachable(event)
+            case Cause.RESTART:
+                before = self.situation.current.get(Key(Cause.UNREACHABLE, event.key.device, event.key.device))
+                return before.owner if before is not None else None
+            case Cause.ADJACENCY:
+                return self._unknown_adjacency(event)
+            case Cause.SIGNAL:
+                return self._unknown_port(event)
+            case Cause.POWER | Cause.BATTERY:
+                return self._spreading(event)
+            case Cause.PATH if patient:
+                return self.situation.nearest(OUTAGES | {Kind.ADJACENCY}, event.onset_s, SWITCH_S, 1.0)
+            case Cause.SLOW_PATH if patient:
+                return self.situation.nearest(BADLY, event.onset_s, SLOW_S, 3.0)
+            case _:
+                return None
+
+    def _unreachable(self, event: Event) -> Incident | None:
+        situation = self.situation
+        if event.exact and (found := situation.nearest(OUTAGES, event.onset_s, SOFT_S, SOFT_S)) is not None:
+            return found
+        if situation.reach.is_cut_off(event.key.device):
+            within_s = 4.0 if event.exact else situation.timing.poll_s
+            return situation.nearest(OUTAGES, event.onset_s, within_s, 4.0)
+        return None
+
+    def _spreading(self, event: Event) -> Incident | None:
+        """Mains lost at one more site of an area that is losing them."""
+        situation = self.situation
+        if event.key.device not in situation.network.devices:
+            return None
+        area = situation.network.site_area.get(situation.network.devices[event.key.device].site)
+        for incident in reversed(situation.recent):
+            near = abs(incident.onset_s - event.onset_s) < AREA_S
+            if incident.strong and incident.kind is Kind.AREA and incident.hypothesis.element == area and near:
+                wider = situation.compiler.effects(incident.hypothesis)
+                incident.effects.expect = {**wider.expect, **incident.effects.expect}
+                incident.effects.down_devices |= wider.down_devices
+                situation.expect(incident)
+                return incident
+        return None
+
+    def _unknown_adjacency(self, event: Event) -> Incident | None:
+        """An adjacency the inventory does not have, or not at this device."""
+        situation = self.situation
+        link = situation.network.links.get(situation.network.adjacencies.get(event.key.resource, ""))
+        if link is not None and event.key.device in link.devices:
+            return None
+        for other in situation.same_adjacency(event):
+            if other.owner is not None and other.owner.strong:
+                self._adopt_signals(other.owner, event.key.device)
+                return other.owner
+        for signal in situation.signals(event.key.device, event.onset_s, situation.timing.hold_s + 6.0, 3.0):
+            if signal.owner is not None and signal.owner.strong and not situation.network.ports[signal.key.resource].links:
+                return signal.owner
+        changes = [i for i in situation.recent if i.strong and i.hypothesis == (Kind.CHANGE, event.key.device)]
+        return next((i for i in changes if 20.0 < event.onset_s - i.onset_s < SLOW_S), None)
+
+    def _adopt_signals(self, incident: Incident, device: str) -> None:
+        """A port that lost signal with the incident, at a device that turned out to be its other end."""
+        for signal in self.situation.signals(device, incident.onset_s, SOFT_S + 1.0, SOFT_S + 1.0):
+            weak = signal.owner
+            if weak is not None and not weak.strong:
+                del weak.events[signal]
+                self.situation.attach(incident, signal, SOFT_GAIN)
+                if not weak.events:
+                    self.situation.retire(weak)
+
+    def _unknown_port(self, event: Event) -> Incident | None:
+        port = self.situation.network.ports.get(event.key.resource)
+        if port is None or port.links:
+            return None
+        return self.situation.nearest(SEVERAL, event.onset_s, SOFT_S, SOFT_S)

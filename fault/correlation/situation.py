@@ -1,0 +1,192 @@
+"""Everything that is open now, with its indexes: what the solver changes and the claims look up."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from fault.correlation.effects import Compiler, Timing
+from fault.correlation.incident import OUTAGES, POWERED, Event, Incident, Notice
+from fault.correlation.model import Cause, Key, Kind, Model
+from fault.correlation.network import Network
+from fault.correlation.reach import Reach
+from fault.correlation.scoring import Scorer
+
+BLIPS = frozenset({Cause.LOCAL, Cause.CHANGED, Cause.CONGESTED, Cause.SIGNAL})  # causes that may mean nothing
+POWERED_S = 120.0
+RECENT = 512  # outages kept for claims by time alone
+DEATH_S = 2.0
+DEATHS = 64
+
+
+class Situation:
+    def __init__(self, network: Network, model: Model) -> None:
+        self.network = network
+        self.model = model
+        self.timing = Timing(model.poll_s, model.hold_s)
+        self.reach = Reach(network)
+        self.current: dict[Key, Event] = {}
+        self.compiler = Compiler(network, self.reach, model, self.timing, self._powered_sites, self._adjacency_events)
+        self.scorer = Scorer(network, model, self.timing, self.current, self.is_mute)
+        self.incidents: dict[str, Incident] = {}
+        self.weak: dict[str, Incident] = {}
+        self.expecting: dict[Key, list[Incident]] = {}
+        self.recent: deque[Incident] = deque(maxlen=RECENT)
+        self.changed: dict[str, Incident] = {}
+        self.now_s = 0.0
+        self._told_by: dict[str, set[Key]] = {}  # device -> keys of its adjacency events
+        self._tellers: dict[str, set[Key]] = {}  # adjacency -> keys of its events
+        self._mains: dict[str, float] = {}  # site -> when it last told of its mains
+        self._lag: dict[str, float] = {}
+        self._lags: list[float] = []
+
+    # --- events --------------------------------------------------------------------------------------
+
+    def open(self, notice: Notice) -> Event:
+        """Make a new event of a notice; it takes the place of an older one of the same key."""
+        onset_s, exact = self._onset(notice)
+        key = notice.key
+        event = self.current[key] = Event(key, [notice.alarm], notice.arrived_s, notice.stamped_s, onset_s, exact)
+        if key.cause is Cause.ADJACENCY:
+            self._told_by.setdefault(key.device, set()).add(key)
+            self._tellers.setdefault(key.resource, set()).add(key)
+        elif key.cause in (Cause.POWER, Cause.BATTERY) and key.device in self.network.devices:
+            self._mains[self.network.devices[key.device].site] = event.arrived_s
+        return event
+
+    def _onset(self, notice: Notice) -> tuple[float, bool]:
+        """When it began: the arrival, corrected by the sender's clock where that clock is understood."""
+        lag = notice.arrived_s - notice.stamped_s
+        if notice.key.cause is Cause.UNREACHABLE:  # the station's own clock: the stamp is the last answer
+            if not 0.0 < lag <= self.model.poll_s * 1.5:
+                return notice.arrived_s, False
+            self._measure_poll(lag)
+            return notice.stamped_s, True
+        usual = self._lag.get(notice.key.device)
+        if usual is None or lag < usual:
+            self._lag[notice.key.device] = usual = lag if usual is None else max(lag, usual - 1.0)
+        if 3.0 < usual < 60.0:
+            usual = 1.0
+        return min(notice.arrived_s, notice.stamped_s + usual), False
+
+    def _measure_poll(self, lag: float) -> None:
+        self._lags.append(lag)
+        if len(self._lags) in (20, 80):
+            self.timing.poll_s = min(self.model.poll_s, 1.15 * max(self._lags) + 5.0)
+        elif len(self._lags) > 80:
+            self.timing.poll_s = max(self.timing.poll_s, min(self.model.poll_s, lag))
+
+    def same_adjacency(self, event: Event) -> Iterator[Event]:
+        """Other events of the adjacency, told by whatever device, that began within a hold time of this one."""
+        for key in sorted(self._tellers.get(event.key.resource, ())):
+            other = self.current[key]
+            if other is not event and abs(other.onset_s - event.onset_s) < self.timing.hold_s + 10.0:
+                yield other
+
+    def _adjacency_events(self, device: str) -> list[Key]:
+        """Keys of what was told of adjacencies that the device told of."""
+        own = self._told_by.get(device, ())
+        return sorted({key for each in own for key in self._tellers[each.resource]})
+
+    def _powered_sites(self, area: str) -> list[str]:
+        since = self.now_s - POWERED_S
+        return [site for site in self.network.areas[area] if self._mains.get(site, -1e9) >= since]
+
+    def is_mute(self, device: str) -> bool:
+        event = self.current.get(Key(Cause.UNREACHABLE, device, device))
+        return (event is not None and event.active) or device in self.reach.devices_down
+
+    # --- incidents -----------------------------------------------------------------------------------
+
+    def touch(self, incident: Incident) -> None:
+        self.changed[incident.id] = incident
+
+    def attach(self, incident: Incident, event: Event, gain: float) -> None:
+        event.owner = incident
+        incident.events[event] = gain
+        if incident.strong:
+            incident.score += gain
+            if incident.kind in OUTAGES and event.active:
+                self.fail(incident, *self.elements(event, incident))
+            if incident.kind in POWERED and event.key.cause in (Cause.SIGNAL, Cause.UNREACHABLE):
+                self._add_death(incident, event.onset_s)
+        self.touch(incident)
+
+    @staticmethod
+    def _add_death(incident: Incident, onset_s: float) -> None:
+        if len(incident.onsets) < DEATHS and all(abs(onset_s - each) > DEATH_S for each in incident.onsets):
+            incident.onsets.append(onset_s)
+
+    def expect(self, incident: Incident) -> None:
+        for key in incident.effects.expect:
+            claimants = self.expecting.setdefault(key, [])
+            if incident not in claimants:
+                claimants.append(incident)
+
+    def forget(self, incident: Incident) -> None:
+        for key in incident.effects.expect:
+            claimants = self.expecting.get(key)
+            if claimants and incident in claimants:
+                claimants.remove(incident)
+                if not claimants:
+                    del self.expecting[key]
+
+    def retire(self, incident: Incident) -> None:
+        """The incident is no more: others explain its events."""
+        incident.events.clear()
+        incident.strong = False
+        self.touch(incident)
+        self.incidents.pop(incident.id, None)
+        self.weak.pop(incident.id, None)
+        self.forget(incident)
+        self.repair(incident, incident.down_links, incident.down_devices)
+
+    # --- what is out of service ----------------------------------------------------------------------
+
+    def fail(self, incident: Incident, links: Iterable[str], devices: Iterable[str]) -> None:
+        links, devices = set(links) - incident.down_links, set(devices) - incident.down_devices
+        if links or devices:
+            incident.down_links |= links
+            incident.down_devices |= devices
+            self.reach.fail(links, devices)
+
+    def repair(self, incident: Incident, links: Iterable[str], devices: Iterable[str]) -> None:
+        links, devices = set(links) & incident.down_links, set(devices) & incident.down_devices
+        if links or devices:
+            incident.down_links -= links
+            incident.down_devices -= devices
+            self.reach.repair(links, devices)
+
+    def elements(self, event: Event, owner: Incident) -> tuple[set[str], set[str]]:
+        """What the event shows to be down of all that its incident takes down."""
+        key = event.key
+        links: set[str] = set()
+        devices: set[str] = set()
+        if key.cause is Cause.UNREACHABLE:
+            devices = {key.device}
+        elif key.cause is Cause.SIGNAL and key.resource in self.network.ports:
+            links = set(self.network.ports[key.resource].links)
+        elif key.cause is Cause.ADJACENCY and key.resource in self.network.adjacencies:
+            links = {self.network.adjacencies[key.resource]}
+        for link in links:
+            devices |= set(self.network.links[link].devices) - {key.device}
+        return links & owner.effects.down_links, devices & owner.effects.down_devices
+
+    def nearest(
+        self, kinds: frozenset[Kind], onset_s: float, before_s: float, after_s: float, other_than: Incident | None = None
+    ) -> Incident | None:
+        """The strong incident of these kinds one of whose onsets lies nearest, between so much before and after."""
+        best: tuple[float, Incident | None] = (1e9, None)
+        for incident in self.recent:
+            if incident.strong and incident.kind in kinds and incident is not other_than:
+                for each in incident.onsets:
+                    if -after_s <= onset_s - each <= before_s and abs(onset_s - each) < best[0]:
+                        best = (abs(onset_s - each), incident)
+        return best[1]
+
+    def signals(self, device: str, onset_s: float, before_s: float, after_s: float) -> Sequence[Event]:
+        """Losses of signal at the device's ports that began so much before or after an instant."""
+        found = []
+        for port in self.network.devices[device].ports if device in self.network.devices else ():
+            event = self.current.get(Key(Cause.SIGNAL, port, device))
+            if event is not None and -after_s <= onset_s - event.onset_s <= before_s:
+                found.append(event)
+        return found
