@@ -1,14 +1,20 @@
 """A month from samples to invoices and back."""
 
+import io
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
+from pypdf import PdfReader
 
+from billing_bridge.book import verify
 from billing_bridge.meter import Meter
 from billing_bridge.settings import BillingSettings
 from bss.billing import Biller, BillRunError, reproduce
 from bss.explain import explain
+from bss.pdf import pdf_of
 from bss.settings import BssSettings
 from bss.store import invoice
 from bss.tariffs import Tariffs
@@ -98,3 +104,44 @@ async def test_a_month_is_not_billed_before_its_grace_is_over(month: tuple[State
     with pytest.raises(BillRunError, match="48 hours"):
         await biller(state).run(CLERK, "2026-06", JULY + DAY_NS)
     assert await invoices(state) == []
+
+
+async def test_the_pdf_is_set_once_and_shows_hostile_names_as_text(any_state: State) -> None:
+    name = '#panic("x") $a$ *b* <script>'
+    await network(any_state)
+    await add_service(any_state, 1, await add_customer(any_state, 1, name=name), "burst95", {1: (0, 0)})
+    await Meter(any_state, CLERK, ArraySource({PORT[1]: polled(JUNE, JULY, burst)}), SETTINGS).run_once(JULY + DAY_NS)
+    await biller(any_state).run(CLERK, "2026-06", JULY + 3 * DAY_NS)
+    invoice_id = str((await invoices(any_state))[0]["id"])
+    pdf = await pdf_of(any_state, CLERK, invoice_id)
+    assert pdf is not None and pdf == await pdf_of(any_state, CLERK, invoice_id)
+    words = "".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
+    assert name in words and "SIMULATED NETWORK" in words and "723.62" in words
+
+
+async def test_late_samples_after_the_bill_are_a_correction_on_their_own_period(month: tuple[State, ArraySource]) -> None:
+    state, source = month
+    whole = source.samples[PORT[2]]
+    missing = slice(2000, 2020)
+    lost = whole.take(missing).received(JULY + 10 * DAY_NS)
+    restarted = np.delete(np.arange(len(whole.time_ns)), np.arange(2000, 2020))
+    source.samples[PORT[2]] = replace(whole.take(restarted), uptime_cs=np.full(len(restarted), -1, np.int64))
+    meter = Meter(state, CLERK, source, SETTINGS)
+    await meter.run_once(JULY + DAY_NS)
+    await biller(state).run(CLERK, "2026-06", JULY + 3 * DAY_NS)
+    source.samples[PORT[2]] = source.samples[PORT[2]].joined(lost)
+    assert (await meter.run_once(JULY + 11 * DAY_NS)).revised > 0
+    await meter.run_once(AUGUST + DAY_NS)
+    await biller(state).run(CLERK, "2026-07", AUGUST + 3 * DAY_NS)
+    rows = await invoices(state)
+    first = json.loads(str(rows[1]["document"]))
+    second = next(json.loads(str(row["document"])) for row in rows if (row["period"], row["customer_id"]) == ("2026-07", "customer-2"))
+    corrections = [line for line in second["lines"] if line["kind"] != "charge"]
+    assert [(line["kind"], line["period"]["name"], line["amount_minor"]) for line in corrections] == [
+        ("credit", "2026-06", -first["lines"][1]["amount_minor"]),
+        ("debit", "2026-06", 10_220),
+    ]
+    assert corrections[0]["corrects"]["invoice"] == first["number"]
+    for row in rows:
+        assert await reproduce(state, CLERK, str(row["id"])) == row["document"]
+    assert await verify(state, CLERK) is None
