@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from simulator import agent_ber as ber
 from simulator.agent import V3, Agent
+from simulator.hostile import KINDS, SLOW, SLOW_S
 from simulator.network import Network
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ PORT = 16100
 MAX_DATAGRAM_OCTETS = 65_535
 MAX_PER_WAKE_UP = 32  # datagrams of one device before the others have their turn
 SPARE_FILES = 256
+HOSTILE_AT = -2  # which device misbehaves where one has to
 
 
 def allow_files(count: int) -> None:
@@ -31,9 +33,10 @@ def allow_files(count: int) -> None:
 class Agents:
     """The sockets of all agents. `dropped` counts what got no answer, by reason."""
 
-    def __init__(self, network: Network, community: str, now: Callable[[], int], port: int = PORT) -> None:
+    def __init__(self, network: Network, community: str, now: Callable[[], int], port: int = PORT, hostile: str = "") -> None:
         self._network, self._now, self._port = network, now, port
         self._agents = [Agent(network, device, community.encode()) for device in network.world.devices]
+        self._hostile = hostile, network.world.devices[HOSTILE_AT].number
         self._sockets: list[socket.socket] = []
         self._engines: dict[int, Engine] = {}
         self.dropped: Counter[str] = Counter()
@@ -76,6 +79,12 @@ class Agents:
         if answer is None:
             self.dropped["refused"] += 1
             return
+        if self._hostile == (SLOW, agent.device.number):
+            asyncio.get_running_loop().call_later(SLOW_S, self._send, sock, answer, peer)
+        else:
+            self._send(sock, answer, peer)
+
+    def _send(self, sock: socket.socket, answer: bytes, peer: tuple[str, int]) -> None:
         try:
             sock.sendto(answer, peer)
             self.answered += 1
@@ -83,6 +92,9 @@ class Agents:
             self.dropped["send"] += 1
 
     def _reply(self, agent: Agent, data: bytes) -> bytes | None:
+        kind, number = self._hostile
+        if kind in KINDS and agent.device.number == number:
+            return KINDS[kind](data)
         start, end = ber.expect(data, 0, len(data), ber.SEQUENCE)
         version, _ = ber.read_integer(data, start, end)
         if version != V3:

@@ -14,6 +14,7 @@ from simulator.agents import PORT, Agents
 from simulator.build import build
 from simulator.control import Control
 from simulator.emitter import Emitter, Wrap, in_v2c
+from simulator.hostile import KINDS, SLOW, poisoned
 from simulator.incidents import incidents
 from simulator.live import Live
 from simulator.network import Network
@@ -42,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--control-token-file", type=Path, help="file with the token of the remote control; without it there is none")
     result.add_argument("--gnmi-port", type=int, default=16030, help="TCP port of every gNMI target")
     result.add_argument("--gnmi-devices", type=int, default=3, help="how many core routers speak gNMI")
+    result.add_argument("--poisoned", action="store_true", help="the last device has hostile names and texts")
+    result.add_argument("--hostile", choices=(*KINDS, SLOW), default="", help="how the agent of the last but one device misbehaves")
     result.add_argument("--no-script", action="store_true", help="play no story by itself")
     return result
 
@@ -76,12 +79,14 @@ async def run(options: argparse.Namespace) -> None:
     clock = SystemClock()
     now_ns = clock.now_ns()
     world = build(options.seed, options.size)
+    if options.poisoned:
+        world = poisoned(world)
     network = Network(world, Boots.of(world, now_ns, incidents(world, now_ns).again_ns(world)), now_ns)
     stories, scripts = load()
     stage = Stage(network, stories)
     emitter = Emitter(network, trap_to=options.trap, syslog_to=options.syslog, wrap=_wrap(network, options.trap_version))
     live = Live(network, stage, emitter, clock.now_ns)
-    agents = Agents(network, COMMUNITY, clock.now_ns, options.port)
+    agents = Agents(network, COMMUNITY, clock.now_ns, options.port, options.hostile)
     stop = asyncio.Event()
     stop_on_signals(stop)
     agents.open()

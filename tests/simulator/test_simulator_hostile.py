@@ -1,0 +1,69 @@
+"""Hostile strings reach every table, and each misbehaviour is the one it says."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulator import agent_ber as ber
+from simulator.agent import Agent
+from simulator.build import build
+from simulator.hostile import KINDS, POISON, poisoned
+from simulator.mib import table
+from simulator.network import NS_PER_S, Network
+from simulator.reading import Snapshot
+from simulator.traffic import Boots
+
+NOW_NS = 1_795_000_000 * NS_PER_S
+WORLD = poisoned(build(1, 24))
+NETWORK = Network(WORLD, Boots.of(WORLD, NOW_NS, {}), NOW_NS)
+
+
+def ask(tag: int, oid: tuple[int, ...]) -> bytes:
+    varbinds = ber.tlv(ber.SEQUENCE, ber.varbind(ber.oid(oid), ber.tlv(ber.NULL, b"")))
+    pdu = ber.tlv(tag, ber.integer(7) + ber.integer(0) + ber.integer(10) + varbinds)
+    return ber.tlv(ber.SEQUENCE, ber.integer(1) + ber.text("public") + pdu)
+
+
+def test_poison_stands_in_the_devices_table_and_in_its_neighbours() -> None:
+    device = WORLD.devices[-1]
+    rows = table(NETWORK, device)
+    whole = b"".join(rows.varbind(n, Snapshot(NETWORK, device, NOW_NS)) for n in range(len(rows)))
+    for text in POISON:
+        assert text.encode() in whole
+    (link,) = WORLD.links_of[device.number]
+    neighbour = WORLD.devices[WORLD.far_end(link, device.number).device]
+    near = table(NETWORK, neighbour)
+    assert POISON[0].encode() in b"".join(near.varbind(n, Snapshot(NETWORK, neighbour, NOW_NS)) for n in range(len(near)))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_misbehaviour(kind: str) -> None:
+    answer = KINDS[kind](ask(ber.GET_BULK, (1, 3, 6, 1, 2, 1, 2)))
+    expected = {
+        "endless": ber.oid((1, 3, 6, 1, 2, 1, 3)),
+        "loop": ber.oid((1, 3, 6, 1, 2, 1, 2)),
+        "toobig": ber.integer(7) + ber.integer(1),
+        "garbage": b"\x30",
+    }
+    assert answer is None if kind == "dead" else answer is not None and expected[kind] in answer
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_answered_or_refused(data: bytes) -> None:
+    agent = Agent(NETWORK, WORLD.devices[0], b"public")
+    try:
+        agent.answer(data, NOW_NS)
+    except ber.BerError:
+        return
+
+
+@given(st.integers(-(2**63), 2**64 - 1))
+def test_integers_come_back(value: int) -> None:
+    encoded = ber.integer(value)
+    assert ber.read_integer(encoded, 0, len(encoded)) == (value, len(encoded))
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), max_size=20))
+def test_oids_come_back(parts: list[int]) -> None:
+    oid = (1, 3, *parts)
+    assert ber.read_oid(ber.oid_body(oid)) == oid
