@@ -83,6 +83,10 @@ class Pipeline:
             for task in background:
                 task.cancel()
 
+    def now_ns(self) -> int:
+        """The pipeline's clock."""
+        return self._clock.now_ns()
+
     async def warm_up(self) -> None:
         """Continue from the last counters in the store, so that a restart of the station costs no interval."""
         recent = await recent_octets(self._client, self._clock.now_ns())
