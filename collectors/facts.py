@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collectors.codecs.ber import Oid, dotted, parse_oid
-from collectors.codecs.snmp import VarBind
 from collectors.neighbours import cdp_neighbours, lldp_chassis_id, lldp_neighbours
 from collectors.sensors import Hardware, entity_sensors, profile_sensors, read_hardware, storage_sensors
 from collectors.sessions import read_sessions
@@ -12,6 +11,7 @@ from collectors.snmp.client import Limits, SnmpClient, SnmpError
 from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
 from collectors.snmp.profiles import Profile, Profiles
+from collectors.snmp.reader import Reader
 from collectors.snmp.text import DESCR_MAX, address_text, integer_of, mac_text, text_of
 from collectors.snmp.walk import Table
 from inventory.facts import DeviceFacts, InterfaceFacts, NoAnswer, SensorFacts
@@ -125,32 +125,6 @@ async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, pro
         addresses=await _read_addresses(reader, client.address),
         problems=tuple(reader.problems),
     )
-
-
-class Reader:
-    """Reads tables of one device and notes which could not be read and why; a broken table costs only itself."""
-
-    def __init__(self, client: SnmpClient) -> None:
-        self.client = client
-        self.problems: list[str] = []
-
-    async def table(self, what: str, columns: Sequence[Oid]) -> Table:
-        """The columns as far as they could be read."""
-        try:
-            table = await self.client.walk(columns)
-        except SnmpError as error:
-            self.problems.append(f"{what}: {error.reason}")
-            return Table({})
-        self.problems += [f"{what}: {reason}" for reason in table.problems]
-        return table
-
-    async def scalars(self, oids: Sequence[Oid]) -> list[VarBind]:
-        """The variables in the order asked, those that exist or not; all missing when the agent fails."""
-        try:
-            return await self.client.get(oids)
-        except SnmpError as error:
-            self.problems.append(f"{dotted(oids[0])}: {error.reason}")
-            return [VarBind(oid, 0x81, None) for oid in oids]
 
 
 async def read_interfaces(reader: Reader) -> tuple[InterfaceFacts, ...]:

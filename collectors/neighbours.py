@@ -1,15 +1,12 @@
 """Who a device sees on its ports: LLDP (IEEE 802.1AB, LLDP-MIB) and CDP (CISCO-CDP-MIB)."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from collectors.codecs.ber import Oid, parse_oid
+from collectors.snmp.reader import Reader
 from collectors.snmp.text import address_text, chassis_text, integer_of, mac_text, port_text, text_of
 from collectors.snmp.walk import Table
 from inventory.facts import InterfaceFacts, NeighbourFacts
-
-if TYPE_CHECKING:
-    from collectors.facts import Reader
 
 _LLDP = parse_oid("1.0.8802.1.1.2.1")
 _LOC_CHASSIS_SUBTYPE, _LOC_CHASSIS = (*_LLDP, 3, 1, 0), (*_LLDP, 3, 2, 0)
@@ -24,13 +21,13 @@ _INTERFACE_ALIAS, _PORT_MAC, _INTERFACE_NAME, _LOCAL = 1, 3, 5, 7  # LldpPortIdS
 NEIGHBOURS_MAX = 4096
 
 
-async def lldp_chassis_id(reader: "Reader") -> str:
+async def lldp_chassis_id(reader: Reader) -> str:
     """The device's own LLDP chassis id, "" without LLDP."""
     subtype, chassis = await reader.scalars((_LOC_CHASSIS_SUBTYPE, _LOC_CHASSIS))
     return chassis_text(integer_of(subtype), chassis.value) if chassis.exists else ""
 
 
-async def lldp_neighbours(reader: "Reader", interfaces: Sequence[InterfaceFacts]) -> tuple[NeighbourFacts, ...]:
+async def lldp_neighbours(reader: Reader, interfaces: Sequence[InterfaceFacts]) -> tuple[NeighbourFacts, ...]:
     """The rows of lldpRemTable, each on its local interface."""
     remote = await reader.table("lldpRemTable", tuple((*_REM, i) for i in range(4, 10)))
     if not remote.column(_REM_CHASSIS):
@@ -104,7 +101,7 @@ def _by_port_id(subtype: int, named: str, interfaces: Sequence[InterfaceFacts]) 
     return found
 
 
-async def cdp_neighbours(reader: "Reader", interfaces: Sequence[InterfaceFacts]) -> tuple[NeighbourFacts, ...]:
+async def cdp_neighbours(reader: Reader, interfaces: Sequence[InterfaceFacts]) -> tuple[NeighbourFacts, ...]:
     """The rows of cdpCacheTable; its first index is the local ifIndex."""
     table = await reader.table("cdpCacheTable", (_CDP_ADDRESS, _CDP_DEVICE, _CDP_PORT))
     names = {interface.if_index: interface.name for interface in interfaces}

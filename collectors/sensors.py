@@ -2,17 +2,14 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from collectors.codecs.ber import Oid, dotted, parse_oid
 from collectors.codecs.snmp import VarBind
 from collectors.snmp.profiles import Profile, SensorTable
+from collectors.snmp.reader import Reader
 from collectors.snmp.text import integer_of, text_of
 from collectors.snmp.walk import Table
 from inventory.facts import SensorFacts
-
-if TYPE_CHECKING:
-    from collectors.facts import Reader
 
 _PHYSICAL = parse_oid("1.3.6.1.2.1.47.1.1.1.1")
 _DESCR, _CONTAINED_IN, _CLASS, _NAME, _SERIAL, _MODEL = ((*_PHYSICAL, i) for i in (2, 4, 5, 7, 11, 13))
@@ -67,7 +64,7 @@ class Hardware:
         return self.names.get(physical, "") or f"sensor {physical}"
 
 
-async def read_hardware(reader: "Reader") -> Hardware:
+async def read_hardware(reader: Reader) -> Hardware:
     """entPhysicalTable and entAliasMappingTable."""
     table = await reader.table("entPhysicalTable", (_DESCR, _CONTAINED_IN, _CLASS, _NAME, _SERIAL, _MODEL))
     if not table.column(_CLASS):
@@ -93,7 +90,7 @@ def _first_text(table: Table, column: Oid, rows: list[Oid]) -> str:
     return next((text for row in rows if (text := text_of(table.column(column).get(row)))), "")
 
 
-async def entity_sensors(reader: "Reader", hardware: Hardware) -> list[SensorFacts]:
+async def entity_sensors(reader: Reader, hardware: Hardware) -> list[SensorFacts]:
     """entPhySensorTable in the catalogue's units; kinds the catalogue has no metric for are left out."""
     table = await reader.table("entPhySensorTable", (_TYPE, _SCALE, _PRECISION, _VALUE, _STATUS, _UNITS))
     found: list[SensorFacts] = []
@@ -133,7 +130,7 @@ def _rest(sensor: SensorFacts) -> tuple[str, str, float, int]:
     return sensor.metric, sensor.oid, sensor.scale, sensor.if_index
 
 
-async def storage_sensors(reader: "Reader") -> list[SensorFacts]:
+async def storage_sensors(reader: Reader) -> list[SensorFacts]:
     """Fixed disks and flash as the used part of each; the size is in the scale, re-read at each look."""
     table = await reader.table("hrStorageTable", (_STORAGE_TYPE, _STORAGE_DESCR, _STORAGE_SIZE, _STORAGE_USED))
     found = []
@@ -145,7 +142,7 @@ async def storage_sensors(reader: "Reader") -> list[SensorFacts]:
     return _distinct(found)
 
 
-async def profile_sensors(reader: "Reader", profile: Profile) -> list[SensorFacts]:
+async def profile_sensors(reader: Reader, profile: Profile) -> list[SensorFacts]:
     """The sensors of a device's own family."""
     found: list[SensorFacts] = []
     for table in profile.sensors:

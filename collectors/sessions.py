@@ -1,13 +1,10 @@
 """Routing sessions of a device: BGP peers (RFC 4273), OSPF neighbours (RFC 4750), IS-IS adjacencies (RFC 4444)."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from collectors.codecs.ber import Oid, dotted, parse_oid
+from collectors.snmp.reader import Reader
 from inventory.facts import SensorFacts
-
-if TYPE_CHECKING:
-    from collectors.facts import Reader
 
 SESSIONS_MAX = 4096
 
@@ -31,7 +28,7 @@ SESSION_TABLES = (
 )
 
 
-async def read_sessions(reader: "Reader") -> list[SensorFacts]:
+async def read_sessions(reader: Reader) -> list[SensorFacts]:
     """Each session as something to poll: its state, 1 up and 0 not up once `session_table` has judged it."""
     found: list[SensorFacts] = []
     for table in SESSION_TABLES:

@@ -1,0 +1,238 @@
+"""What one poll of one device asks, learned once and encoded once: exact names, so that answers are columns.
+
+A plan is a row of slots. Each request covers some slots; its first asks sysUpTime, so that every counter has
+the uptime of the very answer it came in. All counters of an interface stay in one request.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from collectors.codecs import ber, snmp
+from collectors.codecs.ber import Oid, parse_oid
+from collectors.codecs.snmp import Pdu, PduType
+from collectors.codecs.snmp_columns import Wanted, numbers
+from collectors.snmp.client import split_at_id
+from station.batch import NO_UPTIME, SampleBatch
+from station.catalogue import metrics_by_code, metrics_by_name
+from station.series import series_of
+
+SYS_UPTIME = parse_oid("1.3.6.1.2.1.1.3.0")
+_IF = parse_oid("1.3.6.1.2.1.2.2.1")
+_IFX = parse_oid("1.3.6.1.2.1.31.1.1.1")
+DISCONTINUITY = (*_IFX, 19)
+
+# metric -> (the column of ifXTable, of ifTable); the 64-bit one is asked where the agent has it (RFC 2863, 3.1.6)
+_INTERFACE_COLUMNS: Mapping[str, tuple[Oid | None, Oid]] = {
+    "interface.in_octets": ((*_IFX, 6), (*_IF, 10)),
+    "interface.out_octets": ((*_IFX, 10), (*_IF, 16)),
+    "interface.in_packets": ((*_IFX, 7), (*_IF, 11)),
+    "interface.out_packets": ((*_IFX, 11), (*_IF, 17)),
+    "interface.in_errors": (None, (*_IF, 14)),
+    "interface.out_errors": (None, (*_IF, 20)),
+    "interface.in_discards": (None, (*_IF, 13)),
+    "interface.out_discards": (None, (*_IF, 19)),
+    "interface.oper_status": (None, (*_IF, 8)),
+    "interface.admin_status": (None, (*_IF, 7)),
+}
+OPER_STATUS = _INTERFACE_COLUMNS["interface.oper_status"][1]
+NO_SERIES = 0  # a slot that is asked for another's sake
+_VALUE_OCTETS = 15  # the header of a variable and the longest number
+_PACKET_OCTETS = 1400
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One variable to poll. `states` maps the agent's enumeration to the metric's; `group` items share a request."""
+
+    oid: Oid
+    series: int
+    counter: bool = False
+    scale: float = 1.0
+    states: Mapping[int, int] | None = None
+    group: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A device metric out of several slots: mean, max or sum of `parts` times scale, or sum(parts) over sum(whole).
+
+    With `complement`, 1 less that ratio (free of total).
+    """
+
+    series: int
+    parts: tuple[Oid, ...]
+    whole: tuple[Oid, ...] = ()
+    scale: float = 1.0
+    aggregate: str = "mean"
+    complement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One encoded GET: what stands around its request-id, what it wants, and the slot of its first variable."""
+
+    head: bytes
+    tail: bytes
+    wanted: Wanted
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The requests of one poll and what their slots mean; arrays have one entry a slot."""
+
+    requests: tuple[Request, ...]
+    oids: tuple[Oid, ...]
+    series: npt.NDArray[np.uint64]
+    counter: npt.NDArray[np.bool_]
+    scale: npt.NDArray[np.float64]
+    uptime_slot: npt.NDArray[np.intp]
+    discontinuity_slot: npt.NDArray[np.intp]  # -1: none
+    states: tuple[tuple[int, Mapping[int, int]], ...] = ()
+    ratios: tuple[Ratio, ...] = ()
+    slot_of: Mapping[Oid, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.oids)
+
+
+def interface_items(device_no: int, entity_no: int, if_index: int, *, wide: bool, absent: "frozenset[Oid] | set[Oid]") -> list[Item]:
+    """The variables of one interface. `wide`: the version has 64-bit counters; `absent`: names the agent does not know."""
+    items = [] if not wide or (*DISCONTINUITY, if_index) in absent else [Item((*DISCONTINUITY, if_index), NO_SERIES, group=if_index)]
+    for name, (long, short) in _INTERFACE_COLUMNS.items():
+        metric = metrics_by_name()[name]
+        column = long if long is not None and wide and (*long, if_index) not in absent else short
+        oid = (*column, if_index)
+        if oid not in absent:
+            items.append(Item(oid, series_of(device_no, entity_no, metric.code), metric.kind == "counter", group=if_index))
+    return items
+
+
+def build(items: Sequence[Item], ratios: Sequence[Ratio] = (), *, varbinds_max: int) -> Plan:
+    """The plan of these items, each name asked once; a request stays within a packet and `varbinds_max` variables."""
+    known = {item.oid for item in items}
+    hidden = dict.fromkeys(oid for ratio in ratios for oid in (*ratio.parts, *ratio.whole) if oid not in known)
+    everything = [*items, *(Item(oid, NO_SERIES) for oid in hidden)]
+    uptime = Item(SYS_UPTIME, NO_SERIES)
+    requests: list[Request] = []
+    slots: list[Item] = []
+    uptime_slots: list[int] = []
+    for part in _parts(everything, varbinds_max):
+        asked = [uptime, *part]
+        head, tail = split_at_id(Pdu(PduType.GET, 0, varbinds=snmp.asking(tuple(item.oid for item in asked))))
+        requests.append(Request(head, tail, Wanted.of([item.oid for item in asked]), len(slots)))
+        uptime_slots += [len(slots)] * len(asked)
+        slots += asked
+    return _plan(requests, slots, uptime_slots, ratios)
+
+
+def _plan(requests: list[Request], slots: list[Item], uptime_slots: list[int], ratios: Sequence[Ratio]) -> Plan:
+    slot_of = {item.oid: slot for slot, item in enumerate(slots)}
+    discontinuity = {item.group: slot for slot, item in enumerate(slots) if item.oid[:-1] == DISCONTINUITY}
+    return Plan(
+        requests=tuple(requests),
+        oids=tuple(item.oid for item in slots),
+        series=np.array([item.series for item in slots], np.uint64),
+        counter=np.array([item.counter for item in slots], np.bool_),
+        scale=np.array([item.scale for item in slots], np.float64),
+        uptime_slot=np.array(uptime_slots, np.intp),
+        discontinuity_slot=np.array([discontinuity.get(item.group, -1) if item.counter else -1 for item in slots], np.intp),
+        states=tuple((slot, item.states) for slot, item in enumerate(slots) if item.states is not None),
+        ratios=tuple(ratios),
+        slot_of=slot_of,
+    )
+
+
+def _parts(items: Iterable[Item], varbinds_max: int) -> Iterable[list[Item]]:
+    """Items in requests: groups stay whole unless one alone is too large. Without any item one empty part remains."""
+    part: list[Item] = []
+    octets = 0
+    for group in _groups(items):
+        size = sum(len(ber.oid_content(item.oid)) + _VALUE_OCTETS for item in group)
+        if part and (len(part) + len(group) >= varbinds_max or octets + size > _PACKET_OCTETS):
+            yield part
+            part, octets = [], 0
+        part, octets = part + group, octets + size
+        while len(part) >= varbinds_max > 1:
+            yield part[: varbinds_max - 1]
+            part = part[varbinds_max - 1 :]
+    yield part
+
+
+def _groups(items: Iterable[Item]) -> Iterable[list[Item]]:
+    groups: dict[tuple[int, Oid], list[Item]] = {}
+    for item in items:
+        groups.setdefault((item.group, () if item.group >= 0 else item.oid), []).append(item)
+    return groups.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a poll brought: a tag (0: no answer) and 8 octets a slot, and when each slot arrived."""
+
+    tags: npt.NDArray[np.uint8]
+    cells: npt.NDArray[np.uint8]
+    time_ns: npt.NDArray[np.int64]
+
+    @classmethod
+    def blank(cls, plan: Plan) -> "Answers":
+        n = len(plan)
+        return cls(np.zeros(n, np.uint8), np.zeros(8 * n, np.uint8), np.zeros(n, np.int64))
+
+
+def samples(plan: Plan, answers: Answers) -> SampleBatch:
+    """The samples of one poll: counters raw, gauges scaled, states mapped, device metrics worked out."""
+    raw, value, is_number = numbers(answers.tags, answers.cells)
+    for slot, states in plan.states:
+        value[slot] = states.get(int(value[slot]), np.nan) if is_number[slot] else np.nan
+    value *= plan.scale
+    uptime = np.where(is_number[plan.uptime_slot], raw[plan.uptime_slot].view(np.int64), NO_UPTIME)
+    has = (plan.discontinuity_slot >= 0) & is_number[plan.discontinuity_slot]
+    discontinuity = np.where(has, raw[plan.discontinuity_slot].view(np.int64), NO_UPTIME)
+    keep = np.flatnonzero(is_number & (plan.series != NO_SERIES) & ~np.isnan(value))
+    counter = plan.counter[keep]
+    polled = SampleBatch.of(
+        answers.time_ns[keep],
+        plan.series[keep],
+        value=np.where(counter, np.nan, value[keep]),
+        raw=np.where(counter, raw[keep], np.uint64(0)),
+        uptime_cs=uptime[keep],
+        discontinuity_cs=discontinuity[keep],
+    )
+    ratios = _ratios(plan, value, is_number, answers.time_ns)
+    return SampleBatch.concat([polled, ratios]) if len(ratios) else polled
+
+
+def _ratios(plan: Plan, value: npt.NDArray[np.float64], is_number: npt.NDArray[np.bool_], time_ns: npt.NDArray[np.int64]) -> SampleBatch:
+    found: list[tuple[int, int, float]] = []
+    for ratio in plan.ratios:
+        parts = [plan.slot_of[oid] for oid in ratio.parts if is_number[plan.slot_of[oid]]]
+        whole = [plan.slot_of[oid] for oid in ratio.whole if is_number[plan.slot_of[oid]]]
+        worked = work_out(ratio, value[parts].tolist(), value[whole].tolist())
+        if worked is not None:
+            found.append((int(time_ns[parts].max()), ratio.series, worked))
+    return SampleBatch.of(
+        np.array([row[0] for row in found], np.int64),
+        np.array([row[1] for row in found], np.uint64),
+        value=np.array([row[2] for row in found], np.float64),
+    )
+
+
+def work_out(ratio: Ratio, parts: Sequence[float], whole: Sequence[float]) -> float | None:
+    """The value of a device metric from the values of its slots; None where they do not suffice."""
+    if not parts or (ratio.whole and sum(whole) <= 0):
+        return None
+    if ratio.whole:
+        share = sum(parts) / sum(whole)
+        return 1 - share if ratio.complement else share
+    total = {"max": max(parts), "sum": sum(parts), "mean": sum(parts) / len(parts)}[ratio.aggregate]
+    return total * ratio.scale
+
+
+def is_polled_metric(code: int) -> bool:
+    """Whether the catalogue knows this code as something a device is asked for."""
+    metric = metrics_by_code().get(code)
+    return metric is not None and not metric.derived
