@@ -1,0 +1,202 @@
+"""Rules as data: what a message of the network means, from `config/alarm_rules/*.toml`."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from fault.alarm_types import AlarmTypes, alarm_types, type_of
+from fault.metrics import NOTIFICATIONS
+from fault.patterns import compile_pattern
+from fault.resources import Resources
+from inventory.topology import Device
+from station.batch import Event, Notification
+from station.data import data_dir
+
+TEXT_CHARS_MAX = 1_024
+
+
+class RuleFileError(Exception):
+    """A rule file that cannot be used: the file, the key and the reason. The whole set is refused."""
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rule(Strict):
+    """Which messages, and the alarm they speak of.
+
+    `names` any of them ([]: every name); `fields` a field and the values it may have, `fields_not` may not:
+    `down(2)` stands for the label and the number. `text` a `fault.patterns` pattern. `severity` a perceived
+    severity, "cleared", or "verify": no alarm, but a reason to poll the device. Texts may use `{field}`.
+    """
+
+    protocol: str
+    names: tuple[str, ...] = ()
+    fields: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    fields_not: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    pattern: str = ""
+    on: Literal["device", "interface"] = "device"
+    interface: tuple[str, ...] = ("ifName", "ifDescr")
+    alarm_type: str = ""
+    severity: str
+    qualifier: str = ""
+    says: str = ""
+    probable_cause: str = ""
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, text: str) -> str:
+        if text:
+            compile_pattern(text)
+        return text
+
+
+class Message(Strict):
+    """A message of an example; `device` r1 has the interfaces ge-0/0/1 (ifIndex 101) and ge-0/0/2 (102)."""
+
+    protocol: str
+    name: str = ""
+    text: str = ""
+    fields: dict[str, str] = Field(default_factory=dict)
+
+
+class Expected(Strict):
+    resource: str
+    alarm_type: str
+    severity: str
+    qualifier: str = ""
+
+
+class Example(Strict):
+    says: str
+    messages: tuple[Message, ...]
+    expect: tuple[Expected, ...]
+
+
+class RuleFile(Strict):
+    """One file: what it is for, its rules in the order they are tried, and examples that the suite runs."""
+
+    summary: str
+    reference: str
+    rules: tuple[Rule, ...]
+    examples: tuple[Example, ...]
+
+
+def load_file(path: Path) -> RuleFile:
+    """The rules of one file, or RuleFileError."""
+    try:
+        return RuleFile.model_validate(tomllib.loads(path.read_text()))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise RuleFileError(f"{path}: {error}") from error
+
+
+def load_rules(folder: Path | None = None) -> tuple[Rule, ...]:
+    """Every rule of the folder, by file name; one bad file refuses the set."""
+    files = sorted((folder or data_dir("config") / "alarm_rules").glob("*.toml"))
+    return tuple(rule for path in files for rule in load_file(path).rules)
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """A message, its device, and the words that texts may use: fields and what the pattern captured."""
+
+    message: Notification
+    device: Device
+    words: Mapping[str, str]
+
+
+class Rules:
+    """Turns messages into events: the first rule that matches decides. Unknown senders give nothing and are counted."""
+
+    def __init__(self, rules: Iterable[Rule], types: AlarmTypes | None = None) -> None:
+        self._types = alarm_types() if types is None else types
+        self._named: dict[tuple[str, str], list[Rule]] = {}
+        self._any: dict[str, list[Rule]] = {}
+        self._patterns = {rule.pattern: compile_pattern(rule.pattern) for rule in rules if rule.pattern}
+        for rule in rules:
+            for name in rule.names:
+                self._named.setdefault((rule.protocol, name), []).append(rule)
+            if not rule.names:
+                self._any.setdefault(rule.protocol, []).append(rule)
+
+    def events(self, notifications: Iterable[Notification], resources: Resources) -> tuple[list[Event], set[int]]:
+        """The events, and the dense numbers of the devices to poll because of a message that is no event."""
+        events: list[Event] = []
+        ask: set[int] = set()
+        for message in notifications:
+            no = message.device or resources.topology.addresses.get(message.source, 0)
+            device = resources.topology.devices.get(no)
+            if device is None:
+                NOTIFICATIONS.labels(message.protocol, "unknown_sender").inc()
+                continue
+            found = self._find(message)
+            if found is None:
+                NOTIFICATIONS.labels(message.protocol, "no_rule").inc()
+                continue
+            rule, words = found
+            if rule.severity == "verify":
+                ask.add(device.no)
+                NOTIFICATIONS.labels(message.protocol, "verify").inc()
+                continue
+            events.append(self._event(rule, _Meant(message, device, words), resources))
+            NOTIFICATIONS.labels(message.protocol, "event").inc()
+        return events, ask
+
+    def _find(self, message: Notification) -> tuple[Rule, Mapping[str, str]] | None:
+        for rule in (*self._named.get((message.protocol, message.name), ()), *self._any.get(message.protocol, ())):
+            captured = self._patterns[rule.pattern].match(message.text) if rule.pattern else {}
+            if captured is not None and _holds(rule, message.fields):
+                return rule, {**message.fields, **captured}
+        return None
+
+    def _event(self, rule: Rule, meant: _Meant, resources: Resources) -> Event:
+        kind = type_of(rule.alarm_type, self._types)
+        resource, qualifier = meant.device.id, _filled(rule.qualifier, meant.words)[:255]
+        if rule.on == "interface":
+            name = next((meant.words[key] for key in rule.interface if meant.words.get(key)), "")
+            port = resources.interface(meant.device.no, meant.words.get("ifIndex", ""), name)
+            # An interface that the inventory does not know yet: the device says so, under the port's own name.
+            resource, qualifier = (port.id, qualifier) if port else (meant.device.id, name or meant.words.get("ifIndex", ""))
+        text = _filled(rule.says, meant.words) if rule.says else meant.message.text or kind.summary
+        return Event(
+            time_ns=meant.message.time_ns,
+            resource=resource,
+            alarm_type=rule.alarm_type,
+            severity=rule.severity,
+            text=text[:TEXT_CHARS_MAX],
+            qualifier=qualifier[:255],
+            source=f"{meant.message.protocol} {meant.message.name}"[:128],
+            event_type=kind.event_type,
+            probable_cause=rule.probable_cause or kind.probable_cause,
+            proposed_repair=kind.proposed_repair,
+            fields=meant.message.fields,
+            authenticated=meant.message.authenticated,
+        )
+
+
+def _holds(rule: Rule, fields: Mapping[str, str]) -> bool:
+    wanted = all(any(_is(fields.get(name, ""), value) for value in values) for name, values in rule.fields.items())
+    return wanted and not any(_is(fields.get(name, ""), value) for name, values in rule.fields_not.items() for value in values)
+
+
+def _is(value: str, wanted: str) -> bool:
+    """`down(2)` is the label `down` or the number `2`, as MIBs write an enumeration (RFC 2578, section 7.1.1)."""
+    label, _, number = wanted.partition("(")
+    return value == label or (number != "" and value in (number.rstrip(")"), wanted))
+
+
+def _filled(template: str, words: Mapping[str, str]) -> str:
+    """The text with `{name}` replaced; what is not there is left out. Only names, nothing of the value is obeyed."""
+    out, rest = "", template
+    while rest:
+        before, brace, rest = rest.partition("{")
+        out += before
+        if brace:
+            name, _, rest = rest.partition("}")
+            out += words.get(name, "")
+    return out

@@ -1,0 +1,73 @@
+"""The rules' own examples, and what rules do with senders and texts that nobody expected."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fault.alarm_types import alarm_types
+from fault.patterns import compile_pattern
+from fault.resources import Resources
+from fault.rules import RuleFileError, Rules, load_file, load_rules
+from station.batch import Notification
+from station.data import data_dir
+from tests.fault.network import NETWORK, at
+
+FILES = sorted((data_dir("config") / "alarm_rules").glob("*.toml"))
+RULES = Rules(load_rules())
+HERE = Resources(NETWORK)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_example_holds_with_all_rules_together(path: Path) -> None:
+    for example in load_file(path).examples:
+        heard = [Notification(at(0), "127.64.0.1", 1, m.protocol, m.name, m.text, m.fields) for m in example.messages]
+        events, _ = RULES.events(heard, HERE)
+        expected = [(e.resource, e.alarm_type, e.severity, e.qualifier) for e in example.expect]
+        assert [(e.resource, e.alarm_type, e.severity, e.qualifier) for e in events] == expected, example.says
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_rule_names_a_known_type(path: Path) -> None:
+    file = load_file(path)
+    assert file.examples
+    assert {rule.alarm_type for rule in file.rules if rule.severity != "verify"} <= alarm_types().keys()
+
+
+def test_an_unknown_sender_gives_no_event() -> None:
+    assert RULES.events([Notification(at(0), "203.0.113.9", 0, "snmp_trap", "linkDown")], HERE) == ([], set())
+
+
+def test_a_sender_is_found_by_its_address_and_stays_unauthenticated() -> None:
+    (event,), _ = RULES.events([Notification(at(0), "127.64.0.1", 0, "snmp_trap", "linkDown", fields={"ifIndex": "101"})], HERE)
+    assert (event.resource, event.authenticated) == ("if-r1-1", False)
+
+
+def test_a_change_of_neighbours_asks_for_a_poll() -> None:
+    assert RULES.events([Notification(at(0), "127.64.0.1", 1, "snmp_trap", "lldpRemTablesChange")], HERE) == ([], {1})
+
+
+def test_a_bad_file_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text('summary = "x"\nreference = "y"\nrulez = []\n')
+    with pytest.raises(RuleFileError, match=r"bad\.toml"):
+        load_rules(tmp_path)
+
+
+@given(st.text(max_size=300), st.dictionaries(st.sampled_from(["ifIndex", "ifName", "x"]), st.text(max_size=50)))
+def test_any_message_gives_an_event_or_nothing(text: str, fields: dict[str, str]) -> None:
+    heard = [Notification(at(0), "127.64.0.1", 1, protocol, "linkDown", text, fields) for protocol in ("syslog", "snmp_trap")]
+    events, _ = RULES.events(heard, HERE)
+    assert len(events) <= 2
+
+
+@pytest.mark.parametrize("bad", ["{a}", "x{a}{b}", "x{a", "x{1a}"])
+def test_a_pattern_that_could_mean_anything_is_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match=r"\{"):
+        compile_pattern(bad)
+
+
+def test_a_pattern_captures_words_between_its_literals() -> None:
+    it = compile_pattern("Nbr {neighbour}({*} on {port}: ")
+    assert it.match("x Nbr 10.0.0.1(vrf a) on eth0: Full") == {"neighbour": "10.0.0.1", "port": "eth0"}
+    assert it.match("Nbr two words(v) on eth0: Full") is None
