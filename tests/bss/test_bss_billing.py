@@ -13,7 +13,7 @@ from billing_bridge.book import verify
 from billing_bridge.meter import Meter
 from billing_bridge.settings import BillingSettings
 from bss.billing import Biller, BillRunError, reproduce
-from bss.explain import explain
+from bss.explain import explain, text
 from bss.pdf import pdf_of
 from bss.settings import BssSettings
 from bss.store import invoice
@@ -145,3 +145,16 @@ async def test_late_samples_after_the_bill_are_a_correction_on_their_own_period(
     for row in rows:
         assert await reproduce(state, CLERK, str(row["id"])) == row["document"]
     assert await verify(state, CLERK) is None
+
+
+async def test_an_explanation_reads_as_lines_and_obeys_no_control_character(any_state: State) -> None:
+    await network(any_state, hostile="\x1b[2J")
+    await add_service(any_state, 1, await add_customer(any_state, 1), "burst95", {1: (0, 0)})
+    source = ArraySource({PORT[1]: polled(JUNE, JULY, burst)})
+    await Meter(any_state, CLERK, source, SETTINGS).run_once(JULY + DAY_NS)
+    await biller(any_state).run(CLERK, "2026-06", JULY + 3 * DAY_NS)
+    tree = await explain(any_state, CLERK, source, "INV-2026-000001", 3)
+    assert tree is not None
+    lines = text(tree)
+    assert "rank 8208  2026-06-04T16:50:00.000Z" in lines
+    assert "\x1b" not in lines and "\\x1b[2J" in lines
