@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fault.alarms import SEVERITIES, Alarm, Severity
 from fault.filters import NUMBER_FIELDS, SEARCHED, TEXT_FIELDS, Compare, Flag, Match, Not, Term, Word, lower
 from fault.resources import Resources
-from fault.store import alarm, alarm_history, alarm_of
+from fault.store import alarm, alarm_history, alarm_of, chunks
 from station.scope import Scope
 from station.web import PAGE_LIMIT, ProblemError
 
@@ -57,7 +57,7 @@ async def list_alarms(conn: AsyncConnection, scope: Scope, query: AlarmQuery, re
     """One page, the number of all that match, and how many of each severity."""
     where = [*visible(scope, resources), *conditions(query)]
     counted = await conn.execute(sa.select(alarm.c.severity, sa.func.count()).where(*where).group_by(alarm.c.severity))
-    counts = {Severity(severity).word: n for severity, n in counted.tuples()}
+    counts = {Severity(severity).word: n for severity, n in counted}
     columns, descending = _ORDER[query.sort]
     order = [alarm.c[name].desc() if descending else alarm.c[name].asc() for name in columns]
     page = sa.select(alarm).where(*where, *_after(query)).order_by(*order).limit(min(query.limit, PAGE_LIMIT) + 1)
@@ -75,6 +75,14 @@ async def matching_ids(conn: AsyncConnection, scope: Scope, query: AlarmQuery, r
         sa.select(alarm.c.id).where(*visible(scope, resources), *conditions(query)).order_by(alarm.c.id).limit(limit)
     )
     return list(found.scalars())
+
+
+async def visible_ids(conn: AsyncConnection, scope: Scope, ids: Sequence[str], resources: Resources) -> set[str]:
+    """Those of `ids` that the caller may see."""
+    found: set[str] = set()
+    for part in chunks(ids):
+        found |= set((await conn.execute(sa.select(alarm.c.id).where(*visible(scope, resources), alarm.c.id.in_(part)))).scalars())
+    return found
 
 
 async def alarm_by_id(conn: AsyncConnection, scope: Scope, key: str, resources: Resources) -> Alarm | None:

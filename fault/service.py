@@ -104,6 +104,11 @@ class FaultService:
         self._unsaved: list[Change] = []
         self._untold: list[tuple[str, Incident]] = []
 
+    @property
+    def resources(self) -> Resources:
+        """The look-ups of the topology that is current for fault."""
+        return self._resources
+
     # -- life ------------------------------------------------------------------------------------
 
     async def load(self) -> None:
