@@ -1,0 +1,42 @@
+// What Now shows: sites with their worst alarm, root causes in the order of harm. Pure.
+import { RANK } from "../../severity.js";
+import { siteTones, tonesOf } from "../../tones.js";
+
+/** Sites by region: [{region, sites: [{id, name, nodes, tone, alarms}]}], each region's sites by name. */
+export function regionsOf(topology, alarms) {
+  const tones = siteTones(topology, tonesOf(topology, alarms));
+  const nodes = countBy(topology.nodes, (node) => node.site_id);
+  const alarmed = countBy(alarms.filter((alarm) => !alarm.is_cleared && !alarm.suppressed), (alarm) => alarm.site);
+  const regions = new Map();
+  for (const site of topology.sites) {
+    const row = { ...site, nodes: nodes.get(site.id) || 0, tone: tones.get(site.id) || "normal", alarms: alarmed.get(site.name) || 0 };
+    regions.set(site.region, [...(regions.get(site.region) || []), row]);
+  }
+  return [...regions].sort(([a], [b]) => (a < b ? -1 : 1)).map(([region, sites]) => ({ region, sites: sites.sort((a, b) => (a.name < b.name ? -1 : 1)) }));
+}
+
+function countBy(things, keyOf) {
+  const counts = new Map();
+  for (const thing of things) counts.set(keyOf(thing), (counts.get(keyOf(thing)) || 0) + 1);
+  return counts;
+}
+
+/** Open incidents that are no noise: worst first, then by customers and services hurt, then the newest. */
+export function ranked(incidents) {
+  const rank = (it) => RANK[it.perceived_severity] || 0;
+  return incidents
+    .filter((it) => !it.noise && it.state === "open")
+    .sort((a, b) => rank(b) - rank(a) || b.customers.length - a.customers.length || b.services.length - a.services.length || (a.opened_at < b.opened_at ? 1 : -1));
+}
+
+/** Honeycomb rows: `wide` cells fit in a full row, every second row is one shorter. */
+export function honeycomb(cells, wide) {
+  const rows = [];
+  let from = 0;
+  while (from < cells.length) {
+    const fits = Math.max(1, rows.length % 2 ? wide - 1 : wide);
+    rows.push(cells.slice(from, from + fits));
+    from += fits;
+  }
+  return rows;
+}

@@ -1,0 +1,114 @@
+// Now: is the network well, and if not, what is the one thing to look at.
+import { html, useEffect, useMemo, useRef, useSignal } from "../../view.js";
+import { boot } from "../../boot.js";
+import { Chart } from "../../chart.js";
+import { age, bits, count, plural, title } from "../../format.js";
+import { Kpis } from "../../kpis.js";
+import { Mark } from "../../marks.js";
+import { quoted } from "../../palette.js";
+import { Ago, Answer, Empty, Time, now, useAnswer } from "../../ui.js";
+import { honeycomb, ranked, regionsOf } from "./model.js";
+
+const HEX_PX = 92;
+const ROOTS_MAX = 12;
+const ALARMS = "/api/v1/alarms?q=&state=active&sort=severity&limit=1000";
+
+function useWidth() {
+  const box = useRef(null);
+  const width = useSignal(600);
+  useEffect(() => {
+    const watcher = new ResizeObserver(() => { width.value = box.current.clientWidth; });
+    watcher.observe(box.current);
+    return () => watcher.disconnect();
+  }, []);
+  return [box, width.value];
+}
+
+function Hex({ site }) {
+  const says = `${site.name}: ${plural(site.nodes, "node")}, ${plural(site.alarms, "alarm")}`;
+  const size = Math.max(0.72, Math.min(1, 0.62 + site.nodes / 40));
+  return html`<a class="hex" data-tone=${site.tone} href=${`/alarms?q=${encodeURIComponent(`site:${quoted(site.name)}`)}`} title=${says} aria-label=${`${says}, ${site.tone}`}>
+    <svg viewBox="0 0 100 110" aria-hidden="true"><path d="M50 4 94 29.5v51L50 106 6 80.500v-51z" style=${{ transform: `scale(${size})`, stroke: site.tone === "normal" ? undefined : `var(--${site.tone})` }} /></svg>
+    <span class="hex-in">${site.tone === "normal" ? html`<b class="dim">${count(site.nodes)}</b>` : html`<${Mark} tone=${site.tone} />`}<span class="hex-name clip">${site.name}</span></span>
+  </a>`;
+}
+
+function Region({ region, sites, wide }) {
+  return html`<div class="region"><h3>${region || "No region"}</h3>${honeycomb(sites, wide).map((row, i) => html`<div class="hexes" data-odd=${i % 2 ? "" : undefined}>${row.map((site) => html`<${Hex} key=${site.id} site=${site} />`)}</div>`)}</div>`;
+}
+
+function Sites({ topology, alarms }) {
+  const [box, width] = useWidth();
+  const regions = useMemo(() => (topology.data ? regionsOf(topology.data, alarms.data?.items || []) : []), [topology.data, alarms.data]);
+  const wide = Math.max(2, Math.floor((width / Math.max(1, Math.min(regions.length, Math.floor(width / 280) || 1)) - 24) / HEX_PX));
+  return html`<section class="card sites"><header><h2>Sites</h2><span class="grow" /><a href="/topology">map</a></header>
+    <div ref=${box} class="regions"><${Answer} of=${topology}>${() => (regions.length ? regions.map((each) => html`<${Region} ...${each} wide=${wide} />`) : html`<${Empty} title="No sites yet">Discovery fills this picture.<//>`)}<//></div>
+  </section>`;
+}
+
+function Root({ it }) {
+  const alarm = it.root_alarm_ids?.[0] || it.alarm_ids?.[0];
+  const hurt = [it.customers.length && plural(it.customers.length, "customer"), it.services.length && plural(it.services.length, "service")].filter(Boolean).join(", ");
+  return html`<li><a href=${alarm ? `/alarms?sel=${alarm}` : "/alarms"}>
+    <${Mark} tone=${it.perceived_severity || "indeterminate"} label />
+    <span class="grow"><b class="clip">${it.root.name}</b><span class="dim clip">${it.explanation?.summary}</span></span>
+    <span class="hurt-by"><b>${hurt || "nobody hurt"}</b><span class="dim">${plural(it.alarms, "alarm")} · <${Ago} at=${it.opened_at} /></span></span>
+  </a></li>`;
+}
+
+function Roots({ incidents, freshness }) {
+  return html`<section class="card roots"><header><h2>Root causes</h2><span class="grow" /><a href="/alarms">all alarms</a></header>
+    <${Answer} of=${incidents}>${(data) => {
+      const rows = ranked(data.items);
+      if (!rows.length) return html`<${Empty} title="Nothing is broken">${freshness ? `${count(freshness.answered)} of ${count(freshness.devices)} nodes answered, newest ${age(freshness.newest_at, now.value)} ago.` : ""}<//>`;
+      return html`<ul>${rows.slice(0, ROOTS_MAX).map((it) => html`<${Root} key=${it.id} it=${it} />`)}</ul>${rows.length > ROOTS_MAX && html`<p class="dim">and ${count(rows.length - ROOTS_MAX)} more</p>`}`;
+    }}<//></section>`;
+}
+
+function Traffic({ state }) {
+  return html`<section class="card traffic"><header><h2>Traffic</h2><span class="dim">in and out of the network today, last week behind</span></header>
+    <${Answer} of=${state}>${({ traffic }) => {
+      if (!traffic?.time?.length) return html`<${Empty} title="No traffic measured yet">The first rates need two polls.<//>`;
+      const lines = [
+        { name: "in, last week", color: "--last-week", values: traffic.last_week_in, width: 1, fill: true },
+        { name: "in", color: "--series-1", values: traffic.in, width: 2 },
+        { name: "out", color: "--series-2", values: traffic.out, width: 2 },
+      ];
+      return html`<div class="row numbers"><b data-live-value><i class="key in" />in ${bits(state.data.in_bps)}</b><b data-live-value><i class="key out" />out ${bits(state.data.out_bps)}</b></div>
+        <${Chart} label="Traffic in and out of the network" times=${traffic.time} lines=${lines} unit="b/s" height=${190} />`;
+    }}<//></section>`;
+}
+
+function Freshness({ state }) {
+  return html`<section class="card"><h2>Freshness</h2><${Answer} of=${state}>${({ freshness }) => {
+    const whole = freshness.answered === freshness.devices;
+    return html`<dl class="facts">
+      <dt>Answered</dt><dd data-live-value>${!whole && html`<${Mark} tone="warning" label="not all" /> `}${count(freshness.answered)} of ${count(freshness.devices)} nodes</dd>
+      <dt>Newest</dt><dd data-live-value>${age(freshness.newest_at, now.value)} ago</dd>
+      ${freshness.oldest_at && html`<dt>Oldest</dt><dd data-live-value>${age(freshness.oldest_at, now.value)} ago</dd>`}
+    </dl>`;
+  }}<//></section>`;
+}
+
+function Changes({ alarms }) {
+  return html`<section class="card changes"><h2>Latest changes</h2><${Answer} of=${alarms}>${(data) => html`<ul>
+    ${[...data.items].sort((a, b) => (a.changed_at < b.changed_at ? 1 : -1)).slice(0, 7).map((alarm) => html`<li key=${alarm.id}><${Time} at=${alarm.changed_at} /><${Mark} tone=${alarm.is_cleared ? "cleared" : alarm.perceived_severity} label />
+      <a class="grow clip" href=${`/alarms?sel=${alarm.id}`}>${alarm.device || alarm.object} · ${alarm.text || title(alarm.alarm_type)}</a></li>`)}
+    ${!data.items.length && html`<li class="dim">No alarm has changed.</li>`}</ul>`}<//></section>`;
+}
+
+export default function Now() {
+  const summary = useAnswer("/api/v1/alarms/summary", ["alarm"]);
+  const incidents = useAnswer("/api/v1/incidents?state=open", ["incident"]);
+  const topology = useAnswer("/api/v1/topology", ["topology"]);
+  const state = useAnswer("/api/v1/now", ["freshness"]);
+  const alarms = useAnswer(ALARMS, ["alarm"]);
+  return html`<div class="now" data-testid="now" data-simulated=${boot.simulated ? "" : undefined}>
+    <h1 class="hidden-text">Now</h1>
+    <${Kpis} summary=${summary.data} />
+    <${Sites} topology=${topology} alarms=${alarms} />
+    <${Roots} incidents=${incidents} freshness=${state.data?.freshness} />
+    <${Traffic} state=${state} />
+    <div class="stack side"><${Freshness} state=${state} /><${Changes} alarms=${alarms} /></div>
+  </div>`;
+}
