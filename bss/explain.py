@@ -233,9 +233,10 @@ def _samples_json(found: InterfaceSamples, start_ns: int) -> list[dict[str, Any]
 def text(tree: Explanation) -> str:
     """The explanation as lines for a terminal, from the invoice down; control characters from outside are shown, not obeyed."""
     head, line, slots = tree["invoice"], tree["line"], tree["slots"]
+    amount = f"{money.text(line['amount_minor'], head['currency'])} {head['currency']}"
     rows = [
         f"{head['number']} line {line['no']}: {line['description']}",
-        f"  {line['quantity']} {line['unit']} at {line['unit_price']} = {money.text(line['amount_minor'], head['currency'])} {head['currency']}",
+        f"  {line['quantity']} {line['unit']} at {line['unit_price']} = {amount}",
         f"  tariff {line['tariff']['name']} of {line['tariff']['effective']}, sha256 {line['tariff']['sha256'][:16]}",
     ]
     rows += [f"  {name}: {value}" for name, value in line["computation"].items() if isinstance(value, str | int)]
