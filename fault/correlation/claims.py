@@ -105,7 +105,10 @@ class Claims:
             if signal.owner is not None and signal.owner.strong and not situation.network.ports[signal.key.resource].links:
                 return signal.owner
         changes = [i for i in situation.recent if i.strong and i.hypothesis == (Kind.CHANGE, event.key.device)]
-        return next((i for i in changes if 20.0 < event.onset_s - i.onset_s < SLOW_S), None)
+        broken = next((i for i in changes if 20.0 < event.onset_s - i.onset_s < SLOW_S), None)
+        if broken is None and situation.model.adopt_sessions:
+            return situation.nearest(OUTAGES, event.onset_s, situation.timing.hold_s, 2.0)
+        return broken
 
     def _adopt_signals(self, incident: Incident, device: str) -> None:
         """A port that lost signal with the incident, at a device that turned out to be its other end."""

@@ -105,15 +105,17 @@ class Compiler:
         expect = effects.expect
         touched = [self.network.links[link] for link in down_links]
         touched += [self.network.links[link] for device in down_devices for link in self.network.devices[device].links]
-        hold = Profile(0.93, -3, self.timing.hold_s + 6)
+        signal = Profile(self.model.signal_p, -3, self.model.signal_s)
+        hold = Profile(self.model.adjacency_p, -3, self.timing.hold_s + 6, self.model.adjacency_due)
         for link in touched:
             for device, port in zip(link.devices, link.ports, strict=True):
-                if device in mute or not port:
+                gone = device in mute
+                if not port or (gone and (device in down_devices or not self.model.last_words)):
                     continue
                 if dark:
-                    expect[Key(Cause.SIGNAL, port, device)] = Profile(0.93, -3, 4)
+                    expect[Key(Cause.SIGNAL, port, device)] = signal._replace(due=not gone)
                 for adjacency in link.adjacencies:
-                    expect[Key(Cause.ADJACENCY, adjacency, device)] = hold
+                    expect[Key(Cause.ADJACENCY, adjacency, device)] = hold._replace(due=hold.due and not gone)
         self._add_paths(expect, touched, mute, Profile(0.7, -2, 12))
         poll = Profile(0.97, -2, self.timing.poll_s + 6)
         for device in cut:
@@ -175,7 +177,8 @@ class Compiler:
         if name is None:
             return Effects()
         link = self.network.links[name]
-        expect = {Key(Cause.ADJACENCY, adjacency, end): Profile(0.93, -3, 8) for end in link.devices}
+        both = Profile(self.model.adjacency_p, -3, 8)
+        expect = {Key(Cause.ADJACENCY, adjacency, end): both for end in link.devices}
         self._add_paths(expect, [link], frozenset(), Profile(0.6, -2, 14))
         return Effects(expect)
 

@@ -46,6 +46,7 @@ class Incident:
     effects: Effects = field(default_factory=Effects)
     strong: bool = False
     score: float = 0.0
+    accepted: float = 0.0  # its worth when it was weighed beside `rivals`
     events: dict[Event, float] = field(default_factory=dict)  # event -> what it adds to the score
     rivals: list[tuple[Hypothesis, float]] = field(default_factory=list)  # with their scores, best first
     noise: bool = False
@@ -55,6 +56,7 @@ class Incident:
     confidence: float = 0.5
     last_s: float = 0.0
     onsets: list[float] = field(default_factory=list)  # the first and those of its flaps
+    missing: list[Key] = field(default_factory=list)  # due and absent, at the last review
     shown: tuple[object, ...] = ()  # what was last told of it
 
     def __post_init__(self) -> None:

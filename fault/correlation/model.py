@@ -105,6 +105,13 @@ class Model:
             Cause.LOCAL: 0.0,
         }
     )
+    signal_p: float = 0.93  # a live end of a dark link tells of it
+    signal_s: float = 4.0  # within this time
+    adjacency_p: float = 0.93
+    adjacency_due: bool = True  # each link is known to carry the adjacencies it lists
+    last_words: bool = False  # a device that is being cut off may still get a word out, or has another way
+    adopt_sessions: bool = False  # sessions over several hops fall with whatever fell before them
+    blips: frozenset[Cause] = frozenset({Cause.LOCAL, Cause.CHANGED, Cause.CONGESTED, Cause.SIGNAL})  # causes that may mean nothing
     poll_s: float = 300.0  # upper bound until measured
     hold_s: float = 90.0
     battery_s: float = 700.0

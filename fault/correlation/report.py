@@ -4,7 +4,6 @@ from typing import Any
 
 from fault.correlation.incident import Incident
 from fault.correlation.model import Cause, Hypothesis, Kind
-from fault.correlation.situation import BLIPS
 from fault.correlation.solver import Solver
 
 
@@ -31,7 +30,7 @@ class Reporter:
             return False
         now_s, timing = self.solver.now_s, self.solver.situation.timing
         for event in incident.events:
-            if event.key.cause not in BLIPS:
+            if event.key.cause not in self.solver.model.blips:
                 return False
             if event.key.cause is Cause.SIGNAL and now_s - event.arrived_s < timing.hold_s + 10:
                 return False

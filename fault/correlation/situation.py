@@ -10,7 +10,6 @@ from fault.correlation.network import Network
 from fault.correlation.reach import Reach
 from fault.correlation.scoring import Scorer
 
-BLIPS = frozenset({Cause.LOCAL, Cause.CHANGED, Cause.CONGESTED, Cause.SIGNAL})  # causes that may mean nothing
 POWERED_S = 120.0
 RECENT = 512  # outages kept for claims by time alone
 DEATH_S = 2.0

@@ -14,7 +14,7 @@ from fault.correlation.incident import OUTAGES, POWERED, Event, Incident, Notice
 from fault.correlation.model import Cause, Hypothesis, Key, Kind, Model
 from fault.correlation.network import Network
 from fault.correlation.scoring import Match
-from fault.correlation.situation import BLIPS, Situation
+from fault.correlation.situation import Situation
 
 REPEAT_S = 0.05  # notifications of one key with the same stamp are repeats
 AGAIN_S = 15.0  # loss of signal that returns after this long is a flap, not a late notification
@@ -156,7 +156,7 @@ class Solver:
         while name in self.situation.incidents:
             name += "-"
         incident = Incident(name, guess, event.onset_s, self.now_s)
-        if event.key.cause not in BLIPS:
+        if event.key.cause not in self.model.blips:
             incident.score = min(0.0, best[0]) if best is not None else self.model.alone
         self.situation.incidents[name] = incident
         self.situation.weak[name] = incident
@@ -219,10 +219,11 @@ class Solver:
         """Make the best explanation an incident if that explains more than it costs."""
         if not options or options[0][0] <= LEAST:
             return False
-        self._accept(options[0][1], [(match.hypothesis, worth) for worth, match, _ in options[1 : 1 + RIVALS]])
+        rivals = [(match.hypothesis, worth) for worth, match, _ in options[1 : 1 + RIVALS]]
+        self._accept(options[0][1], rivals).accepted = options[0][0]
         return True
 
-    def _accept(self, match: Match, rivals: list[tuple[Hypothesis, float]]) -> None:
+    def _accept(self, match: Match, rivals: list[tuple[Hypothesis, float]]) -> Incident:
         situation = self.situation
         heirs = sorted(match.hits, key=lambda event: event.arrived_s)
         old = [event.owner for event in heirs if event.owner is not None]
@@ -245,6 +246,7 @@ class Solver:
         for delay in (5.5, timing.hold_s + 8.0, timing.poll_s + 8.0, self._settle_s(incident)):
             self._timer(incident.onsets[-1] + delay, incident)
         self._sweep(incident)
+        return incident
 
     def _settle_s(self, incident: Incident) -> float:
         base = max(self.situation.timing.hold_s, self.situation.timing.poll_s) + 30.0
@@ -314,6 +316,7 @@ class Solver:
         scorer = self.situation.scorer
         match = Match(incident.hypothesis, incident.effects, incident.onsets, dict(incident.events), 0.0)
         scorer.count_misses(match, self.now_s)
+        incident.missing = match.missing
         incident.score = scorer.base(match) + sum(incident.events.values()) + self._restart_missing(incident)
         if incident.settled:
             return

@@ -1,0 +1,131 @@
+"""The live correlator on a core ring with a branch: what an operator reads when a fibre is cut or a router dies."""
+
+from collections.abc import Iterable, Sequence
+
+from fault.correlation.contract import AlarmChange, AlarmState, IncidentChange
+from fault.correlation.engine import Engine
+from inventory.topology import Device, Entity, Link, MissingEnd, Site, Topology
+from station.clock import NS_PER_S
+
+T0 = 1_700_000_000 * NS_PER_S
+NAMES = ("ham-core-1", "ber-core-1", "muc-core-1", "fra-core-1", "ber-agg-1", "ber-acc-1")
+RING = ((1, 2), (2, 3), (3, 4), (4, 1), (2, 5), (5, 6))
+
+
+def topology(links: Iterable[tuple[int, int]] = RING, missing: tuple[MissingEnd, ...] = ()) -> Topology:
+    """A ring of four with a branch ber-agg-1, ber-acc-1 behind ber-core-1; the station hangs on ham-core-1."""
+    devices = {n: Device(n, f"d{n}", name, f"s{n}", f"127.64.0.{n}") for n, name in enumerate(NAMES, 1)}
+    entities: dict[int, Entity] = {}
+    made = {}
+    for a, b in RING:
+        ends = []
+        for here, there in ((a, b), (b, a)):
+            key = here << 16 | there
+            entities[key] = Entity(key, f"d{here}:{there}", "interface", f"xe-0/0/{there}", if_index=there)
+            ends.append(key)
+        if (a, b) in links:
+            made[f"l{a}{b}"] = Link(f"l{a}{b}", ends[0], ends[1])
+    sites = {device.site_id: Site(device.site_id, device.name.split("-")[0]) for device in devices.values()}
+    addresses = {f"127.64.0.{n}": n for n in devices}
+    return Topology(1, sites, devices, entities, made, addresses=addresses, station_devices=(1,), missing=missing)
+
+
+def change(at_s: float, kind: str, resource: str, *, qualifier: str = "", state: AlarmState = "raised") -> AlarmChange:
+    """An alarm change `at_s` after T0; the alarm's id is its key in words."""
+    at_ns = T0 + int(at_s * NS_PER_S)
+    device = resource.split(":", maxsplit=1)[0]
+    return AlarmChange(f"{kind} {resource} {qualifier}".strip(), at_ns, at_ns, state, resource, device, kind, qualifier=qualifier)
+
+
+LINK_DOWN, UNREACHABLE = "communications.link_down", "communications.device_unreachable"
+SESSION_DOWN = "communications.adjacency_down"
+CUT = (
+    change(0.2, LINK_DOWN, "d2:5"),
+    change(0.5, LINK_DOWN, "d5:2"),
+    change(4.0, SESSION_DOWN, "d2", qualifier="ospf 127.64.0.5"),
+)
+LOST = (change(20.0, UNREACHABLE, "d5"), change(31.0, UNREACHABLE, "d6"))
+
+
+def play(engine: Engine, changes: Sequence[AlarmChange], until_s: float) -> dict[str, IncidentChange]:
+    """Feed second by second as the service does; the last word on each incident that still stands."""
+    said: dict[str, IncidentChange] = {}
+    for second in range(int(until_s) + 1):
+        batch = [c for c in changes if second - 1 < (c.time_ns - T0) / NS_PER_S <= second]
+        for each in engine.feed(T0 + second * NS_PER_S, batch):
+            said[each.incident] = each
+    return {name: each for name, each in said.items() if each.alarm_ids}
+
+
+def engine_on(picture: Topology) -> Engine:
+    engine = Engine()
+    engine.topology_changed(picture)
+    return engine
+
+
+def test_a_cut_link_is_one_incident_with_the_link_as_root() -> None:
+    said = play(engine_on(topology()), [*CUT, *LOST], 40)
+    (incident,) = said.values()
+    assert (incident.roots[0].resource_id, incident.roots[0].kind, incident.verdict, incident.noise) == ("l25", "link", "down", False)
+    assert len(incident.alarm_ids) == 5
+    assert incident.explanation.summary == (
+        "Link ber-core-1 xe-0/0/5 - ber-agg-1 xe-0/0/2 is down: both ends report loss of signal; "
+        "1 session over it fell within 3 s; 2 devices behind it are unreachable"
+    )
+    assert "ber-core-1 xe-0/0/5: loss of signal" in incident.explanation.evidence
+    assert incident.root_alarm_ids == (f"{LINK_DOWN} d2:5", f"{LINK_DOWN} d5:2")
+
+
+def test_the_first_verdict_comes_with_the_first_alarm() -> None:
+    (incident,) = play(engine_on(topology()), CUT[:1], 1).values()
+    assert incident.roots[0].resource_id == "l25"
+
+
+def test_one_silent_end_still_gives_the_link() -> None:
+    (incident,) = play(engine_on(topology()), [change(0.2, LINK_DOWN, "d3:4")], 200).values()
+    assert (incident.roots[0].resource_id, incident.noise) == ("l34", False)
+    assert incident.explanation.missing == () or any("fra-core-1" in line for line in incident.explanation.missing)
+
+
+def test_a_dead_router_is_named_and_not_its_links() -> None:
+    fell = [change(0.3, LINK_DOWN, "d2:3"), change(0.6, LINK_DOWN, "d4:3"), change(15.0, UNREACHABLE, "d3")]
+    (incident,) = play(engine_on(topology()), fell, 80).values()
+    assert (incident.roots[0].resource_id, incident.roots[0].kind, incident.verdict) == ("d3", "device", "down")
+    assert incident.explanation.summary.startswith("muc-core-1 is down: 2 ports report loss of signal")
+
+
+def test_two_cuts_in_a_ring_are_two_roots_and_own_what_they_isolate_together() -> None:
+    cuts = [change(0.2, LINK_DOWN, "d2:3"), change(0.4, LINK_DOWN, "d3:2")]
+    cuts += [change(90.2, LINK_DOWN, "d4:1"), change(90.4, LINK_DOWN, "d1:4")]
+    lost = [change(110.0, UNREACHABLE, "d3"), change(112.0, UNREACHABLE, "d4")]
+    said = play(engine_on(topology()), cuts + lost, 130)
+    assert {incident.roots[0].resource_id: len(incident.alarm_ids) for incident in said.values()} == {"l23": 2, "l41": 4}
+
+
+def test_devices_that_no_known_link_reaches_are_unknown_and_the_missing_link_is_named() -> None:
+    picture = topology([pair for pair in RING if pair != (2, 5)], (MissingEnd(2 << 16 | 5, "ber-agg-1", "xe-0/0/2"),))
+    said = play(engine_on(picture), LOST, 120)
+    assert {incident.verdict for incident in said.values()} == {"unknown"}
+    words = next(iter(said.values()))
+    assert words.missing_link == "ber-core-1 xe-0/0/5 - ber-agg-1 xe-0/0/2"
+    assert words.explanation.unknown == ("I do not know: the link ber-core-1 xe-0/0/5 - ber-agg-1 xe-0/0/2 is missing in the inventory.",)
+
+
+def test_open_alarms_fed_after_a_restart_give_the_same_incidents() -> None:
+    before = play(engine_on(topology()), [*CUT, *LOST], 40)
+    again = engine_on(topology()).feed(T0 + 500 * NS_PER_S, [*CUT, *LOST])
+    assert {(each.incident, each.roots[0].resource_id) for each in again if each.alarm_ids} == {
+        (name, each.roots[0].resource_id) for name, each in before.items()
+    }
+
+
+def test_a_link_learned_later_changes_the_verdict() -> None:
+    engine = engine_on(topology([pair for pair in RING if pair != (2, 5)]))
+    play(engine, CUT[:2] + LOST, 40)
+    engine.topology_changed(topology())
+    said = [each for each in engine.feed(T0 + 60 * NS_PER_S, []) if each.alarm_ids]
+    assert [each.roots[0].resource_id for each in said] == ["l25"]
+
+
+def test_an_alarm_that_concerns_only_itself_is_left_alone() -> None:
+    assert engine_on(topology()).feed(T0, [change(0.0, "equipment.fan_failed", "d1", qualifier="fan 1")]) == []
