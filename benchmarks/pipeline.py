@@ -35,13 +35,16 @@ METRICS = 10  # eight counters and two states an interface
 EVERY_S = 60
 
 
-def poll(interfaces: int, time_ns: int, step: int, rng: np.random.Generator) -> SampleBatch:
-    """One poll of every interface: rows as a collector sends them, an interface's columns side by side."""
+def poll(interfaces: int, time_ns: int, step: int) -> SampleBatch:
+    """Poll number `step` of every interface, at its own steady rate: rows as a collector sends them, an interface's columns side by side."""
+    rng = np.random.default_rng(1)
     key = (np.arange(interfaces, dtype=np.uint64) // np.uint64(48) + np.uint64(1)) << np.uint64(16)
     key |= np.arange(interfaces, dtype=np.uint64) % np.uint64(48) + np.uint64(1)
     codes = np.arange(1, METRICS + 1, dtype=np.uint64)
     series = ((key << np.uint64(8))[:, None] | codes).ravel()
-    raw = (np.uint64(10**12) + np.uint64(step) * rng.integers(10**6, 10**7, (interfaces, METRICS)).astype(np.uint64)).ravel()
+    per_poll = rng.integers(10**6, 10**7, (interfaces, METRICS))
+    per_poll[:, 4:] = 0  # a healthy network: no errors, no discards
+    raw = (10**12 + step * per_poll + rng.integers(0, 10**5, (interfaces, 1))).astype(np.uint64).ravel()
     value = np.tile(np.where(codes > 8, 1.0, np.nan), interfaces)
     return SampleBatch.of(np.full(len(series), time_ns), series, raw=raw, value=value, uptime_cs=np.full(len(series), step * EVERY_S * 100))
 
@@ -74,8 +77,7 @@ async def stored(interfaces: int, rounds: int) -> dict[str, Any]:
                 settings=PerfSettings(),
             )
             writer = asyncio.create_task(pipeline.writer.run())
-            rng = np.random.default_rng(1)
-            batches = [poll(interfaces, start_ns + n * EVERY_S * S, n, rng) for n in range(rounds + 1)]
+            batches = [poll(interfaces, start_ns + n * EVERY_S * S, n) for n in range(rounds + 1)]
             await one_round(pipeline, clock, batches[0])
             await pipeline.writer.drain()
             watched = [psutil.Process(), psutil.Process(owner.pid)]
@@ -107,8 +109,7 @@ def cpu_s(watched: list[psutil.Process]) -> float:
 
 def beside_polars(interfaces: int, repeats: int) -> dict[str, Any]:
     """Rates with verdicts from our kernel and bare rates from polars over the same four polls, interleaved."""
-    rng = np.random.default_rng(2)
-    batch = SampleBatch.concat([poll(interfaces, n * EVERY_S * S + S, n, rng) for n in range(4)])
+    batch = SampleBatch.concat([poll(interfaces, n * EVERY_S * S + S, n) for n in range(4)])
     frame = pl.DataFrame({"series": batch.series, "time": batch.time_ns, "raw": batch.raw})
     rate = (pl.col("raw").diff().over("series") * 1e9 / pl.col("time").diff().over("series")).alias("rate")
     ours, theirs = [], []
@@ -127,7 +128,7 @@ def beside_polars(interfaces: int, repeats: int) -> dict[str, Any]:
 def state_of_a_million() -> dict[str, Any]:
     """Megabytes that a million series keep in memory: counters and last values."""
     state, last = CounterState.empty(), LastValues()
-    batch = poll(100_000, S, 1, np.random.default_rng(3))
+    batch = poll(100_000, S, 1)
     for part in np.array_split(np.arange(len(batch)), 10):
         last.take(rates(batch.take(part), state))
     return {

@@ -116,14 +116,15 @@ class Pipeline:
 
     async def flush(self) -> None:
         """Derive, compare with thresholds, journal and hand to the store what has gathered."""
-        batch, self._rated, self._rated_rows = SampleBatch.concat(self._rated), [], 0
+        batch = self._rated[0] if len(self._rated) == 1 else SampleBatch.concat(self._rated)
+        self._rated, self._rated_rows = [], 0
         if not len(batch):
             return
         work = asyncio.to_thread if len(batch) > IN_THREAD_ROWS else _at_once
         rows, values = await work(self._rows, batch)
         derived = derived_batch(rows, values)
         self.last.take(derived)
-        events = self._compare(SampleBatch.concat([batch, derived]))
+        events = self._compare(batch) + self._compare(derived)
         await self._put(batch, rows, values, np.full(len(rows), self._clock.now_ns()))
         late = np.flatnonzero(rows.quality == LATE)
         self.tiers.mark(rows.entity[late], rows.time_ns[late])
@@ -192,7 +193,8 @@ class Pipeline:
         return _without(rated, {"duplicate": rated.quality == DUPLICATE, "not_a_number": nothing})
 
     def _rows(self, batch: SampleBatch) -> tuple[InterfaceRows, dict[int, npt.NDArray[np.float64]]]:
-        rows = interface_rows(batch.take(is_wide(batch)))
+        wide = is_wide(batch)
+        rows = interface_rows(batch if wide.all() else batch.take(wide))
         return rows, derive(rows, kpis(), self.names.speeds)
 
     async def _put(
@@ -206,8 +208,9 @@ class Pipeline:
             await self.writer.put("sample_raw", sample_columns(narrow, version))
 
     def _compare(self, batch: SampleBatch) -> list[Event]:
-        fresh = batch.take(batch.quality < SUSPECT)
-        return self.thresholds.events(entity_keys(fresh.series), metrics_of(fresh.series), fresh.time_ns, fresh.value)
+        fresh = np.flatnonzero(self.thresholds.watches[metrics_of(batch.series)] & (batch.quality < SUSPECT))
+        series = batch.series[fresh]
+        return self.thresholds.events(entity_keys(series), metrics_of(series), batch.time_ns[fresh], batch.value[fresh])
 
     def _follow_topology(self) -> None:
         version = self.names.topology().version

@@ -7,7 +7,7 @@ from station.settings import Settings
 
 class PerfSettings(Settings):
     flush_ms: int = Field(1000, ge=10)  # the longest a sample waits for the journal
-    block_rows: int = Field(50_000, ge=1)  # samples that make a block at once
+    block_rows: int = Field(200_000, ge=1)  # samples that make a block at once
     pending_blocks: int = Field(32, ge=1)  # blocks in memory that the store has not taken; then collecting waits
     journal_mb: int = Field(256, ge=1)
     future_s: int = Field(300, ge=1)  # samples further ahead than this are refused: some clock is wrong

@@ -202,6 +202,8 @@ class Thresholds:
         self.resource_of = resource_of
         self.latest = latest
         self.rules = tuple(read(path) for path in _paths()) if rules is None else tuple(rules)
+        self.watches = np.zeros(256, np.bool_)  # by metric code: whether any rule looks at it
+        self.watches[[rule.metric.code for rule in self.rules]] = True
 
     def events(self, key: U64, code: npt.NDArray[np.uint8], time_ns: I64, value: F64) -> list[Event]:
         """The alarm changes of these samples (entity key, metric code, time, value; columns of one length)."""

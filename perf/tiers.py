@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -78,17 +78,19 @@ class Tiers:
             self._rolled_ns = end
 
     async def roll(self, start_ns: int, end_ns: int, entities: list[int] | None = None) -> None:
-        """Recompute every tier over the slots that touch [start, end)."""
-        if entities is None:
-            await roll_up_samples(self._client, slot_start(start_ns, "5m"), end_ns, self._version())
-        await roll_up(self._client, "5m", slot_start(start_ns, "5m"), end_ns, self._version(), entities)
+        """Recompute every tier over the slots that touch [start, end), a day at a time: a month of raw rows is no one query."""
+        for first, last in _days(slot_start(start_ns, "5m"), end_ns):
+            if entities is None:
+                await roll_up_samples(self._client, first, last, self._version())
+            await roll_up(self._client, "5m", first, last, self._version(), entities)
         await self.roll_above(start_ns, end_ns, entities)
 
     async def roll_above(self, start_ns: int, end_ns: int, entities: list[int] | None = None) -> None:
         """Recompute hours and days over [start, end) from the 5-minute tier."""
         for tier in ("1h", "1d"):
             width = TIER_S[tier] * NS_PER_S
-            await roll_up(self._client, tier, slot_start(start_ns, tier), slot_start(end_ns - 1, tier) + width, self._version(), entities)
+            for first, last in _days(slot_start(start_ns, tier), slot_start(end_ns - 1, tier) + width):
+                await roll_up(self._client, tier, first, last, self._version(), entities)
 
     async def _start(self) -> None:
         """Go on behind the last slot that is stored, at most a day back."""
@@ -124,3 +126,10 @@ class Tiers:
     def _wait_s(self) -> float:
         due_ns = self._rolled_ns + SLOT_NS + self._settings.rollup_grace_s * NS_PER_S
         return max(0.1, (due_ns - self._clock.now_ns()) / NS_PER_S)
+
+
+def _days(start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
+    """[start, end) in pieces of a day at most."""
+    day_ns = TIER_S["1d"] * NS_PER_S
+    for first in range(start_ns, end_ns, day_ns):
+        yield first, min(first + day_ns, end_ns)
