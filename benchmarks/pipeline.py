@@ -36,7 +36,7 @@ EVERY_S = 60
 
 
 def poll(interfaces: int, time_ns: int, step: int) -> SampleBatch:
-    """Poll number `step` of every interface, at its own steady rate: rows as a collector sends them, an interface's columns side by side."""
+    """Poll number `step` of every interface at a steady rate: rows as a collector sends them, an interface's side by side."""
     rng = np.random.default_rng(1)
     key = (np.arange(interfaces, dtype=np.uint64) // np.uint64(48) + np.uint64(1)) << np.uint64(16)
     key |= np.arange(interfaces, dtype=np.uint64) % np.uint64(48) + np.uint64(1)
