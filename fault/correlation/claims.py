@@ -68,11 +68,14 @@ class Claims:
 
     def _unreachable(self, event: Event) -> Incident | None:
         situation = self.situation
-        if event.exact and (found := situation.nearest(OUTAGES, event.onset_s, SOFT_S, SOFT_S)) is not None:
-            return found
-        if situation.reach.is_cut_off(event.key.device):
+        device = event.key.device
+        if device in situation.network.distance and situation.reach.is_cut_off(device):
             within_s = 4.0 if event.exact else situation.timing.poll_s
-            return situation.nearest(OUTAGES, event.onset_s, within_s, 4.0)
+            for found in situation.all_near(OUTAGES, event.onset_s, within_s, 4.0):
+                if situation.reach.helps(device, found.down_links, found.down_devices):
+                    return found
+        if event.exact and situation.is_incomplete:
+            return situation.nearest(OUTAGES, event.onset_s, SOFT_S, SOFT_S)
         return None
 
     def _spreading(self, event: Event) -> Incident | None:

@@ -72,7 +72,7 @@ class Compiler:
             case Kind.LINK:
                 return self._outage([element], [])
             case Kind.DUCT:
-                return self._outage(self.network.ducts[element], [])
+                return self._outage(self.network.ducts[element], [], words=True)
             case Kind.CARD:
                 return self._card(element)
             case Kind.NODE:
@@ -96,8 +96,14 @@ class Compiler:
             case Kind.LOCAL:
                 return Effects()
 
-    def _outage(self, links: Iterable[str], devices: Iterable[str], *, dark: bool = True, lingering: bool = False) -> Effects:
-        """Links without signal, devices that are dead. `dark` False: the ports of dead devices stay lit."""
+    def _outage(
+        self, links: Iterable[str], devices: Iterable[str], *, dark: bool = True, lingering: bool = False, words: bool = False
+    ) -> Effects:
+        """Links without signal, devices that are dead.
+
+        `dark` False: the ports of dead devices stay lit. `lingering`: the failed ones do not die at once.
+        `words`: what is being cut off may still get a word out, since not all its links fail at the same instant.
+        """
         down_links, down_devices = frozenset(links), frozenset(devices)
         cut = frozenset(self.reach.cut_off(down_links, down_devices))
         effects = Effects({}, down_links, down_devices, cut)
@@ -109,13 +115,17 @@ class Compiler:
         hold = Profile(self.model.adjacency_p, -3, self.timing.hold_s + 6, self.model.adjacency_due)
         for link in touched:
             for device, port in zip(link.devices, link.ports, strict=True):
-                gone = device in mute
-                if not port or (gone and (device in down_devices or not self.model.last_words)):
+                gone = device in mute or self.network.hangs_on(device, link.id)
+                if not port or (gone and (device in down_devices or not (words or self.model.last_words))):
                     continue
+                gone = gone or bool(link.strangers)
                 if dark:
                     expect[Key(Cause.SIGNAL, port, device)] = signal._replace(due=not gone)
                 for adjacency in link.adjacencies:
                     expect[Key(Cause.ADJACENCY, adjacency, device)] = hold._replace(due=hold.due and not gone)
+            for stranger in link.strangers:
+                for adjacency in link.adjacencies:
+                    expect[Key(Cause.ADJACENCY, adjacency, stranger)] = hold._replace(due=False)
         self._add_paths(expect, touched, mute, Profile(0.7, -2, 12))
         poll = Profile(0.97, -2, self.timing.poll_s + 6)
         for device in cut:
@@ -136,7 +146,7 @@ class Compiler:
 
     def _card(self, card: str) -> Effects:
         ports = self.network.card_ports.get(card, ())
-        effects = self._outage([link for port in ports for link in self.network.ports[port].links], [])
+        effects = self._outage([link for port in ports for link in self.network.ports[port].links], [], words=True)
         device = self.network.cards[card]
         for port in ports:
             if not self.network.ports[port].links and device not in effects.cut:

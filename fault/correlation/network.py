@@ -41,6 +41,7 @@ class Link:
     duct: str = ""
     adjacencies: list[str] = field(default_factory=list)
     lsps: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)  # devices that told of its adjacency without being an end of it
 
     def far(self, device: str) -> str:
         return self.devices[1] if self.devices[0] == device else self.devices[0]
@@ -118,6 +119,15 @@ class Network:
                         self.distance[other] = hops
                         reached.append(other)
             frontier = reached
+
+    def hangs_on(self, device: str, link: str) -> bool:
+        """Whether the link is all that connects the device, as far as anybody knows: then it cannot tell of its loss."""
+        each = self.devices[device]
+        return each.links == [link] and all(self.ports[port].links for port in each.ports)
+
+    def unlinked_share(self) -> float:
+        """Share of ports without a known link: how incomplete the inventory is at least."""
+        return sum(not port.links for port in self.ports.values()) / len(self.ports) if self.ports else 1.0
 
     def device_of(self, resource: str) -> str:
         """The device that a port, card or device id belongs to, "" for anything else."""

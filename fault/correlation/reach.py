@@ -44,6 +44,11 @@ class Reach:
         network = self.network
         lost: set[str] = set()
         safe: set[str] = set(network.roots) - devices
+        own_links = links.union(*(self.network.devices[device].links for device in devices))
+        own_devices = devices.union(*(self.network.links[link].devices for link in links))
+        overlap = not (own_links.isdisjoint(self.links_down) and own_devices.isdisjoint(self.devices_down))
+        if overlap:
+            return self._instead(links, devices, own_links, own_devices)
         starts = [end for link in links for end in network.links[link].devices]
         starts += [network.links[link].far(device) for device in devices for link in network.devices[device].links]
         for start in starts:
@@ -53,6 +58,21 @@ class Reach:
         if not self.links_down and not self.devices_down:
             return {device for device in lost if device in network.distance}
         return {device for device in lost if not self._already_lost(device, lost)}
+
+    def _instead(self, links: frozenset[str], devices: frozenset[str], own_links: frozenset[str], own_devices: frozenset[str]) -> set[str]:
+        """The same where an open incident says already that part of it is down: as if that were not said."""
+        without = Reach(self.network)
+        without.links_down = {link: n for link, n in self.links_down.items() if link not in own_links}
+        without.devices_down = {device: n for device, n in self.devices_down.items() if device not in own_devices}
+        return without.cut_off(links, devices)
+
+    def helps(self, device: str, links: Iterable[str], devices: Iterable[str]) -> bool:
+        """Whether a device that is cut off now would be reached if these worked."""
+        without = Reach(self.network)
+        repaired_links, repaired_devices = set(links), set(devices)
+        without.links_down = {link: n for link, n in self.links_down.items() if link not in repaired_links}
+        without.devices_down = {each: n for each, n in self.devices_down.items() if each not in repaired_devices}
+        return not without.is_cut_off(device)
 
     def _already_lost(self, device: str, lost: set[str]) -> bool:
         """Whether the device was cut off before; one search settles a whole region."""

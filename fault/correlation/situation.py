@@ -10,6 +10,7 @@ from fault.correlation.network import Network
 from fault.correlation.reach import Reach
 from fault.correlation.scoring import Scorer
 
+INCOMPLETE = 0.005  # of the ports without a link: above, time alone may tie an event to an outage
 POWERED_S = 120.0
 RECENT = 512  # outages kept for claims by time alone
 DEATH_S = 2.0
@@ -31,6 +32,7 @@ class Situation:
         self.recent: deque[Incident] = deque(maxlen=RECENT)
         self.changed: dict[str, Incident] = {}
         self.now_s = 0.0
+        self.is_incomplete = network.unlinked_share() > INCOMPLETE
         self._told_by: dict[str, set[Key]] = {}  # device -> keys of its adjacency events
         self._tellers: dict[str, set[Key]] = {}  # adjacency -> keys of its events
         self._mains: dict[str, float] = {}  # site -> when it last told of its mains
@@ -47,9 +49,16 @@ class Situation:
         if key.cause is Cause.ADJACENCY:
             self._told_by.setdefault(key.device, set()).add(key)
             self._tellers.setdefault(key.resource, set()).add(key)
+            self._note_stranger(key)
         elif key.cause in (Cause.POWER, Cause.BATTERY) and key.device in self.network.devices:
             self._mains[self.network.devices[key.device].site] = event.arrived_s
         return event
+
+    def _note_stranger(self, key: Key) -> None:
+        link = self.network.links.get(self.network.adjacencies.get(key.resource, ""))
+        if link is not None and key.device not in link.devices and key.device not in link.strangers:
+            link.strangers.append(key.device)
+            self.reach.epoch += 1  # what follows from this link is another matter now
 
     def _onset(self, notice: Notice) -> tuple[float, bool]:
         """When it began: the arrival, corrected by the sender's clock where that clock is understood."""
@@ -173,13 +182,18 @@ class Situation:
         self, kinds: frozenset[Kind], onset_s: float, before_s: float, after_s: float, other_than: Incident | None = None
     ) -> Incident | None:
         """The strong incident of these kinds one of whose onsets lies nearest, between so much before and after."""
-        best: tuple[float, Incident | None] = (1e9, None)
-        for incident in self.recent:
-            if incident.strong and incident.kind in kinds and incident is not other_than:
-                for each in incident.onsets:
-                    if -after_s <= onset_s - each <= before_s and abs(onset_s - each) < best[0]:
-                        best = (abs(onset_s - each), incident)
-        return best[1]
+        near = self.all_near(kinds, onset_s, before_s, after_s)
+        return next((incident for incident in near if incident is not other_than), None)
+
+    def all_near(self, kinds: frozenset[Kind], onset_s: float, before_s: float, after_s: float) -> list[Incident]:
+        """The strong incidents of these kinds with an onset so much before or after, nearest first."""
+        found = []
+        for n, incident in enumerate(self.recent):
+            if incident.strong and incident.kind in kinds:
+                gaps = [abs(onset_s - each) for each in incident.onsets if -after_s <= onset_s - each <= before_s]
+                if gaps:
+                    found.append((min(gaps), n, incident))
+        return [incident for _, _, incident in sorted(found, key=lambda each: each[:2])]
 
     def signals(self, device: str, onset_s: float, before_s: float, after_s: float) -> Sequence[Event]:
         """Losses of signal at the device's ports that began so much before or after an instant."""

@@ -22,8 +22,11 @@ ENDS = frozenset({Cause.UNREACHABLE, Cause.PATH})  # the clear of a consequence 
 PATIENT = frozenset({Cause.PATH, Cause.SLOW_PATH, Cause.RESTART})  # these come from far away: wait for nearer evidence
 PATIENCE_S = 6.0
 LEAST = 0.3  # a new explanation must be better by this
+LEFT = 4.0  # what it costs to leave an event of a dissolved incident without explanation
 RIVALS = 5
 PAIR_S = 2.0
+
+DYING = frozenset({Kind.NODE, Kind.SITE, Kind.AREA, Kind.DUCT, Kind.CARD})
 
 Option = tuple[float, Match, list[tuple[Incident, float]]]  # worth, match, what it takes from whom
 
@@ -83,6 +86,8 @@ class Solver:
         assert owner is not None
         if event.key.cause is Cause.LOCAL:
             return True
+        if event.key not in owner.effects.expect:
+            return False
         since_s = event.arrived_s - (before.cleared_s if before.cleared_s is not None else before.arrived_s)
         return owner.strong and since_s < self.model.flap_s and owner.kind is not Kind.CHANGE
 
@@ -180,7 +185,7 @@ class Solver:
                     continue
                 seen.add(hypothesis)
                 match = situation.scorer.match(hypothesis, situation.compiler.effects(hypothesis), self.now_s)
-                if match is None or seed not in match.hits or self._is_held(match):
+                if match is None or seed not in match.hits or self._is_held(match, seeds):
                     continue
                 robbed = self._rob(match)
                 if match.hits:
@@ -189,9 +194,9 @@ class Solver:
         return found
 
     @staticmethod
-    def _is_held(match: Match) -> bool:
-        """Whether an incident says just this already."""
-        owners = {event.owner for event in match.hits}
+    def _is_held(match: Match, seeds: Sequence[Event]) -> bool:
+        """Whether the incident that holds the seeds says just this already."""
+        owners = {event.owner for event in seeds}
         return any(owner is not None and owner.strong and owner.hypothesis == match.hypothesis for owner in owners)
 
     @staticmethod
@@ -207,7 +212,8 @@ class Solver:
                 robbed.append((owner, owner.score))  # a real symptom that stood alone cost this much
                 continue
             gain = sum(match.hits[event] for event in events)
-            loss = max(0.0, min(owner.score, sum(owner.events[event] for event in events)))
+            left = len(owner.events) - len(events)
+            loss = max(0.0, min(owner.score + LEFT * left, sum(owner.events[event] for event in events)))
             if gain > loss:
                 robbed.append((owner, loss))
             else:
@@ -331,7 +337,9 @@ class Solver:
 
     def _is_only_unreachable(self, incident: Incident) -> bool:
         """Devices that fell silent at the instant of a better founded outage belong to it."""
-        if any(event.key.cause is not Cause.UNREACHABLE or not event.exact for event in incident.events):
+        if incident.kind is Kind.HIDDEN:
+            return self.situation.nearest(DYING, incident.onset_s, SOFT_S, SOFT_S, incident) is not None
+        if not self.situation.is_incomplete or any(e.key.cause is not Cause.UNREACHABLE or not e.exact for e in incident.events):
             return False
         return self.situation.nearest(OUTAGES, incident.onset_s, SOFT_S, SOFT_S, incident) is not None
 
