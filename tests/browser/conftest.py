@@ -91,8 +91,9 @@ def console(tmp_path: Path) -> Iterator[Console]:
         thread.join(10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Per module: Playwright's own event loop runs as long as this does, and no other test may meet it."""
     found = shutil.which("chromium")
     assert found, "Chromium is missing: apt-get install chromium"
     with sync_playwright() as playwright:

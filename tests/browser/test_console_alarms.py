@@ -84,7 +84,7 @@ def test_the_row_being_read_does_not_move(page: Page, console: Console) -> None:
     alarm = raise_alarm(console.network, "kie-core-01", "xe-9/9/7", "Above it", "critical", 0)
     console.call(lambda: console.hub.publish("alarm", alarm))
     expect(page.get_by_test_id("alarms-grid")).to_have_attribute("aria-rowcount", "42")
-    page.wait_for_function("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
     after = chosen.bounding_box()
     assert before is not None
     assert after is not None

@@ -108,7 +108,11 @@ def _add_actions(routes: APIRouter, network: Network, hub: Hub) -> None:
     async def act(caller: Caller, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
         caller.require(Role.OPERATOR, "acting on alarms")
         network.actions.append(body)
-        ids = body.get("ids") or [key for key, a in network.alarms.items() if not a["is_cleared"] and Matcher(body["filter"])(a)]
+        ids = (
+            body["ids"]
+            if "ids" in body
+            else [key for key, a in network.alarms.items() if not a["is_cleared"] and Matcher(body["filter"])(a)]
+        )
         for key in ids:
             network.alarms[key] = {**network.alarms[key], **_changed(body, caller.user)}
             hub.publish("alarm", network.alarms[key])

@@ -9,7 +9,7 @@ import { quoted } from "../../palette.js";
 import { Ago, Answer, Empty, Time, now, useAnswer } from "../../ui.js";
 import { honeycomb, ranked, regionsOf } from "./model.js";
 
-const HEX_PX = 92;
+const HEX_PX = 108;
 const ROOTS_MAX = 12;
 const ALARMS = "/api/v1/alarms?q=&state=active&sort=severity&limit=1000";
 
@@ -75,7 +75,7 @@ function Traffic({ state }) {
         { name: "out", color: "--series-2", values: traffic.out, width: 2 },
       ];
       return html`<div class="row numbers"><b data-live-value><i class="key in" />in ${bits(state.data.in_bps)}</b><b data-live-value><i class="key out" />out ${bits(state.data.out_bps)}</b></div>
-        <${Chart} label="Traffic in and out of the network" times=${traffic.time} lines=${lines} unit="b/s" height=${190} />`;
+        <${Chart} label="Traffic in and out of the network" times=${traffic.time} lines=${lines} unit="b/s" height=${270} />`;
     }}<//></section>`;
 }
 

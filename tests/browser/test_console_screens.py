@@ -1,0 +1,80 @@
+"""Every screen: accessible in each theme, usable at any width, and deaf to what hostile strings ask for."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Dialog, Page, expect
+
+from tests.browser.conftest import Console
+from tests.fakes.console_network import uid
+
+pytestmark = pytest.mark.slow
+INVOICE = uid("invoice", 0)
+HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>\u202egnp.exe' + "😈" * 200
+SCREENS = ["/", "/alarms", "/topology", "/performance", "/devices", "/usage", f"/usage/invoices/{INVOICE}", "/notify"]
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+
+
+def show(page: Page, console: Console, path: str) -> None:
+    page.goto(console.url + path)
+    page.wait_for_selector("main.screen > :not(.skeleton)")
+    expect(page.locator(".skeleton")).to_have_count(0)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light", "contrast"])
+def test_no_screen_breaks_wcag(page: Page, console: Console, theme: str) -> None:
+    page.context.add_cookies([{"name": "trunkline_theme", "value": theme, "url": console.url}])
+    chosen = f"/alarms?sel={next(iter(console.network.alarms))}"
+    faults = []
+    for path in [*SCREENS, chosen, f"/devices/{console.network.nodes[0]['id']}"]:
+        show(page, console, path)
+        found = Axe().run(page, options=WCAG).response["violations"]
+        faults += [(path, each["id"], each["nodes"][0]["target"], each["nodes"][0]["failureSummary"]) for each in found]
+    assert faults == []
+
+
+@pytest.mark.parametrize("width", [360, 3840])
+def test_every_screen_fits_its_window(page: Page, console: Console, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    for path in SCREENS:
+        show(page, console, path)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+        expect(page.get_by_test_id("sim-banner")).to_be_visible()
+
+
+def test_hostile_names_stay_text(page: Page, console: Console) -> None:
+    dialogs: list[str] = []
+
+    def seen(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", seen)
+    for alarm in console.network.alarms.values():
+        alarm.update(text=HOSTILE, device=HOSTILE, object=HOSTILE, site=HOSTILE, probable_cause=HOSTILE)
+    for node in console.network.nodes:
+        node["name"] = HOSTILE
+    for site in console.network.sites:
+        site["name"] = HOSTILE
+    for path in [*SCREENS, f"/alarms?sel={next(iter(console.network.alarms))}"]:
+        show(page, console, path)
+        assert page.locator("#app img, #app script, #app [onerror]").count() == 0, path
+    assert dialogs == []
+
+
+def test_a_link_is_cut_and_put_back_on_the_map(page: Page, console: Console) -> None:
+    show(page, console, "/topology")
+    page.wait_for_selector("[data-testid=topology][data-ready=true]")
+    link = next(link for link in console.network.links if link["up"] and "core" in link["a_name"] and "core" in link["b_name"])
+    at = page.evaluate("id => window.trunkline.where(id)", link["id"])
+    page.mouse.click(at["x"], at["y"])
+    page.get_by_role("button", name="Cut this").click()
+    expect(page.get_by_role("button", name="Put it back")).to_be_visible()
+    assert link["up"] is False
+    page.get_by_role("button", name="Put it back").click()
+    expect(page.get_by_role("button", name="Cut this")).to_be_visible()
+
+
+def test_an_invoice_line_is_explained_by_a_click(page: Page, console: Console) -> None:
+    show(page, console, f"/usage/invoices/{INVOICE}")
+    page.get_by_role("button", name="Explain").first.click()
+    expect(page.get_by_test_id("explain")).to_contain_text("8,208th")
