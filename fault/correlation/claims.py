@@ -75,7 +75,7 @@ class Claims:
                 if situation.reach.helps(device, found.down_links, found.down_devices):
                     return found
         if event.exact and situation.is_incomplete:
-            return situation.nearest(OUTAGES, event.onset_s, SOFT_S, SOFT_S)
+            return situation.nearest(OUTAGES, event.onset_s, SOFT_S - 0.6, SOFT_S + 1.0)  # LOS comes late
         return None
 
     def _spreading(self, event: Event) -> Incident | None:

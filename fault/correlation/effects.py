@@ -11,6 +11,7 @@ from fault.correlation.model import Cause, Hypothesis, Key, Kind, Model, Profile
 from fault.correlation.network import Link, Network
 from fault.correlation.reach import Reach
 
+NEAR_HOPS = 3  # farther up the way from a device that does not answer, only what shows a symptom itself is supposed
 MEMO_LIMIT = 20_000
 SITUATED = frozenset({Kind.AREA, Kind.CHANGE})  # what these entail depends on what was reported
 
@@ -34,7 +35,7 @@ class Timing:
 
 
 class Compiler:
-    """`powered_sites` gives an area's sites that report mains lost, `adjacency_events` what a device's adjacencies report."""
+    """What was reported: an area's sites without mains, adjacency events at a device, mains of a site, signs at a link."""
 
     def __init__(
         self,
@@ -44,6 +45,8 @@ class Compiler:
         timing: Timing,
         powered_sites: Callable[[str], list[str]],
         adjacency_events: Callable[[str], list[Key]],
+        lost_mains: Callable[[str], bool],
+        is_dark: Callable[[str], bool],
     ) -> None:
         self.network = network
         self.reach = reach
@@ -51,6 +54,8 @@ class Compiler:
         self.timing = timing
         self.powered_sites = powered_sites
         self.adjacency_events = adjacency_events
+        self.lost_mains = lost_mains
+        self.is_dark = is_dark
         self._memo: dict[Hypothesis, Effects] = {}
         self._epoch = (-1, 0.0, 0.0)
 
@@ -72,7 +77,7 @@ class Compiler:
             case Kind.LINK:
                 return self._outage([element], [])
             case Kind.DUCT:
-                return self._outage(self.network.ducts[element], [], words=True)
+                return self._outage(self.network.ducts[element], [])
             case Kind.CARD:
                 return self._card(element)
             case Kind.NODE:
@@ -96,17 +101,16 @@ class Compiler:
             case Kind.LOCAL:
                 return Effects()
 
-    def _outage(
-        self, links: Iterable[str], devices: Iterable[str], *, dark: bool = True, lingering: bool = False, words: bool = False
-    ) -> Effects:
+    def _outage(self, links: Iterable[str], devices: Iterable[str], *, dark: bool = True, lingering: bool = False) -> Effects:
         """Links without signal, devices that are dead.
 
         `dark` False: the ports of dead devices stay lit. `lingering`: the failed ones do not die at once.
-        `words`: what is being cut off may still get a word out, since not all its links fail at the same instant.
+        What is being cut off may still get a word out, or has a way that the inventory does not know.
         """
         down_links, down_devices = frozenset(links), frozenset(devices)
         cut = frozenset(self.reach.cut_off(down_links, down_devices))
         effects = Effects({}, down_links, down_devices, cut)
+        dead = frozenset() if lingering else down_devices
         mute = frozenset() if lingering else cut | down_devices  # who dies late tells of who died before
         expect = effects.expect
         touched = [self.network.links[link] for link in down_links]
@@ -116,7 +120,7 @@ class Compiler:
         for link in touched:
             for device, port in zip(link.devices, link.ports, strict=True):
                 gone = device in mute or self.network.hangs_on(device, link.id)
-                if not port or (gone and (device in down_devices or not (words or self.model.last_words))):
+                if not port or device in dead or (gone and device not in cut):
                     continue
                 gone = gone or bool(link.strangers)
                 if dark:
@@ -146,7 +150,7 @@ class Compiler:
 
     def _card(self, card: str) -> Effects:
         ports = self.network.card_ports.get(card, ())
-        effects = self._outage([link for port in ports for link in self.network.ports[port].links], [], words=True)
+        effects = self._outage([link for port in ports for link in self.network.ports[port].links], [])
         device = self.network.cards[card]
         for port in ports:
             if not self.network.ports[port].links and device not in effects.cut:
@@ -237,7 +241,7 @@ class Compiler:
                 return
 
     def _of_site(self, site: str) -> Iterator[Hypothesis]:
-        if site in self.network.sites:
+        if self.lost_mains(site):
             yield Hypothesis(Kind.SITE, site)
             if area := self.network.site_area.get(site):
                 yield Hypothesis(Kind.AREA, area)
@@ -287,10 +291,12 @@ class Compiler:
             return
         yield from self._of_device(device)
         links, devices = self.reach.path_elements(device)
-        for link in links:
-            yield from self._of_link(link)
-        for each in devices:
-            yield from self._of_device(each)
+        for hops, name in enumerate(reversed(links)):
+            if hops < NEAR_HOPS or self.is_dark(name):
+                yield from self._of_link(name)
+        for hops, each in enumerate(reversed(devices)):
+            if hops < NEAR_HOPS or any(self.is_dark(name) for name in self.network.devices[each].links):
+                yield from self._of_device(each)
 
     def _of_path(self, key: Key) -> Iterator[Hypothesis]:
         lsp = self.network.lsps.get(key.resource)

@@ -39,7 +39,6 @@ def live_model(poll_s: float, hold_s: float) -> Model:
         signal_s=poll_s + 5.0,
         adjacency_p=0.6,
         adjacency_due=False,
-        last_words=True,
         adopt_sessions=True,
         blips=frozenset({Cause.LOCAL, Cause.CHANGED}),
         poll_s=poll_s,

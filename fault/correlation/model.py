@@ -5,11 +5,11 @@ fitted on generated scenarios (`tests/cases/correlation/generate.py`), not on th
 """
 
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum, StrEnum, auto
 from typing import NamedTuple
 
 
-class Cause(Enum):
+class Cause(IntEnum):
     """Classes of symptoms: what an alarm says, whatever protocol brought it."""
 
     SIGNAL = auto()  # loss of signal at a port
@@ -27,7 +27,7 @@ class Cause(Enum):
     LOCAL = auto()  # something that has no consequences elsewhere: fan, temperature, login, client port
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """Kinds of hypothesis."""
 
     LINK = "link"
@@ -97,7 +97,7 @@ class Model:
             Cause.CARD: 9.0,
             Cause.POWER: 8.0,
             Cause.BATTERY: 7.0,
-            Cause.RESTART: 3.0,
+            Cause.RESTART: 5.0,
             Cause.DEGRADED: 8.0,
             Cause.SLOW_PATH: 4.0,
             Cause.CONGESTED: 4.5,
@@ -109,7 +109,6 @@ class Model:
     signal_s: float = 4.0  # within this time
     adjacency_p: float = 0.93
     adjacency_due: bool = True  # each link is known to carry the adjacencies it lists
-    last_words: bool = False  # a device that is being cut off may still get a word out, or has another way
     adopt_sessions: bool = False  # sessions over several hops fall with whatever fell before them
     blips: frozenset[Cause] = frozenset({Cause.LOCAL, Cause.CHANGED, Cause.CONGESTED, Cause.SIGNAL})  # causes that may mean nothing
     poll_s: float = 300.0  # upper bound until measured

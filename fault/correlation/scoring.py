@@ -101,7 +101,8 @@ class Scorer:
             for event in [e for e in hits if e.key.cause is Cause.PATH]:
                 if broken.isdisjoint(self.network.lsps[event.key.resource].path):
                     del hits[event]
-            return bool(broken) and (Cause.CHANGED in causes or len(broken) > 1)
+            own = [e for e in hits if e.key.cause is Cause.ADJACENCY and e.key.device == hypothesis.element]
+            return bool(broken) and (Cause.CHANGED in causes or len(own) > 1)
         return True
 
     def _add_flaps(self, match: Match, free: list[tuple[Event, Profile]]) -> None:

@@ -24,7 +24,10 @@ class Situation:
         self.timing = Timing(model.poll_s, model.hold_s)
         self.reach = Reach(network)
         self.current: dict[Key, Event] = {}
-        self.compiler = Compiler(network, self.reach, model, self.timing, self._powered_sites, self._adjacency_events)
+        reported = (self._powered_sites, self._adjacency_events, self._lost_mains, self._is_dark)
+        self.compiler = Compiler(
+            network, self.reach, model, self.timing, self._powered_sites, self._adjacency_events, self._lost_mains, self._is_dark
+        )
         self.scorer = Scorer(network, model, self.timing, self.current, self.is_mute)
         self.incidents: dict[str, Incident] = {}
         self.weak: dict[str, Incident] = {}
@@ -97,6 +100,18 @@ class Situation:
     def _powered_sites(self, area: str) -> list[str]:
         since = self.now_s - POWERED_S
         return [site for site in self.network.areas[area] if self._mains.get(site, -1e9) >= since]
+
+    def _lost_mains(self, site: str) -> bool:
+        return self._mains.get(site, -1e9) >= self.now_s - self.model.battery_s
+
+    def _is_dark(self, name: str) -> bool:
+        """Whether something at the link tells that it is down."""
+        link = self.network.links[name]
+        for device, port in zip(link.devices, link.ports, strict=True):
+            keys = [Key(Cause.SIGNAL, port, device), *(Key(Cause.ADJACENCY, each, device) for each in link.adjacencies)]
+            if any((event := self.current.get(key)) is not None and event.active for key in keys):
+                return True
+        return False
 
     def is_mute(self, device: str) -> bool:
         event = self.current.get(Key(Cause.UNREACHABLE, device, device))

@@ -51,7 +51,7 @@ class Solver:
         situation.now_s = max(situation.now_s, now_s)
         situation.changed = {}
         fresh = [event for notice in notices if (event := self._take(notice)) is not None]
-        waiting = [event for event in fresh if not self.claims.claim(event)]
+        waiting = [event for event in fresh if not self._claim(event)]
         for event in waiting:
             if event.owner is None:
                 self._place(event)
@@ -103,6 +103,13 @@ class Solver:
             self.situation.repair(owner, set(owner.down_links), set(owner.down_devices))
         else:
             self.situation.repair(owner, *self.situation.elements(event, owner))
+
+    def _claim(self, event: Event) -> bool:
+        claimed = self.claims.claim(event)
+        if claimed and event.key.cause is Cause.RESTART and event.owner is not None and event.owner.kind is not Kind.NODE:
+            event.owner.settled = False  # what restarted was down itself: weigh again
+            self._timer(self.now_s + 2.0, event.owner)
+        return claimed
 
     # --- hypotheses ----------------------------------------------------------------------------------
 
