@@ -68,7 +68,7 @@ function Roots({ incidents, freshness }) {
 function Traffic({ state }) {
   return html`<section class="card traffic"><header><h2>Traffic</h2><span class="dim">in and out of the network today, last week behind</span></header>
     <${Answer} of=${state}>${({ traffic }) => {
-      if (!traffic?.time?.length) return html`<${Empty} title="No traffic measured yet">The first rates need two polls.<//>`;
+      if (!traffic?.time?.length) return html`<dl class="facts"><dt>In</dt><dd data-live-value>${bits(state.data.in_bps)} <span class="dim">${bits(state.data.week_ago_in_bps)} a week ago</span></dd><dt>Out</dt><dd data-live-value>${bits(state.data.out_bps)} <span class="dim">${bits(state.data.week_ago_out_bps)} a week ago</span></dd></dl>`;
       const lines = [
         { name: "in, last week", color: "--last-week", values: traffic.last_week_in, width: 1, fill: true },
         { name: "in", color: "--series-1", values: traffic.in, width: 2 },
@@ -81,6 +81,7 @@ function Traffic({ state }) {
 
 function Freshness({ state }) {
   return html`<section class="card"><h2>Freshness</h2><${Answer} of=${state}>${({ freshness }) => {
+    if (!freshness) return html`<${Empty} title="Nothing polled yet" />`;
     const whole = freshness.answered === freshness.devices;
     return html`<dl class="facts">
       <dt>Answered</dt><dd data-live-value>${!whole && html`<${Mark} tone="warning" label="not all" /> `}${count(freshness.answered)} of ${count(freshness.devices)} nodes</dd>
