@@ -1,14 +1,15 @@
 """Claims: incidents take the events they predict, and by time or name those an incomplete inventory cannot predict."""
 
-from fault.correlation.incident import OUTAGES, POWERED, Event, Incident
+from fault.correlation.incident import OUTAGES, Event, Incident
 from fault.correlation.model import Cause, Key, Kind
-from fault.correlation.situation import Situation
+from fault.correlation.situation import DELAYED, Situation
 
 SOFT_S = 1.6  # events that begin this close to an outage belong to it though the inventory does not say so
 SOFT_GAIN = 0.5
 SWITCH_S = 12.0
 SEVERAL = frozenset({Kind.NODE, Kind.CARD, Kind.DUCT, Kind.SITE, Kind.AREA, Kind.HIDDEN})  # these darken several ports
 BADLY = frozenset({Kind.DEGRADED, Kind.CONGESTION})
+REAL = frozenset({Cause.PATH, Cause.ADJACENCY, Cause.UNREACHABLE})
 SLOW_S = 330.0
 AREA_S = 60.0
 
@@ -40,7 +41,7 @@ class Claims:
         """What the event adds, counted from the onset that suits it best; a link may have flapped unseen."""
         situation = self.situation
         profile = incident.effects.expect[event.key]
-        onsets = incident.onsets[:1] if incident.kind in POWERED else incident.onsets
+        onsets = incident.onsets[:1] if incident.kind in DELAYED else incident.onsets
         gains = [g for onset_s in onsets if (g := situation.scorer.gain(profile, event, onset_s)) is not None]
         if not gains and incident.kind is Kind.LINK and 0.0 < event.onset_s - incident.onsets[-1] < situation.model.flap_s:
             return SOFT_GAIN
@@ -60,11 +61,25 @@ class Claims:
             case Cause.POWER | Cause.BATTERY:
                 return self._spreading(event)
             case Cause.PATH if patient:
-                return self.situation.nearest(OUTAGES | {Kind.ADJACENCY}, event.onset_s, SWITCH_S, 1.0)
+                return self._beside(event)
             case Cause.SLOW_PATH if patient:
                 return self.situation.nearest(BADLY, event.onset_s, SLOW_S, 3.0)
             case _:
                 return None
+
+    def _beside(self, event: Event) -> Incident | None:
+        """A path that fell with something, though no known link ties them: an outage, else another real symptom alone."""
+        situation = self.situation
+        found = situation.nearest(OUTAGES | {Kind.ADJACENCY, Kind.CHANGE}, event.onset_s, SWITCH_S, 1.0)
+        if found is not None:
+            return found
+        near = [
+            (abs(other.onset_s - event.onset_s), weak.id, weak)
+            for weak in situation.weak.values()
+            for other in weak.events
+            if weak is not event.owner and other.key.cause in REAL and abs(other.onset_s - event.onset_s) <= SWITCH_S
+        ]
+        return min(near, key=lambda each: each[:2])[2] if near else None
 
     def _unreachable(self, event: Event) -> Incident | None:
         situation = self.situation

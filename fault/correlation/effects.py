@@ -122,7 +122,7 @@ class Compiler:
                 gone = device in mute or self.network.hangs_on(device, link.id)
                 if not port or device in dead or (gone and device not in cut):
                     continue
-                gone = gone or bool(link.strangers)
+                gone = gone or (bool(link.strangers) and device not in link.told)
                 if dark:
                     expect[Key(Cause.SIGNAL, port, device)] = signal._replace(due=not gone)
                 for adjacency in link.adjacencies:

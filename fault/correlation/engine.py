@@ -113,7 +113,7 @@ class Engine:
     def _roots(self, incident: Incident) -> list[RootCandidate]:
         network = self._solver.situation.network
         roots: dict[str, RootCandidate] = {}
-        for hypothesis, share in odds(incident):
+        for hypothesis, share in odds(incident, 0.0):
             kind, element = hypothesis
             if kind is Kind.ADJACENCY:
                 element = network.adjacencies.get(element) or next(iter(incident.events)).key.device

@@ -53,8 +53,6 @@ class Incident:
     down_links: set[str] = field(default_factory=set)
     down_devices: set[str] = field(default_factory=set)
     settled: bool = False
-    confidence: float = 0.5
-    last_s: float = 0.0
     onsets: list[float] = field(default_factory=list)  # the first and those of its flaps
     missing: list[Key] = field(default_factory=list)  # due and absent, at the last review
     shown: tuple[object, ...] = ()  # what was last told of it

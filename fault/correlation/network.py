@@ -41,6 +41,7 @@ class Link:
     duct: str = ""
     adjacencies: list[str] = field(default_factory=list)
     lsps: list[str] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)  # devices that ever told of its adjacency
     strangers: list[str] = field(default_factory=list)  # devices that told of its adjacency without being an end of it
 
     def far(self, device: str) -> str:

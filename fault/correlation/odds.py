@@ -1,21 +1,51 @@
-"""How sure: the odds of a root beside its rivals, from their scores, calibrated on generated scenarios."""
+"""How sure: the confidence in a root and the odds of its rivals, calibrated on generated scenarios.
+
+A verdict is as sure as verdicts of its sort proved to be: by how complete the inventory is, by how clearly
+the root won, and for what stands alone by its cause (`benchmarks/correlation.py` prints the calibration error).
+"""
 
 from math import exp
 
 from fault.correlation.incident import Incident
-from fault.correlation.model import Hypothesis
+from fault.correlation.model import Cause, Hypothesis, Kind
 
-TEMPERATURE = 2.0  # scores overstate evidence that comes from one source; fitted
+STRONG = 0.955
+PER_UNLINKED = 0.7  # lost per share of ports without a known link
+UNLINKED_MAX = 0.3
+HIDDEN = 0.55
+CLOSE, CLOSE_COSTS = 0.5, 0.3  # a rival within this score
+THIN, THIN_COSTS = 1.0, 0.3  # a score this low
+DOUBTED_LINK_COSTS = 0.07  # the likeliest victim of a wrong inventory
+ALONE = {Cause.ADJACENCY: 0.45, Cause.CONGESTED: 0.06, Cause.DEGRADED: 0.85, Cause.UNREACHABLE: 0.6, Cause.CARD: 0.85}
+ALONE_ELSE = 0.35
+TEMPERATURE = 2.0  # scores overstate evidence that comes from one source
 ODDS_KEPT = 0.005
 
 
-def odds(incident: Incident) -> list[tuple[Hypothesis, float]]:
-    """The root and its rivals with their odds, best first; they sum to at most 1. Every score is a log-likelihood."""
+def confidence(incident: Incident, unlinked: float) -> float:
+    """The chance that the root is right; `unlinked` is the share of ports whose link nobody knows."""
+    doubt = min(unlinked, UNLINKED_MAX)
     if not incident.strong:
-        return [(incident.hypothesis, 0.5)]
-    scores = [(incident.hypothesis, 0.0)]
-    scores += [(rival, min(0.0, worth - incident.accepted)) for rival, worth in incident.rivals if rival != incident.hypothesis]
-    weights = [exp(score / TEMPERATURE) for _, score in scores]
-    total = sum(weights)
-    shares = [(hypothesis, weight / total) for (hypothesis, _), weight in zip(scores, weights, strict=True)]
-    return [shares[0], *(share for share in shares[1:] if share[1] >= ODDS_KEPT)]
+        causes = {event.key.cause for event in incident.events}
+        alone = ALONE.get(next(iter(causes)), ALONE_ELSE) if len(causes) == 1 else ALONE_ELSE
+        return alone * (1.0 - doubt)
+    sure = STRONG - PER_UNLINKED * doubt
+    if incident.kind is Kind.HIDDEN:
+        return min(sure, HIDDEN)
+    rivals = [worth for hypothesis, worth in incident.rivals if hypothesis != incident.hypothesis]
+    if rivals and incident.accepted - max(rivals) < CLOSE:
+        sure -= CLOSE_COSTS
+    if incident.score < THIN:
+        sure -= THIN_COSTS
+    if incident.kind is Kind.LINK and doubt > 0:
+        sure -= DOUBTED_LINK_COSTS
+    return sure
+
+
+def odds(incident: Incident, unlinked: float) -> list[tuple[Hypothesis, float]]:
+    """The root with its confidence and its rivals with their shares of the rest, best first; they sum to at most 1."""
+    sure = confidence(incident, unlinked)
+    rivals = [(rival, exp(min(0.0, worth - incident.accepted) / TEMPERATURE)) for rival, worth in incident.rivals]
+    total = sum(weight for _, weight in rivals)
+    rest = [(rival, (1.0 - sure) * weight / total) for rival, weight in rivals if rival != incident.hypothesis and total > 0]
+    return [(incident.hypothesis, sure), *(each for each in rest if each[1] >= ODDS_KEPT)]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fault.correlation import odds
 from fault.correlation.incident import Incident
 from fault.correlation.model import Cause, Hypothesis, Kind
 from fault.correlation.solver import Solver
@@ -16,12 +17,12 @@ class Reporter:
         for incident in incidents:
             alarms = sorted(alarm for event in incident.events for alarm in event.alarms)
             roots = self.roots(incident)
-            shown = (tuple(alarms), tuple(roots), self.is_noise(incident))
+            sure = round(odds.confidence(incident, self.solver.situation.unlinked), 3)
+            shown = (tuple(alarms), tuple(roots), self.is_noise(incident), sure)
             if shown == incident.shown:
                 continue
             incident.shown = shown
-            confidence = round(incident.confidence, 3)
-            told.append({"incident": incident.id, "alarms": alarms, "root": roots, "noise": shown[2], "confidence": confidence})
+            told.append({"incident": incident.id, "alarms": alarms, "root": roots, "noise": shown[2], "confidence": sure})
         return told
 
     def is_noise(self, incident: Incident) -> bool:
@@ -51,7 +52,7 @@ class Reporter:
             link = network.links[network.devices[element].links[0]]
             return [*link.adjacencies, element]
         if kind is Kind.ADJACENCY and element not in network.adjacencies:
-            return [event.key.device for event in incident.events]
+            return [element, *(event.key.device for event in incident.events)]
         if kind is Kind.HIDDEN:
             return [element, network.ports[element].device]
         return [element]

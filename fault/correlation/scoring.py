@@ -44,6 +44,8 @@ def fit(profile: Profile, event: Event, onset_s: float, model: Model) -> float |
     if delay < profile.first_s:
         return None
     if delay <= last:
+        if last >= model.battery_s:
+            return 0.0
         return -0.5 * abs(delay) / (last - profile.first_s)
     late = delay - last
     return -0.5 - PENALTY_PER_S * late if late <= model.late_s else None

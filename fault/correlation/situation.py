@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from fault.correlation.effects import Compiler, Timing
-from fault.correlation.incident import OUTAGES, POWERED, Event, Incident, Notice
+from fault.correlation.incident import OUTAGES, Event, Incident, Notice
 from fault.correlation.model import Cause, Key, Kind, Model
 from fault.correlation.network import Network
 from fault.correlation.reach import Reach
@@ -15,6 +15,8 @@ POWERED_S = 120.0
 RECENT = 512  # outages kept for claims by time alone
 DEATH_S = 2.0
 DEATHS = 64
+DYING = (Cause.SIGNAL, Cause.UNREACHABLE)
+DELAYED = {Kind.SITE: DYING, Kind.AREA: DYING, Kind.CHANGE: (Cause.ADJACENCY,)}  # what fails long after the root did
 
 
 class Situation:
@@ -25,9 +27,7 @@ class Situation:
         self.reach = Reach(network)
         self.current: dict[Key, Event] = {}
         reported = (self._powered_sites, self._adjacency_events, self._lost_mains, self._is_dark)
-        self.compiler = Compiler(
-            network, self.reach, model, self.timing, self._powered_sites, self._adjacency_events, self._lost_mains, self._is_dark
-        )
+        self.compiler = Compiler(network, self.reach, model, self.timing, *reported)
         self.scorer = Scorer(network, model, self.timing, self.current, self.is_mute)
         self.incidents: dict[str, Incident] = {}
         self.weak: dict[str, Incident] = {}
@@ -35,7 +35,8 @@ class Situation:
         self.recent: deque[Incident] = deque(maxlen=RECENT)
         self.changed: dict[str, Incident] = {}
         self.now_s = 0.0
-        self.is_incomplete = network.unlinked_share() > INCOMPLETE
+        self.unlinked = network.unlinked_share()
+        self.is_incomplete = self.unlinked > INCOMPLETE
         self._told_by: dict[str, set[Key]] = {}  # device -> keys of its adjacency events
         self._tellers: dict[str, set[Key]] = {}  # adjacency -> keys of its events
         self._mains: dict[str, float] = {}  # site -> when it last told of its mains
@@ -59,7 +60,10 @@ class Situation:
 
     def _note_stranger(self, key: Key) -> None:
         link = self.network.links.get(self.network.adjacencies.get(key.resource, ""))
-        if link is not None and key.device not in link.devices and key.device not in link.strangers:
+        if link is None:
+            return
+        link.told.add(key.device)
+        if key.device not in link.devices and key.device not in link.strangers:
             link.strangers.append(key.device)
             self.reach.epoch += 1  # what follows from this link is another matter now
 
@@ -129,7 +133,7 @@ class Situation:
             incident.score += gain
             if incident.kind in OUTAGES and event.active:
                 self.fail(incident, *self.elements(event, incident))
-            if incident.kind in POWERED and event.key.cause in (Cause.SIGNAL, Cause.UNREACHABLE):
+            if event.key.cause in DELAYED.get(incident.kind, ()):
                 self._add_death(incident, event.onset_s)
         self.touch(incident)
 

@@ -179,7 +179,7 @@ class Solver:
 
     @staticmethod
     def _unexplained(event: Event) -> Hypothesis:
-        return Hypothesis(Kind.LOCAL, event.key.device if event.key.cause is Cause.ADJACENCY else event.key.resource)
+        return Hypothesis(Kind.LOCAL, event.key.resource)
 
     def _options(self, seeds: Sequence[Event]) -> list[Option]:
         """All hypotheses that explain one of the seeds, with their worth after what they would rob, best first."""
@@ -345,7 +345,7 @@ class Solver:
     def _is_only_unreachable(self, incident: Incident) -> bool:
         """Devices that fell silent at the instant of a better founded outage belong to it."""
         if incident.kind is Kind.HIDDEN:
-            return self.situation.nearest(DYING, incident.onset_s, SOFT_S, SOFT_S, incident) is not None
+            return self.situation.nearest(DYING, incident.onset_s, SOFT_S + 1.0, SOFT_S, incident) is not None
         if not self.situation.is_incomplete or any(e.key.cause is not Cause.UNREACHABLE or not e.exact for e in incident.events):
             return False
         return self.situation.nearest(OUTAGES, incident.onset_s, SOFT_S, SOFT_S, incident) is not None
