@@ -24,6 +24,7 @@ from billing_bridge.usage import MeterKind, UsageRecord, VerdictKind
 from station.clock import NS_PER_S, Clock
 from station.scope import Role, Scope
 from station.state import State
+from station.telemetry.client import TelemetryError
 
 SOURCE = "meter"
 NS_PER_H = 3600 * NS_PER_S
@@ -93,7 +94,7 @@ class Meter:
             progress(done, len(points))
             total = _sum(total, await self._meter_point(point, days, known, now_ns, late))
         progress(len(points), len(points))
-        if late:
+        if late and not total.failed_points:
             self._late_checked_ns = now_ns
         guided = await guiding.guide(self._state, self._scope, days[0].start_ns if days else now_ns, now_ns)
         return replace(total, changed_guidings=guided.changed, recycled=guided.recycled)
@@ -125,7 +126,7 @@ class Meter:
         margin_ns = self._settings.margin_h * NS_PER_H
         try:
             samples = await self._samples.interface_samples(point.entity_key, due[0].start_ns - margin_ns, due[-1].end_ns + margin_ns)
-        except OSError as error:
+        except (OSError, TelemetryError) as error:
             METER_FAILED.inc()
             log.warning("samples not readable", metering_point=point.id, error=str(error))
             return MeterReport(failed_points=1)

@@ -19,7 +19,7 @@ class BillingSettings(Settings):
     arrival_slack_s: int = Field(default=600, ge=0, description="how long a received sample may take until it can be read back")
     horizon_days: int = Field(default=400, ge=31, description="usage older than this is rejected")
     future_s: int = Field(default=300, ge=0, description="how far ahead of the station usage may lie")
-    batch_max: int = Field(default=10_000, ge=1, description="records in one ingest")
+    batch_max: int = Field(default=10_000, ge=1_000, description="records in one ingest; a point has two for each day of the lookback")
     retry_s: int = Field(default=300, ge=1, description="pause between two runs of the meter")
 
     @field_validator("time_zone")
