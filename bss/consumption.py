@@ -60,6 +60,12 @@ async def load(conn: AsyncConnection, tenant: int, period: Period, cutoff_ns: in
     return Consumption(period, parts, await _evidence(conn, tenant, sorted(hashes)))
 
 
+async def recall(conn: AsyncConnection, tenant: int, period: Period, service_id: str, refs: Sequence[Row]) -> Consumption:
+    """The parts of one service again from the references that an invoice line keeps (`Part.ref`)."""
+    parts = [Part(ref, ref) for ref in refs]
+    return Consumption(period, {service_id: parts}, await _evidence(conn, tenant, sorted({ref["evidence"] for ref in refs})))
+
+
 async def _evidence(conn: AsyncConnection, tenant: int, hashes: Sequence[str]) -> dict[str, Slots]:
     c, found = usage_evidence.c, {}
     for at in range(0, len(hashes), IN_CHUNK):
@@ -84,14 +90,14 @@ def usage_of(consumption: Consumption, snapshot: Snapshot, service_id: str) -> S
     )
 
 
-def bandwidth_of(consumption: Consumption, snapshot: Snapshot, service_id: str) -> Bandwidth:
+def bandwidth_of(consumption: Consumption, snapshot: Snapshot, service_id: str, meter: str = MeterKind.BANDWIDTH) -> Bandwidth:
     """All ports summed per slot. A slot bears the worst mark of its ports; a bound port without a record is a gap."""
     sums = _Sums(consumption.period)
     service = snapshot.services[service_id]
     for binding in snapshot.bindings.get(service_id, []):
         low = max(binding["from_ns"], service["active_from_ns"])
         sums.expect(low, min(binding["to_ns"] or FOREVER_NS, service["active_to_ns"] or FOREVER_NS))
-    for part in consumption.of(service_id, MeterKind.BANDWIDTH):
+    for part in consumption.of(service_id, meter):
         sums.add(consumption.evidence[part.record["evidence"]].cut(part.portion["from_ns"], part.portion["to_ns"]))
     return sums.bandwidth()
 

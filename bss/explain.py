@@ -7,22 +7,30 @@ Raw samples have a retention of their own: where they are gone, the explanation 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_bridge.guiding import slots_of_record
+from billing_bridge.periods import Period
 from billing_bridge.points import MeteringPoint, metering_points
 from billing_bridge.samples import InterfaceSamples, SampleSource
-from billing_bridge.slots import SLOT_NS, Cause, Mark, Slots
-from bss import money
-from bss.store import invoice, rated_usage
+from billing_bridge.slots import SLOT_NS, Cause, Mark
+from billing_bridge.usage import MeterKind
+from bss import consumption
+from bss.rating.price import Bandwidth
+from bss.rating.ranking import MissingRule, RankRule, Rules, ranking
+from bss.rating.terms import Direction
+from bss.snapshot import Snapshot
+from bss.store import bill_run, invoice, rated_usage
 from station.batch import Quality
 from station.clock import NS_PER_S
 from station.scope import Role, Scope
 from station.state import State
+from station.telemetry.client import TelemetryError
 from station.web import iso
 
 AROUND = 2  # slots shown below and above the billed one, in order of rank
@@ -31,6 +39,7 @@ RAW_SPAN_NS = 900 * NS_PER_S  # raw samples are sought this far around a decisiv
 RAW_MAX = 200
 RECORDS_MAX = 400
 
+log = structlog.get_logger(__name__)
 Explanation = dict[str, Any]
 
 
@@ -44,11 +53,12 @@ async def explain(state: State, scope: Scope, samples: SampleSource, invoice_id:
         document, line, rated = found
         usage = json.loads(rated["usage"]) if rated else []
         points = {point.id: point for point in await metering_points(conn, scope.tenant)}
-        measured = await _measured(conn, scope.tenant, usage)
+        slots = await _slots(conn, scope.tenant, document, line, usage)
     tree = _head(document, line, rated, usage, points)
-    decisive = _decisive(line, measured)
-    tree["slots"] = _slots_json(line, measured, decisive)
-    tree["raw"] = [await _raw(samples, points, row, start_ns) for row, start_ns in _ports_at(decisive, measured)]
+    shown = _shown(line, slots)
+    tree["slots"] = _slots_json(line, slots, shown)
+    at_ns = shown.at_ns
+    tree["raw"] = [await _raw(samples, points, ref, at_ns) for ref in usage if at_ns and ref["from_ns"] <= at_ns < ref["to_ns"]]
     return tree
 
 
@@ -70,21 +80,17 @@ async def _line(conn: AsyncConnection, scope: Scope, invoice_id: str, line_no: i
     return document, document["lines"][line_no - 1], rated.first()
 
 
-@dataclass(frozen=True, slots=True)
-class _Port:
-    """One portion of usage with its slots; `start` is a slot's number within the period."""
-
-    ref: Mapping[str, Any]
-    slots: Slots
-
-
-async def _measured(conn: AsyncConnection, tenant: int, usage: Sequence[Mapping[str, Any]]) -> list[_Port]:
-    """The slots of each portion, checked against the hash of its evidence."""
-    found = []
-    for ref in usage:
-        slots = await slots_of_record(conn, tenant, ref["evidence"])
-        found.append(_Port(ref, slots.cut(ref["from_ns"], ref["to_ns"])))
-    return found
+async def _slots(conn: AsyncConnection, tenant: int, document: Any, line: Any, usage: Sequence[Mapping[str, Any]]) -> Bandwidth:
+    """The slots as the bill saw them: the same evidence, bindings and sums, each checked against its hash."""
+    meter = usage[0]["meter"] if usage else MeterKind.BANDWIDTH.value if "rank" in line["computation"] else ""
+    if not meter:
+        return Bandwidth.empty()
+    c, wanted = bill_run.c, {document["period"]["name"], line["period"]["name"]}
+    runs = {row.period: row for row in await conn.execute(sa.select(bill_run).where(c.tenant == tenant, c.period.in_(wanted)))}
+    frozen = Snapshot(json.loads(runs[document["period"]["name"]].snapshot))
+    of = runs[line["period"]["name"]]
+    consumed = await consumption.recall(conn, tenant, Period(of.start_ns, of.end_ns, of.period), line["service"]["id"], usage)
+    return consumption.bandwidth_of(consumed, frozen, line["service"]["id"], meter)
 
 
 def _head(document: Any, line: Any, rated: Any, usage: Sequence[Any], points: Mapping[str, MeteringPoint]) -> Explanation:
@@ -124,77 +130,67 @@ def _usage_json(ref: Mapping[str, Any], points: Mapping[str, MeteringPoint]) -> 
     }
 
 
-def _series(measured: Sequence[_Port]) -> tuple[Any, Any, Any, Any]:
-    """(start_ns, in, out, quality) of every slot, ports summed, worst mark; sorted by time."""
-    sums: dict[int, list[int]] = {}
-    for port in measured:
-        rows = zip(port.slots.in_octets.tolist(), port.slots.out_octets.tolist(), port.slots.quality.tolist(), strict=True)
-        for number, (into, out, quality) in enumerate(rows):
-            cell = sums.setdefault(port.slots.start_ns + number * SLOT_NS, [0, 0, 0, 0])
-            cell[0], cell[1] = cell[0] + into, cell[1] + out
-            cell[2], cell[3] = max(cell[2], quality & 3), cell[3] | quality & 0xFC
-    times = sorted(sums)
-    columns = np.array([sums[at] for at in times], np.int64).reshape(-1, 4)
-    return times, columns[:, 0], columns[:, 1], columns[:, 2] | columns[:, 3]
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The decisive slots in order of rank, and the most decisive of them (0: there is none)."""
+
+    rows: Sequence[dict[str, Any]]
+    at_ns: int = 0
+    agrees: bool = True
 
 
-def _decisive(line: Mapping[str, Any], measured: Sequence[_Port]) -> list[dict[str, Any]]:
+def _shown(line: Mapping[str, Any], slots: Bandwidth) -> _Shown:
     """The billed slot with its neighbours by rank; without a ranking, the largest slots."""
-    times, into, out, quality = _series(measured)
-    if not times:
-        return []
     computation = line["computation"]
-    octets = {"in": into, "out": out, "sum": into + out, "slot_max": np.maximum(into, out)}.get(
-        computation.get("direction", ""), into + out
-    )
-    marks = quality & 3
     if "rank" not in computation:
-        rows = np.argsort(-octets, kind="stable")[: 2 * AROUND + 1]
-        return [_slot_json(times, (into, out, quality), int(row), None) for row in rows]
-    missing = computation["missing_rule"]
-    counted = np.flatnonzero(
-        np.ones(len(marks), np.bool_) if missing == "zero" else marks <= (Mark.GOOD if missing == "exclude" else Mark.INTERPOLATED)
+        rows = np.argsort(~(slots.in_octets + slots.out_octets), kind="stable")[: 2 * AROUND + 1]  # the complement: largest first
+        return _Shown([_slot_json(slots, int(row)) for row in rows], int(slots.slot_ns[rows[0]]) if len(rows) else 0)
+    found = ranking(slots, _rules(computation))
+    if found is None:
+        return _Shown([], 0, computation["rank"] == 0)
+    billed_ns = int(slots.slot_ns[found.rows[found.rank - 1]])
+    now = (found.direction, found.rank, len(found.rows), billed_ns, found.billed_octets)
+    low, high = max(0, found.rank - 1 - AROUND), found.rank + AROUND
+    near = zip(found.rows[low:high].tolist(), found.octets[low:high].tolist(), strict=True)
+    shown = [_slot_json(slots, row) | {"rank": low + place, "octets": octets} for place, (row, octets) in enumerate(near, start=1)]
+    return _Shown(shown, billed_ns, now == tuple(computation[name] for name in ("direction", "rank", "slots_ranked", "slot_ns", "octets")))
+
+
+def _rules(computation: Mapping[str, Any]) -> Rules:
+    """The policies as the bill wrote them down."""
+    return Rules(
+        Decimal(computation["percent"]),
+        RankRule(computation["rank_rule"]),
+        Direction(computation["direction_rule"]),
+        MissingRule(computation["missing_rule"]),
     )
-    value = np.where(marks <= Mark.INTERPOLATED, octets, 0)[counted]
-    order = counted[np.argsort(value, kind="stable")]
-    low, high = max(0, computation["rank"] - 1 - AROUND), computation["rank"] + AROUND
-    return [_slot_json(times, (into, out, quality), int(row), low + place + 1) for place, row in enumerate(order[low:high])]
 
 
-def _slot_json(times: Sequence[int], columns: tuple[Any, Any, Any], row: int, rank: int | None) -> dict[str, Any]:
-    into, out, quality = (int(column[row]) for column in columns)
+def _slot_json(slots: Bandwidth, row: int) -> dict[str, Any]:
+    at_ns, quality = int(slots.slot_ns[row]), int(slots.quality[row])
     return {
-        "start_ns": times[row],
-        "start": iso(times[row]),
-        "rank": rank,
-        "in_octets": into,
-        "out_octets": out,
+        "start_ns": at_ns,
+        "start": iso(at_ns),
+        "rank": None,
+        "in_octets": int(slots.in_octets[row]),
+        "out_octets": int(slots.out_octets[row]),
         "mark": Mark(quality & 3).name.lower(),
         "causes": [cause.name.lower() for cause in Cause if quality & cause and cause.name],
     }
 
 
-def _slots_json(line: Mapping[str, Any], measured: Sequence[_Port], decisive: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    times, into, out, quality = _series(measured)
-    flawed = np.flatnonzero((quality & 3) != Mark.GOOD)
-    counts = {mark.name.lower(): int(((quality & 3) == mark).sum()) for mark in Mark}
+def _slots_json(line: Mapping[str, Any], slots: Bandwidth, shown: _Shown) -> dict[str, Any]:
+    """`agrees`: the slots ranked again give the rank, slot and octets that the line was billed by."""
+    flawed = np.flatnonzero(slots.marks != Mark.GOOD)
     return {
-        "total": len(times),
-        "counts": counts,
+        "total": len(slots.slot_ns),
+        "counts": slots.counts(),
+        "agrees": shown.agrees,
         "billed_ns": line["computation"].get("slot_ns", 0),
-        "decisive": list(decisive),
-        "flawed": [_slot_json(times, (into, out, quality), int(row), None) for row in flawed[:WORST_MAX]],
+        "decisive": list(shown.rows),
+        "flawed": [_slot_json(slots, int(row)) for row in flawed[:WORST_MAX]],
         "flawed_total": len(flawed),
     }
-
-
-def _ports_at(decisive: Sequence[Mapping[str, Any]], measured: Sequence[_Port]) -> list[tuple[Mapping[str, Any], int]]:
-    """Each port of the most decisive slot: the billed one, or the largest."""
-    if not decisive:
-        return []
-    ranked = [slot for slot in decisive if slot["rank"] is not None]
-    at = (ranked[len(ranked) // 2] if ranked else decisive[0])["start_ns"]
-    return [(port.ref, at) for port in measured if port.slots.start_ns <= at < port.slots.end_ns]
 
 
 async def _raw(samples: SampleSource, points: Mapping[str, MeteringPoint], ref: Mapping[str, Any], start_ns: int) -> dict[str, Any]:
@@ -203,7 +199,11 @@ async def _raw(samples: SampleSource, points: Mapping[str, MeteringPoint], ref: 
     head = {"metering_point": ref["metering_point"], "slot": iso(start_ns), "interface": f"{point.device} {point.name}" if point else ""}
     if point is None:
         return head | {"samples": [], "note": "the interface is no longer in the inventory; slots and hashes remain"}
-    found = await samples.interface_samples(point.entity_key, start_ns - RAW_SPAN_NS, start_ns + SLOT_NS + RAW_SPAN_NS)
+    try:
+        found = await samples.interface_samples(point.entity_key, start_ns - RAW_SPAN_NS, start_ns + SLOT_NS + RAW_SPAN_NS)
+    except (OSError, TelemetryError) as error:
+        log.warning("raw samples not readable", metering_point=point.id, error=str(error))
+        return head | {"samples": [], "note": "the telemetry store does not answer now; slots, verdict counts and hashes remain"}
     rows = _samples_json(found, start_ns)
     note = "" if rows else "the raw samples have passed their retention; slots, verdict counts and hashes remain"
     return head | {"samples": rows, "note": note}
@@ -228,29 +228,3 @@ def _samples_json(found: InterfaceSamples, start_ns: int) -> list[dict[str, Any]
         }
         for row in order[low:high][:RAW_MAX]
     ]
-
-
-def text(tree: Explanation) -> str:
-    """The explanation as lines for a terminal, from the invoice down; control characters from outside are shown, not obeyed."""
-    head, line, slots = tree["invoice"], tree["line"], tree["slots"]
-    amount = f"{money.text(line['amount_minor'], head['currency'])} {head['currency']}"
-    rows = [
-        f"{head['number']} line {line['no']}: {line['description']}",
-        f"  {line['quantity']} {line['unit']} at {line['unit_price']} = {amount}",
-        f"  tariff {line['tariff']['name']} of {line['tariff']['effective']}, sha256 {line['tariff']['sha256'][:16]}",
-    ]
-    rows += [f"  {name}: {value}" for name, value in line["computation"].items() if isinstance(value, str | int)]
-    if line["corrects"]:
-        rows.append(f"  corrects {line['corrects'].get('invoice', 'a period billed without it')}, {line['corrects']['period']}")
-    rows.append(f"  usage records: {tree['usage_total']}, sha256 {tree['usage_sha256'][:16]}")
-    rows += [
-        f"    {use['from']} {use['interface']} rev {use['revision']} id {use['id'][:16]} chain {use['chain'][:16]}" for use in tree["usage"]
-    ]
-    rows.append(f"  slots: {slots['total']}, " + ", ".join(f"{n} {name}" for name, n in slots["counts"].items()))
-    rows += [
-        f"    rank {s['rank'] or '-'}  {s['start']}  in {s['in_octets']}  out {s['out_octets']}  {s['mark']}" for s in slots["decisive"]
-    ]
-    for raw in tree["raw"]:
-        rows.append(f"  raw samples of {raw['interface']} around {raw['slot']} {raw['note']}".rstrip())
-        rows += [f"    {s['time']}  in {s['in_octets']}  out {s['out_octets']}  {s['verdict']}" for s in raw["samples"]]
-    return "\n".join("".join(c if c.isprintable() else repr(c)[1:-1] for c in row) for row in rows)

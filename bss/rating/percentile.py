@@ -7,40 +7,19 @@ missing slots and roundings differ between operators, so each is a policy that t
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from billing_bridge.slots import SLOT_S, Mark
+from billing_bridge.slots import SLOT_S
 from billing_bridge.usage import MeterKind
 from bss.money import Rounding, quantize, to_minor
 from bss.rating.price import Bandwidth, Price, PricedItem, ServiceUsage
+from bss.rating.ranking import MissingRule, RankRule, Rules, ranking
 from bss.rating.terms import Direction, Exact, Positive, Proration, Terms, prorated
 from station.settings import Settings
 
 MBIT_S = Decimal(1_000_000)
-U64 = npt.NDArray[np.uint64]
-
-
-class RankRule(StrEnum):
-    """Which of n ascending slots is billed, counted from 1. NEAREST_RANK: ceil(n p / 100). DROP_TOP: discard the highest
-    floor(n (100 - p) / 100) and take the highest that remains. ROUND_RANK: n p / 100 rounded half up. Never below 1."""
-
-    NEAREST_RANK = "nearest_rank"
-    DROP_TOP = "drop_top"
-    ROUND_RANK = "round_rank"
-
-
-class MissingRule(StrEnum):
-    """What an unmeasured slot is. EXCLUDE: only good slots are ranked. ACCEPT_INTERPOLATED: good and interpolated ones.
-    ZERO: an unmeasured slot ranks as zero, an interpolated one as measured."""
-
-    EXCLUDE = "exclude"
-    ACCEPT_INTERPOLATED = "accept_interpolated"
-    ZERO = "zero"
 
 
 class Percentile(Settings):
@@ -63,60 +42,19 @@ class Percentile(Settings):
 class Billed:
     """The slot that is billed: its octets, its rank of n and where it lies in time (0: there is no slot)."""
 
-    octets: int
-    rank: int
-    n: int
-    slot_ns: int
-    direction: str
-
-
-def rank_of(n: int, percent: Decimal, rule: RankRule) -> int:
-    """The rank, counted from 1, of the slot to bill among n > 0 ascending ones."""
-    numerator, denominator = (percent / 100).as_integer_ratio()
-    if rule == RankRule.NEAREST_RANK:
-        rank = -(-n * numerator // denominator)
-    elif rule == RankRule.DROP_TOP:
-        rank = n - n * (denominator - numerator) // denominator
-    else:
-        rank = (2 * n * numerator + denominator) // (2 * denominator)
-    return min(max(rank, 1), n)
+    octets: int = 0
+    rank: int = 0
+    n: int = 0
+    slot_ns: int = 0
+    direction: str = ""
 
 
 def billed(slots: Bandwidth, terms: Percentile) -> Billed:
-    """The slot the policies choose. Equal octets rank in order of time."""
-    counted, unmeasured = _counted(slots, terms.missing)
-    best = Billed(0, 0, 0, 0, "")
-    for name, octets in _series(slots, terms.direction):
-        ranked = np.where(unmeasured, np.uint64(0), octets)[counted]
-        if not len(ranked):
-            continue
-        order = np.argsort(ranked, kind="stable")
-        rank = rank_of(len(ranked), terms.percent, terms.rank)
-        row = order[rank - 1]
-        found = Billed(int(ranked[row]), rank, len(ranked), int(slots.slot_ns[counted][row]), name)
-        if not best.n or found.octets > best.octets:
-            best = found
-    return best
-
-
-def _counted(slots: Bandwidth, rule: MissingRule) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """(slots that are ranked, slots that rank as zero)."""
-    marks = slots.marks
-    measured = marks <= Mark.INTERPOLATED
-    if rule == MissingRule.ZERO:
-        return np.ones(len(marks), np.bool_), ~measured
-    return (marks == Mark.GOOD if rule == MissingRule.EXCLUDE else measured), np.zeros(len(marks), np.bool_)
-
-
-def _series(slots: Bandwidth, direction: Direction) -> list[tuple[str, U64]]:
-    """The column or columns to rank, by name."""
-    into, out = slots.in_octets, slots.out_octets
-    if direction == Direction.SLOT_MAX:
-        return [("slot_max", np.maximum(into, out))]
-    if direction == Direction.SUM:
-        return [("sum", into + out)]
-    both = [("in", into), ("out", out)]
-    return both if direction == Direction.HIGHER else [(name, octets) for name, octets in both if name == direction.value]
+    """The slot the policies choose."""
+    found = ranking(slots, Rules(terms.percent, terms.rank, terms.direction, terms.missing))
+    if found is None:
+        return Billed()
+    return Billed(found.billed_octets, found.rank, len(found.rows), int(slots.slot_ns[found.rows[found.rank - 1]]), found.direction)
 
 
 def rate_mbps(octets: int, quantum: Decimal, rounding: Rounding) -> Decimal:

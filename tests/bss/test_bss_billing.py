@@ -13,7 +13,8 @@ from billing_bridge.book import verify
 from billing_bridge.meter import Meter
 from billing_bridge.settings import BillingSettings
 from bss.billing import Biller, BillRunError, reproduce
-from bss.explain import explain, text
+from bss.explain import explain
+from bss.explain_text import text
 from bss.pdf import pdf_of
 from bss.settings import BssSettings
 from bss.store import invoice

@@ -1,0 +1,108 @@
+"""Which slot a percentile bills: one ranking, used by the bill and by its explanation, so that they cannot disagree."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from billing_bridge.slots import Mark
+from bss.rating.price import U64, Bandwidth
+from bss.rating.terms import Direction
+
+
+class RankRule(StrEnum):
+    """Which of n ascending slots is billed, counted from 1. NEAREST_RANK: ceil(n p / 100). DROP_TOP: discard the highest
+    floor(n (100 - p) / 100) and take the highest that remains. ROUND_RANK: n p / 100 rounded half up. Never below 1."""
+
+    NEAREST_RANK = "nearest_rank"
+    DROP_TOP = "drop_top"
+    ROUND_RANK = "round_rank"
+
+
+class MissingRule(StrEnum):
+    """What an unmeasured slot is. EXCLUDE: only good slots are ranked. ACCEPT_INTERPOLATED: good and interpolated ones.
+    ZERO: an unmeasured slot ranks as zero, an interpolated one as measured."""
+
+    EXCLUDE = "exclude"
+    ACCEPT_INTERPOLATED = "accept_interpolated"
+    ZERO = "zero"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The policies of a ranking, as the tariff names them."""
+
+    percent: Decimal
+    rank: RankRule
+    direction: Direction
+    missing: MissingRule
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """Slots in ascending order of what they rank with; `rank` (from 1) is the billed one.
+
+    `rows` index the slots of the Bandwidth, `octets` is what each ranks with: 0 where an unmeasured slot ranks as zero.
+    Equal octets rank in order of time.
+    """
+
+    direction: str
+    rank: int
+    rows: npt.NDArray[np.intp]
+    octets: U64
+
+    @property
+    def billed_octets(self) -> int:
+        return int(self.octets[self.rank - 1])
+
+
+def ranking(slots: Bandwidth, rules: Rules) -> Ranking | None:
+    """The ranking that is billed: of two directions the one whose billed slot is higher, the first when equal.
+
+    None when no slot is ranked.
+    """
+    counted, unmeasured = _counted(slots, rules.missing)
+    rows = np.flatnonzero(counted)
+    if not len(rows):
+        return None
+    rank = rank_of(len(rows), rules.percent, rules.rank)
+    found = []
+    for name, octets in _columns(slots, rules.direction):
+        value = np.where(unmeasured, np.uint64(0), octets)[rows]
+        order = np.argsort(value, kind="stable")
+        found.append(Ranking(name, rank, rows[order], value[order]))
+    return max(found, key=lambda one: one.billed_octets)
+
+
+def rank_of(n: int, percent: Decimal, rule: RankRule) -> int:
+    """The rank, counted from 1, of the slot to bill among n > 0 ascending ones."""
+    numerator, denominator = (percent / 100).as_integer_ratio()
+    if rule == RankRule.NEAREST_RANK:
+        rank = -(-n * numerator // denominator)
+    elif rule == RankRule.DROP_TOP:
+        rank = n - n * (denominator - numerator) // denominator
+    else:
+        rank = (2 * n * numerator + denominator) // (2 * denominator)
+    return min(max(rank, 1), n)
+
+
+def _counted(slots: Bandwidth, rule: MissingRule) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """(slots that are ranked, slots that rank as zero)."""
+    marks = slots.marks
+    measured = marks <= Mark.INTERPOLATED
+    if rule == MissingRule.ZERO:
+        return np.ones(len(marks), np.bool_), ~measured
+    return (marks == Mark.GOOD if rule == MissingRule.EXCLUDE else measured), np.zeros(len(marks), np.bool_)
+
+
+def _columns(slots: Bandwidth, direction: Direction) -> list[tuple[str, U64]]:
+    """The column or columns to rank, by name."""
+    into, out = slots.in_octets, slots.out_octets
+    if direction == Direction.SLOT_MAX:
+        return [("slot_max", np.maximum(into, out))]
+    if direction == Direction.SUM:
+        return [("sum", into + out)]
+    both = [("in", into), ("out", out)]
+    return both if direction == Direction.HIGHER else [(name, octets) for name, octets in both if name == direction.value]
