@@ -45,6 +45,15 @@ class Reporter:
             found += self._names(hypothesis, incident)
         return list(dict.fromkeys(found))[:5]
 
+    def _silent_end(self, link: str, incident: Incident) -> list[str]:
+        """The device that hangs on the link and said nothing: no observer can tell its death from the link's."""
+        network = self.solver.situation.network
+        told = {event.key.device for event in incident.events if event.key.cause in (Cause.SIGNAL, Cause.ADJACENCY)}
+        supposed = Hypothesis(Kind.LINK, link)
+        own = incident.strong and supposed == incident.hypothesis
+        cut = (incident.effects if own else self.solver.situation.compiler.effects(supposed)).cut
+        return [end for end in network.links[link].devices if end in cut and end not in told and not network.devices[end].passive]
+
     def _names(self, hypothesis: Hypothesis, incident: Incident) -> list[str]:
         kind, element = hypothesis
         network = self.solver.situation.network
@@ -53,6 +62,8 @@ class Reporter:
             return [*link.adjacencies, element]
         if kind is Kind.ADJACENCY and element not in network.adjacencies:
             return [element, *(event.key.device for event in incident.events)]
+        if kind is Kind.LINK:
+            return [*self._silent_end(element, incident), element]
         if kind is Kind.HIDDEN:
             return [element, network.ports[element].device]
         return [element]

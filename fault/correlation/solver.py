@@ -297,7 +297,7 @@ class Solver:
     def _offer(self, weak: Incident, *, patient: bool) -> None:
         """Offer the events of a weak incident to the strong ones."""
         for event in list(weak.events):
-            if event.owner is weak and self.claims.claim(event, patient=patient):
+            if event.owner is weak and self.claims.claim(event, patient=patient) and event.owner is not weak:
                 weak.events.pop(event, None)
         self.situation.touch(weak)
         if not weak.events:

@@ -1,0 +1,167 @@
+"""The solver on recorded and generated scenarios, and its parts on small networks."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.correlation import Json, engine, generator, score
+from fault.correlation.effects import Effects
+from fault.correlation.incident import Notice
+from fault.correlation.model import Cause, Hypothesis, Key, Kind
+from fault.correlation.network import Network, network_of_json, network_of_resources
+from fault.correlation.reach import Reach
+from fault.correlation.solver import Solver
+from fault.correlation.stdio import serve
+
+CASES = Path(__file__).parent.parent / "cases" / "correlation"
+
+
+def ring(duct: bool = False) -> Network:
+    """The station's d0 in a ring d0 d1 d2 d3, and d4 behind d2; each link lN joins the ports of its devices."""
+    pairs = [("d0", "d1"), ("d1", "d2"), ("d2", "d3"), ("d3", "d0"), ("d2", "d4")]
+    resources: list[Json] = [{"id": f"s{n}", "kind": "site", "area": "a"} for n in range(5)]
+    resources += [{"id": f"d{n}", "kind": "device", "site": f"s{n}", "role": "core"} for n in range(5)]
+    for n, (a, b) in enumerate(pairs):
+        for device in (a, b):
+            resources.append({"id": f"{device}/c{n}", "kind": "card", "device": device})
+            resources.append({"id": f"{device}/p{n}", "kind": "port", "card": f"{device}/c{n}", "device": device})
+        resources.append(
+            {"id": f"l{n}", "kind": "link", "devices": [a, b], "ports": [f"{a}/p{n}", f"{b}/p{n}"], "duct": "u" if duct and n < 2 else None}
+        )
+        resources.append({"id": f"adj{n}", "kind": "adjacency", "link": f"l{n}"})
+    return network_of_resources({"nms": "d0", "resources": resources})
+
+
+def lost(port: str, at_s: float, *, cleared: bool = False) -> Notice:
+    return Notice(f"{port} {at_s}", Key(Cause.SIGNAL, port, port.split("/", 1)[0]), cleared, at_s, at_s)
+
+
+def down(adjacency: str, device: str, at_s: float) -> Notice:
+    return Notice(f"{adjacency} {device}", Key(Cause.ADJACENCY, adjacency, device), False, at_s, at_s)
+
+
+def unreachable(device: str, at_s: float, since_s: float) -> Notice:
+    return Notice(f"{device} gone", Key(Cause.UNREACHABLE, device, device), False, at_s, since_s)
+
+
+def hypotheses(solver: Solver) -> set[Hypothesis]:
+    return {incident.hypothesis for incident in solver.situation.incidents.values() if incident.strong}
+
+
+def play(solver: Solver, notices: list[Notice], until_s: float) -> None:
+    for second in range(int(until_s) + 1):
+        solver.feed(float(second), [each for each in notices if second - 1 < each.arrived_s <= second])
+
+
+def test_a_single_cut_in_a_ring_cuts_nothing_off() -> None:
+    assert Reach(ring()).cut_off(frozenset({"l1"}), frozenset()) == set()
+
+
+def test_a_second_cut_isolates_what_lies_between() -> None:
+    reach = Reach(ring())
+    reach.fail({"l1"}, ())
+    assert reach.cut_off(frozenset({"l3"}), frozenset()) == {"d3", "d2", "d4"}
+    reach.repair({"l1"}, ())
+    assert reach.cut_off(frozenset({"l3"}), frozenset()) == set()
+
+
+def test_a_dead_device_takes_its_branch_along() -> None:
+    assert Reach(ring()).cut_off(frozenset(), frozenset({"d2"})) == {"d4"}
+
+
+def test_what_is_cut_off_is_not_expected_to_speak() -> None:
+    solver = Solver(ring())
+    effects: Effects = solver.situation.compiler.effects(Hypothesis(Kind.NODE, "d2"))
+    assert Key(Cause.SIGNAL, "d2/p1", "d2") not in effects.expect
+    assert effects.expect[Key(Cause.UNREACHABLE, "d4", "d4")].due
+    assert not any(key.device == "d4" and profile.due and key.cause is not Cause.UNREACHABLE for key, profile in effects.expect.items())
+
+
+def test_both_ends_of_a_link_name_the_link() -> None:
+    solver = Solver(ring())
+    play(solver, [lost("d1/p1", 10.2), lost("d2/p1", 10.5), down("adj1", "d1", 20.0), down("adj1", "d2", 25.0)], 200)
+    assert hypotheses(solver) == {(Kind.LINK, "l1")}
+
+
+def test_all_neighbours_of_a_router_name_the_router() -> None:
+    solver = Solver(ring())
+    play(solver, [lost("d1/p1", 10.2), lost("d3/p2", 10.5), unreachable("d2", 30.0, 10.1), unreachable("d4", 40.0, 10.1)], 400)
+    assert hypotheses(solver) == {(Kind.NODE, "d2")}
+
+
+def test_two_links_of_one_duct_name_the_duct() -> None:
+    solver = Solver(ring(duct=True))
+    ports = ("d0/p0", "d1/p0", "d1/p1", "d2/p1")
+    play(solver, [lost(port, 10.0 + n / 5) for n, port in enumerate(ports)], 100)
+    assert hypotheses(solver) == {(Kind.DUCT, "u")}
+
+
+def test_a_port_that_blips_alone_is_noise_and_never_strong() -> None:
+    solver = Solver(ring())
+    play(solver, [lost("d1/p1", 10.2)], 200)
+    assert hypotheses(solver) == set()
+
+
+def test_an_adjacency_without_loss_of_signal_is_not_the_link() -> None:
+    solver = Solver(ring())
+    play(solver, [down("adj1", "d1", 10.2), down("adj1", "d2", 12.0)], 100)
+    assert hypotheses(solver) == {(Kind.ADJACENCY, "adj1")}
+
+
+def test_a_change_is_blamed_for_the_adjacencies_that_fall_minutes_later() -> None:
+    solver = Solver(ring())
+    changed = Notice("change", Key(Cause.CHANGED, "d2", "d2"), False, 10.0, 10.0)
+    play(solver, [changed, down("adj1", "d2", 110.0), down("adj1", "d1", 112.0)], 200)
+    assert hypotheses(solver) == {(Kind.CHANGE, "d2")}
+
+
+def test_mains_lost_at_two_sites_of_an_area_name_the_area() -> None:
+    solver = Solver(ring())
+    mains = [Notice(f"mains {n}", Key(Cause.POWER, f"s{n}", f"d{n}"), False, 10.0 + n, 10.0 + n) for n in (1, 2)]
+    play(solver, mains, 30)
+    assert hypotheses(solver) == {(Kind.AREA, "a")}
+
+
+def recorded(name: str) -> Json:
+    path = CASES / name
+    alarms = [json.loads(line) for line in (path / "alarms.jsonl").read_text().splitlines()]
+    return score(alarms, json.loads((path / "truth.json").read_text()), engine(network_of_json(path / "topology.json"), alarms))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "least"), [("small", 0.9), ("incomplete", 0.88)])
+def test_recorded_scenarios_reach_their_score(name: str, least: float) -> None:
+    found = recorded(name)
+    assert found["rca"] >= least
+    assert found["suppressed"] == 0
+    assert found["shown_per_fault"] <= 2
+
+
+@pytest.mark.slow
+def test_a_generated_scenario_reaches_its_score(tmp_path: Path) -> None:
+    module = generator()
+    module.generate(tmp_path, module.Parameters(seed=5, devices=150, faults=25, pon=True))
+    alarms = [json.loads(line) for line in (tmp_path / "alarms.jsonl").read_text().splitlines()]
+    found = score(alarms, json.loads((tmp_path / "truth.json").read_text()), engine(network_of_json(tmp_path / "topology.json"), alarms))
+    assert found["rca"] >= 0.87
+    assert found["suppressed"] == 0
+
+
+@pytest.mark.slow
+def test_the_process_answers_line_by_line_and_the_same_twice() -> None:
+    alarms = [json.loads(line) for line in (CASES / "small" / "alarms.jsonl").read_text().splitlines()[:200]]
+    lines = [{"topology": str(CASES / "small" / "topology.json")}]
+    asked = "".join(
+        json.dumps(each) + "\n" for each in [*lines, {"now": alarms[-1]["t"], "alarms": alarms}, {"now": 1e5, "alarms": [], "end": True}]
+    )
+    answers = []
+    for _ in range(2):
+        out = io.StringIO()
+        serve(io.StringIO(asked), out)
+        answers.append(out.getvalue())
+    assert answers[0] == answers[1]
+    first, second, _ = map(json.loads, answers[0].splitlines())
+    assert first == {"ready": True}
+    assert {"incident", "alarms", "root", "noise", "confidence"} == set(second["incidents"][0])
