@@ -1,0 +1,25 @@
+"""Our own JSON: the incident or alarm exactly as `/api/v1` shows it."""
+
+from typing import Any
+
+from fault.notify.message import Announcement, Preset
+
+VERSION = 1
+
+
+def body(it: Announcement) -> dict[str, Any]:
+    """`type` is `incident.opened` and the like; `id` is also the Idempotency-Key; of two revisions the higher is newer."""
+    return {
+        "version": VERSION,
+        "id": it.id,
+        "type": f"{it.about}.{it.transition}",
+        "transition": it.transition,
+        "revision": it.revision,
+        "at": it.at,
+        "simulated": it.simulated,
+        "summary": it.summary,
+        it.about: it.body,
+    }
+
+
+PRESET = Preset("trunkline", "Trunkline's own JSON", body)

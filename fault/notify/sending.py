@@ -1,0 +1,106 @@
+"""One attempt: render, sign, post, and judge the answer."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+from fault.notify import template
+from fault.notify.message import Announcement, PresetError
+from fault.notify.presets import presets
+from fault.notify.routes import Webhook
+from fault.notify.settings import NotifySettings
+from fault.notify.store import TEXT_MAX
+from station.clock import NS_PER_S, Clock
+from station.security.targets import DeliveryError, Guard, TargetError
+from station.security.vault import VaultError
+
+Outcome = Literal["delivered", "answered", "unreachable", "refused"]
+OVERLOADED: Final = 429
+SERVER_ERRORS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What only the vault holds of a webhook: the signing secret, PagerDuty's key, headers with credentials."""
+
+    secret: str = field(default="", repr=False)
+    routing_key: str = field(default="", repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one went. `refused`: a later one would go the same way; `answered`: with something else than success."""
+
+    outcome: Outcome
+    status: int = 0
+    error: str = ""
+    reply: str = ""
+
+    @property
+    def endpoint_failed(self) -> bool:
+        """Whether the endpoint, and not this message, seems to be the reason."""
+        return self.outcome == "unreachable" or (self.outcome == "answered" and (self.status == OVERLOADED or self.status >= SERVER_ERRORS))
+
+
+def signature(secret: str, timestamp: int, body: bytes) -> str:
+    """`v1=` and the HMAC-SHA256 in hex over `<timestamp>.<body>`: a recorded message cannot be sent again later."""
+    return "v1=" + hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+async def content(hook: Webhook, it: Announcement, settings: NotifySettings) -> tuple[bytes, str]:
+    """The body and its content type; PresetError when it cannot be made."""
+    if hook.format == template.NAME:
+        text = await template.render(hook.template, template.context(it), hook.content_type, settings)
+        return text.encode(), hook.content_type
+    preset = presets().get(hook.format)
+    if preset is None:
+        raise PresetError(f"There is no format {hook.format!r}.")
+    return encoded(preset.body(it)), preset.content_type
+
+
+def encoded(body: Any) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+class Sender:
+    """Posts to webhooks through the guard; `secrets` gives those of a webhook by its id."""
+
+    def __init__(self, guard: Guard, clock: Clock, settings: NotifySettings, secrets: Callable[[str], Awaitable[Secrets]]) -> None:
+        self._guard, self._clock, self._settings, self._secrets = guard, clock, settings, secrets
+
+    async def send(self, hook: Webhook, it: Announcement) -> Attempt:
+        """One attempt; never raises for what the other side does."""
+        try:
+            known = await self._secrets(hook.id)
+            body, kind = await content(hook, replace(it, routing_key=known.routing_key), self._settings)
+            reply = await self._guard.post(hook.url, body, self._headers(known, it, body, kind))
+        except PresetError as error:
+            return Attempt("refused", error=_excerpt(str(error)))
+        except TargetError as error:
+            # A name that cannot be resolved now may be a fault of the very network we tell of: try again.
+            return Attempt("unreachable" if error.reason == "unresolved" else "refused", error=_excerpt(str(error)))
+        except (DeliveryError, VaultError) as error:
+            return Attempt("unreachable", error=_excerpt(str(error)))
+        said = _excerpt(reply.body.decode("utf-8", "replace"))
+        if 200 <= reply.status < 300:
+            return Attempt("delivered", reply.status, reply=said)
+        return Attempt("answered", reply.status, f"answered {reply.status}", said)
+
+    def _headers(self, secrets: Secrets, it: Announcement, body: bytes, kind: str) -> dict[str, str]:
+        timestamp = self._clock.now_ns() // NS_PER_S
+        return {
+            **secrets.headers,
+            "Content-Type": kind,
+            "Idempotency-Key": it.id,
+            "X-Trunkline-Timestamp": str(timestamp),
+            "X-Trunkline-Signature": signature(secrets.secret, timestamp, body),
+        }
+
+
+def _excerpt(text: str) -> str:
+    """The beginning of a foreign text, without what no store takes."""
+    return "".join(c if c.isprintable() else " " for c in text[:TEXT_MAX])

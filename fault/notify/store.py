@@ -1,0 +1,173 @@
+"""The tables of notification: who is told (`webhook`), what they are to be told (`outbox`), each attempt (`delivery`).
+
+outbox: one row per (webhook, incident or alarm, revision, transition), written in the transaction that made it
+true. `revision` grows with each announcement of one object, so (object_id, revision) is the order of delivery.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fault.store import chunks
+from station.state import Row, insert_new, metadata
+
+ENDINGS: Final = ("closed", "cleared")  # after these a route holds nothing open about the object
+TEXT_MAX: Final = 512
+ID: Final = sa.String(36)
+
+webhook = sa.Table(
+    "webhook",
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("id", ID, nullable=False),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("url", sa.String(2048), nullable=False),
+    sa.Column("format", sa.String(32), nullable=False),  # the name of a preset
+    sa.Column("template", sa.Text, nullable=False),  # of the preset `template`
+    sa.Column("content_type", sa.String(128), nullable=False),
+    sa.Column("about", sa.String(16), nullable=False),  # incidents | alarms
+    sa.Column("severity", sa.SmallInteger, nullable=False),  # fault.alarms.Severity: the least severe it hears of
+    sa.Column("filter", sa.String(1024), nullable=False),
+    sa.Column("enabled", sa.SmallInteger, nullable=False),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "id"),
+    sa.UniqueConstraint("tenant", "name"),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("id", ID, nullable=False),  # derived from the unique key below: what receivers see as Idempotency-Key
+    sa.Column("webhook_id", ID, nullable=False),
+    sa.Column("webhook", sa.String(64), nullable=False),  # its name, for the log after it is gone
+    sa.Column("about", sa.String(16), nullable=False),  # incident | alarm | test
+    sa.Column("object_id", ID, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("transition", sa.String(16), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),  # JSON of the incident or alarm as it was
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # pending | delivered | failed
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("since_ns", sa.BigInteger, nullable=False),  # since when, and after how many attempts, it is tried:
+    sa.Column("since_attempt", sa.Integer, nullable=False),  # a replay begins anew
+    sa.Column("next_ns", sa.BigInteger, nullable=False),
+    sa.Column("done_ns", sa.BigInteger, nullable=False),  # 0 while pending
+    sa.Column("status", sa.Integer, nullable=False),  # HTTP status of the last answer, 0: none came
+    sa.Column("error", sa.String(TEXT_MAX), nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "id"),
+    sa.UniqueConstraint("tenant", "webhook_id", "object_id", "revision", "transition"),
+    sa.Index("ix_outbox_due", "tenant", "webhook_id", "state", "next_ns"),
+    sa.Index("ix_outbox_log", "tenant", "created_ns", "id"),
+)
+
+delivery = sa.Table(
+    "delivery",
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("outbox_id", ID, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("took_ms", sa.Integer, nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("error", sa.String(TEXT_MAX), nullable=False),
+    sa.Column("reply", sa.String(TEXT_MAX), nullable=False),  # how the answer's body begins
+    sa.PrimaryKeyConstraint("tenant", "outbox_id", "attempt"),
+    sa.Index("ix_delivery_time", "tenant", "at_ns"),
+)
+
+
+async def webhooks(conn: AsyncConnection, tenant: int) -> list[Mapping[str, Any]]:
+    """Every webhook of the tenant, by name."""
+    rows = await conn.execute(sa.select(webhook).where(webhook.c.tenant == tenant).order_by(webhook.c.name))
+    return [dict(row) for row in rows.mappings()]
+
+
+async def told(conn: AsyncConnection, tenant: int, objects: Collection[str]) -> dict[tuple[str, str], list[tuple[int, str]]]:
+    """(webhook, object) -> the last revision of each transition that is in the outbox."""
+    found: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    columns = (outbox.c.webhook_id, outbox.c.object_id, outbox.c.transition)
+    for part in chunks(list(objects)):
+        query = sa.select(*columns, sa.func.max(outbox.c.revision)).where(outbox.c.tenant == tenant, outbox.c.object_id.in_(part))
+        for hook, thing, transition, revision in await conn.execute(query.group_by(*columns)):
+            found.setdefault((hook, thing), []).append((revision, transition))
+    return found
+
+
+async def add(conn: AsyncConnection, rows: Sequence[Row]) -> None:
+    """Put messages into the outbox; one that is there already changes nothing."""
+    await insert_new(conn, outbox, rows, ("tenant", "id"))
+
+
+async def waiting(conn: AsyncConnection, tenant: int, hook: str) -> int:
+    """How many messages wait for a webhook."""
+    mine = (outbox.c.tenant == tenant, outbox.c.webhook_id == hook, outbox.c.state == "pending")
+    return int(await conn.scalar(sa.select(sa.func.count()).select_from(outbox).where(*mine)) or 0)
+
+
+async def heads(conn: AsyncConnection, tenant: int, hook: str, now_ns: int, limit: int) -> list[Mapping[str, Any]]:
+    """Messages that are due: of each object only the earliest that waits, so that none overtakes another."""
+    earlier = outbox.alias("earlier")
+    before = sa.exists().where(
+        earlier.c.tenant == tenant,
+        earlier.c.webhook_id == hook,
+        earlier.c.object_id == outbox.c.object_id,
+        earlier.c.revision < outbox.c.revision,
+        earlier.c.state == "pending",
+    )
+    mine = (outbox.c.tenant == tenant, outbox.c.webhook_id == hook, outbox.c.state == "pending", outbox.c.next_ns <= now_ns)
+    query = sa.select(outbox).where(*mine, ~before).order_by(outbox.c.next_ns, outbox.c.id).limit(limit)
+    return [dict(row) for row in (await conn.execute(query)).mappings()]
+
+
+async def next_due_ns(conn: AsyncConnection, tenant: int, hook: str, now_ns: int) -> int | None:
+    """When the next message after now becomes due."""
+    mine = (outbox.c.tenant == tenant, outbox.c.webhook_id == hook, outbox.c.state == "pending", outbox.c.next_ns > now_ns)
+    found = await conn.scalar(sa.select(sa.func.min(outbox.c.next_ns)).where(*mine))
+    return None if found is None else int(found)
+
+
+async def message(conn: AsyncConnection, tenant: int, key: str) -> Mapping[str, Any] | None:
+    """One message of the outbox."""
+    found = (await conn.execute(sa.select(outbox).where(outbox.c.tenant == tenant, outbox.c.id == key))).mappings().first()
+    return None if found is None else dict(found)
+
+
+async def change(conn: AsyncConnection, tenant: int, key: str, **values: Any) -> None:
+    """Set columns of one message."""
+    await conn.execute(sa.update(outbox).where(outbox.c.tenant == tenant, outbox.c.id == key).values(**values))
+
+
+async def give_up(conn: AsyncConnection, tenant: int, why: str, now_ns: int, *where: sa.ColumnElement[bool]) -> int:
+    """Give up messages that wait; how many."""
+    waits = sa.update(outbox).where(outbox.c.tenant == tenant, outbox.c.state == "pending", *where)
+    return (await conn.execute(waits.values(state="failed", done_ns=now_ns, error=why))).rowcount
+
+
+async def purge(conn: AsyncConnection, tenant: int, before_ns: int, keep_deliveries: int) -> None:
+    """Forget what was done before then and the oldest attempts beyond the bound.
+
+    The last word about an object that is not over stays: without it a route would never hear of the end.
+    """
+    later = outbox.alias("later")
+    superseded = sa.exists().where(
+        later.c.tenant == tenant,
+        later.c.webhook_id == outbox.c.webhook_id,
+        later.c.object_id == outbox.c.object_id,
+        later.c.revision > outbox.c.revision,
+    )
+    done = (outbox.c.tenant == tenant, outbox.c.state != "pending", outbox.c.done_ns < before_ns)
+    over = sa.or_(superseded, outbox.c.transition.in_((*ENDINGS, "test")))
+    await conn.execute(sa.delete(outbox).where(*done, over))
+    newest = sa.select(delivery.c.at_ns).where(delivery.c.tenant == tenant).order_by(delivery.c.at_ns.desc())
+    beyond_ns = await conn.scalar(newest.offset(keep_deliveries).limit(1))
+    oldest_ns = max(before_ns, beyond_ns + 1 if beyond_ns is not None else 0)
+    await conn.execute(sa.delete(delivery).where(delivery.c.tenant == tenant, delivery.c.at_ns < oldest_ns))
+
+
+async def log_attempt(conn: AsyncConnection, row: Row) -> None:
+    """Append one attempt to the log."""
+    await insert_new(conn, delivery, [row], ("tenant", "outbox_id", "attempt"))
