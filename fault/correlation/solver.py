@@ -20,6 +20,9 @@ REPEAT_S = 0.05  # notifications of one key with the same stamp are repeats
 AGAIN_S = 15.0  # loss of signal that returns after this long is a flap, not a late notification
 ENDS = frozenset({Cause.UNREACHABLE, Cause.PATH})  # the clear of a consequence ends the whole outage
 PATIENT = frozenset({Cause.PATH, Cause.SLOW_PATH, Cause.RESTART})  # these come from far away: wait for nearer evidence
+FAR = frozenset({Cause.PATH, Cause.SLOW_PATH, Cause.UNREACHABLE})
+NEAR_SEEDS = 8
+FAR_SEEDS = 4
 PATIENCE_S = 6.0
 LEAST = 0.3  # a new explanation must be better by this
 LEFT = 4.0  # what it costs to leave an event of a dissolved incident without explanation
@@ -29,6 +32,13 @@ PAIR_S = 2.0
 DYING = frozenset({Kind.NODE, Kind.SITE, Kind.AREA, Kind.DUCT, Kind.CARD})
 
 Option = tuple[float, Match, list[tuple[Incident, float]]]  # worth, match, what it takes from whom
+
+
+def _seeds(incident: Incident) -> list[Event]:
+    """The events whose causes are worth supposing: those told from nearby, a few of the others only where there are none."""
+    near = [event for event in incident.events if event.key.cause not in FAR]
+    near.sort(key=lambda event: (event.key.cause, event.key))
+    return [*near[:NEAR_SEEDS], *near[-1:]] if near else list(incident.events)[:FAR_SEEDS]
 
 
 class Solver:
@@ -322,7 +332,7 @@ class Solver:
             elif all(event.key.cause is not Cause.LOCAL for event in incident.events):
                 self._offer(incident, patient=True)
                 if incident.events:
-                    self._take_best(self._options(list(incident.events)))
+                    self._take_best(self._options(_seeds(incident)))
 
     def _review(self, incident: Incident) -> None:
         """Delayed evidence is due: weigh the incident again, beside its rivals."""
@@ -334,7 +344,7 @@ class Solver:
         if incident.settled:
             return
         if self._is_only_unreachable(incident) or (
-            not self._take_best(self._options(list(incident.events))) and incident.strong and incident.score < 0
+            not self._take_best(self._options(_seeds(incident))) and incident.strong and incident.score < 0
         ):
             events = list(incident.events)
             self.situation.retire(incident)
