@@ -10,14 +10,15 @@ from fault.correlation.incident import Incident
 from fault.correlation.model import Cause, Hypothesis, Kind
 
 STRONG = 0.955
-PER_UNLINKED = 0.7  # lost per share of ports without a known link
+PER_UNLINKED = 0.45  # lost per share of ports without a known link
 UNLINKED_MAX = 0.3
 HIDDEN = 0.55
 CLOSE, CLOSE_COSTS = 0.5, 0.3  # a rival within this score
 THIN, THIN_COSTS = 1.0, 0.3  # a score this low
-DOUBTED_LINK_COSTS = 0.07  # the likeliest victim of a wrong inventory
-ALONE = {Cause.ADJACENCY: 0.45, Cause.CONGESTED: 0.06, Cause.DEGRADED: 0.85, Cause.UNREACHABLE: 0.6, Cause.CARD: 0.85}
+DOUBTED_LINK_COSTS = 0.12  # the likeliest victim of a wrong inventory
+ALONE = {Cause.ADJACENCY: 0.3, Cause.CONGESTED: 0.06, Cause.DEGRADED: 0.85, Cause.UNREACHABLE: 0.6, Cause.CARD: 0.85}
 ALONE_ELSE = 0.35
+ALONE_DOUBTED = 0.35  # a congested port whose link nobody knows has no partner to speak for it
 TEMPERATURE = 2.0  # scores overstate evidence that comes from one source
 ODDS_KEPT = 0.005
 
@@ -26,6 +27,8 @@ def confidence(incident: Incident, unlinked: float) -> float:
     """The chance that the root is right; `unlinked` is the share of ports whose link nobody knows."""
     doubt = min(unlinked, UNLINKED_MAX)
     if not incident.strong:
+        if doubt > 0 and all(event.key.cause is Cause.CONGESTED for event in incident.events):
+            return ALONE_DOUBTED
         causes = {event.key.cause for event in incident.events}
         alone = ALONE.get(next(iter(causes)), ALONE_ELSE) if len(causes) == 1 else ALONE_ELSE
         return alone * (1.0 - doubt)

@@ -216,8 +216,7 @@ class Solver:
         owners = {event.owner for event in seeds}
         return any(owner is not None and owner.strong and owner.hypothesis == match.hypothesis for owner in owners)
 
-    @staticmethod
-    def _rob(match: Match) -> list[tuple[Incident, float]]:
+    def _rob(self, match: Match) -> list[tuple[Incident, float]]:
         """Decide which incidents to take events from; hits that cost their owner more than they bring are left."""
         by_owner: dict[Incident, list[Event]] = {}
         for event in match.hits:
@@ -229,7 +228,8 @@ class Solver:
                 robbed.append((owner, owner.score))  # a real symptom that stood alone cost this much
                 continue
             gain = sum(match.hits[event] for event in events)
-            left = len(owner.events) - len(events)
+            current = self.situation.current
+            left = sum(event not in match.hits and current[event.key] is event for event in owner.events)
             loss = max(0.0, min(owner.score + LEFT * left, sum(owner.events[event] for event in events)))
             if gain > loss:
                 robbed.append((owner, loss))
