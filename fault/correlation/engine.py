@@ -11,6 +11,7 @@ from fault.correlation.solver import Solver
 from fault.correlation.words import explain, subject, verdict_of
 from inventory.topology import Topology
 
+TOLD_SPARE = 1_000  # names kept beyond those of open incidents before they are swept
 ROOT_KINDS: Mapping[Kind, str] = {
     Kind.LINK: "link",
     Kind.DEGRADED: "link",
@@ -65,6 +66,8 @@ class Engine:
         notices = [self._translator.notice(change, now_s) for change in (*replay, *changes)]
         changed = self._solver.feed(now_s, notices)
         told = [self._tell(incident) for incident in changed]
+        if len(self._told) > 2 * len(self._solver.situation.incidents) + TOLD_SPARE:
+            self._told &= self._solver.situation.incidents.keys()
         if replay:
             told += self._withdraw({incident.id for incident in changed})
         return [each for each in told if each is not None]

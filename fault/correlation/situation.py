@@ -9,7 +9,12 @@ from fault.correlation.model import Cause, Key, Kind, Model
 from fault.correlation.network import Network
 from fault.correlation.reach import Reach
 from fault.correlation.scoring import Scorer
+from station.metrics import counter
 
+OVER_S = 900.0  # what is cleared is remembered this long: a flap or restart may still belong to it
+INCIDENTS_MAX = 50_000
+LAGS_MAX = 80  # polls from which the poll interval is measured
+FORGOTTEN = counter("fault_correlation_forgotten", "Open incidents that correlation forgot because there were too many.")
 INCOMPLETE = 0.005  # of the ports without a link: above, time alone may tie an event to an outage
 POWERED_S = 120.0
 RECENT = 512  # outages kept for claims by time alone
@@ -83,10 +88,11 @@ class Situation:
         return min(notice.arrived_s, notice.stamped_s + usual), False
 
     def _measure_poll(self, lag: float) -> None:
-        self._lags.append(lag)
-        if len(self._lags) in (20, 80):
-            self.timing.poll_s = min(self.model.poll_s, 1.15 * max(self._lags) + 5.0)
-        elif len(self._lags) > 80:
+        if len(self._lags) < LAGS_MAX:
+            self._lags.append(lag)
+            if len(self._lags) in (LAGS_MAX // 4, LAGS_MAX):
+                self.timing.poll_s = min(self.model.poll_s, 1.15 * max(self._lags) + 5.0)
+        else:
             self.timing.poll_s = max(self.timing.poll_s, min(self.model.poll_s, lag))
 
     def same_adjacency(self, event: Event) -> Iterator[Event]:
@@ -165,6 +171,34 @@ class Situation:
         self.weak.pop(incident.id, None)
         self.forget(incident)
         self.repair(incident, incident.down_links, incident.down_devices)
+
+    def prune(self) -> None:
+        """Forget what is over for a while, and the oldest of what never clears where there is too much of it."""
+        ages = {}
+        for incident in self.incidents.values():
+            newest = max((event.cleared_s or event.arrived_s for event in incident.events), default=0.0)
+            ages[incident.id] = (newest, any(event.active for event in incident.events))
+        over = [name for name, (newest, is_active) in ages.items() if not is_active and self.now_s - newest > OVER_S]
+        excess = len(ages) - len(over) - INCIDENTS_MAX
+        if excess > 0:
+            kept = sorted(ages.keys() - set(over), key=lambda name: (ages[name][0], name))
+            over += kept[:excess]
+            FORGOTTEN.inc(excess)
+        for name in over:
+            self._drop(self.incidents[name])
+
+    def _drop(self, incident: Incident) -> None:
+        for event in incident.events:
+            if self.current.get(event.key) is event:
+                del self.current[event.key]
+                self._told_by.get(event.key.device, set()).discard(event.key)
+                self._tellers.get(event.key.resource, set()).discard(event.key)
+        self.incidents.pop(incident.id, None)
+        self.weak.pop(incident.id, None)
+        self.forget(incident)
+        self.repair(incident, set(incident.down_links), set(incident.down_devices))
+        if incident in self.recent:
+            self.recent.remove(incident)
 
     # --- what is out of service ----------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ PATIENT = frozenset({Cause.PATH, Cause.SLOW_PATH, Cause.RESTART})  # these come 
 FAR = frozenset({Cause.PATH, Cause.SLOW_PATH, Cause.UNREACHABLE})
 NEAR_SEEDS = 8
 FAR_SEEDS = 4
+PRUNE_EVERY_S = 120.0
 PATIENCE_S = 6.0
 LEAST = 0.3  # a new explanation must be better by this
 LEFT = 4.0  # what it costs to leave an event of a dissolved incident without explanation
@@ -48,6 +49,7 @@ class Solver:
         self.claims = Claims(self.situation)
         self._timers: list[tuple[float, int, str]] = []
         self._tick = 0
+        self._pruned_s = 0.0
 
     @property
     def now_s(self) -> float:
@@ -66,6 +68,9 @@ class Solver:
             if event.owner is None:
                 self._place(event)
         self._run_timers()
+        if situation.now_s - self._pruned_s > PRUNE_EVERY_S:
+            self._pruned_s = situation.now_s
+            situation.prune()
         return list(situation.changed.values())
 
     def _take(self, notice: Notice) -> Event | None:
@@ -229,7 +234,7 @@ class Solver:
                 continue
             gain = sum(match.hits[event] for event in events)
             current = self.situation.current
-            left = sum(event not in match.hits and current[event.key] is event for event in owner.events)
+            left = sum(event not in match.hits and current.get(event.key) is event for event in owner.events)
             loss = max(0.0, min(owner.score + LEFT * left, sum(owner.events[event] for event in events)))
             if gain > loss:
                 robbed.append((owner, loss))

@@ -165,3 +165,13 @@ def test_the_process_answers_line_by_line_and_the_same_twice() -> None:
     first, second, _ = map(json.loads, answers[0].splitlines())
     assert first == {"ready": True}
     assert {"incident", "alarms", "root", "noise", "confidence"} == set(second["incidents"][0])
+
+
+def test_what_is_over_is_forgotten_and_what_is_open_is_not() -> None:
+    solver = Solver(ring())
+    cut = [lost("d1/p1", 10.2), lost("d2/p1", 10.5), lost("d0/p3", 11.0)]
+    over = [lost("d1/p1", 60.0, cleared=True), lost("d2/p1", 60.0, cleared=True)]
+    play(solver, cut + over, 1200)
+    assert {event.key.resource for incident in solver.situation.incidents.values() for event in incident.events} == {"d0/p3"}
+    assert set(solver.situation.current) == {Key(Cause.SIGNAL, "d0/p3", "d0")}
+    assert solver.situation.reach.links_down == {}
