@@ -58,7 +58,8 @@ class Announcement:
     @property
     def link(self) -> str:
         """Where a person reads more; "" where the station does not know its own address."""
-        return f"{self.station_url.rstrip('/')}/alarms?{self.about}={self.object_id}" if self.station_url else ""
+        term = "incident" if self.about == "incident" else "id"
+        return f"{self.station_url.rstrip('/')}/alarms?q={term}:{self.object_id}" if self.station_url else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,6 +220,11 @@ class Notifier:
         """
         return await self.registry.add(scope, Registration(name=name, url=url, format=preset, **options))
 
+    async def webhooks(self) -> list[Webhook]:
+        """Every webhook, by name."""
+        async with self.state.read() as conn:
+            return list((await self.registry.all(conn)).values())
+
     async def try_out(self, scope: Scope, key: str) -> Attempt | None:
         """Send a test message now, once, and log it; how it went, None when there is no such webhook."""
         scope.require(Role.ENGINEER, "testing a webhook")

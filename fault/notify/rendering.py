@@ -1,4 +1,7 @@
-"""The process that renders one template: a task as JSON on standard input, `{text}` or `{error}` on standard output."""
+"""The process that renders one template: a task as JSON on standard input, `{text}` or `{error}` on standard output.
+
+It is started by its path, isolated: without the station's environment and modules, so there is nothing to find in it.
+"""
 
 import json
 import math
@@ -17,7 +20,7 @@ def limit(cpu_s: float) -> None:
     seconds = math.ceil(cpu_s)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # it opens nothing either
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes no file either
 
 
 def render(text: str, names: dict[str, Any], chars_max: int) -> str:

@@ -15,6 +15,7 @@ from station.state import Row, insert_new, metadata
 
 ENDINGS: Final = ("closed", "cleared")  # after these a route holds nothing open about the object
 TEXT_MAX: Final = 512
+ATTEMPTS_SHOWN_MAX: Final = 100
 ID: Final = sa.String(36)
 
 webhook = sa.Table(
@@ -171,3 +172,24 @@ async def purge(conn: AsyncConnection, tenant: int, before_ns: int, keep_deliver
 async def log_attempt(conn: AsyncConnection, row: Row) -> None:
     """Append one attempt to the log."""
     await insert_new(conn, delivery, [row], ("tenant", "outbox_id", "attempt"))
+
+
+async def log_page(
+    conn: AsyncConnection, tenant: int, state: str, hook: str, after: tuple[int, str] | None, limit: int
+) -> tuple[Sequence[Mapping[str, Any]], int]:
+    """Messages, newest first, after one of the page before; and how many there are in all."""
+    where = [outbox.c.tenant == tenant]
+    where += [outbox.c.state == state] if state else []
+    where += [outbox.c.webhook_id == hook] if hook else []
+    total = await conn.scalar(sa.select(sa.func.count()).select_from(outbox).where(*where))
+    if after is not None:
+        where.append(sa.tuple_(outbox.c.created_ns, outbox.c.id) < sa.tuple_(*(sa.literal(value) for value in after)))
+    query = sa.select(outbox).where(*where).order_by(outbox.c.created_ns.desc(), outbox.c.id.desc()).limit(limit)
+    return [dict(row) for row in (await conn.execute(query)).mappings()], int(total or 0)
+
+
+async def attempts(conn: AsyncConnection, tenant: int, key: str) -> Sequence[Mapping[str, Any]]:
+    """The last attempts of one message, first made first."""
+    mine = sa.select(delivery).where(delivery.c.tenant == tenant, delivery.c.outbox_id == key)
+    rows = (await conn.execute(mine.order_by(delivery.c.attempt.desc()).limit(ATTEMPTS_SHOWN_MAX))).mappings()
+    return [dict(row) for row in rows][::-1]

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
+from fault.notify import rendering
 from fault.notify.message import Announcement, PresetError
 from fault.notify.settings import NotifySettings
 
@@ -52,7 +53,7 @@ async def render(text: str, names: Mapping[str, Any], content_type: str, setting
 async def _in_child(task: bytes, within_s: float) -> dict[str, Any]:
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "fault.notify.rendering", stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
+        sys.executable, "-I", rendering.__file__, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env={}
     )
     try:
         async with asyncio.timeout(within_s + 5):  # the child ends itself by its processor time; this is the second belt
