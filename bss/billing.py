@@ -14,7 +14,7 @@ from billing_bridge import book, periods
 from billing_bridge.periods import Period
 from billing_bridge.settings import BillingSettings
 from billing_bridge.store import usage_billed, usage_guiding, usage_rated, usage_record
-from bss import canonical, consumption, draft, snapshot
+from bss import canonical, consumption, draft, pdf, snapshot
 from bss.draft import Draft, Inputs
 from bss.metrics import EXCEPTIONS, INVOICES
 from bss.settings import BssSettings
@@ -23,7 +23,7 @@ from bss.store import bill_run, bill_run_closed, document_series, invoice, rated
 from bss.tariffs import Tariffs
 from station.clock import NS_PER_S
 from station.ids import new_id
-from station.scope import Role, Scope
+from station.scope import ForbiddenError, Role, Scope
 from station.security import audit
 from station.state import State, insert_new
 
@@ -41,7 +41,8 @@ class BillRunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """`made` invoices were issued now, `stood` were there already; `exceptions`: services that could not be billed."""
+    """`made` invoices were issued now, `stood` were there already; `exceptions`: services that could not be billed or
+    corrected, each with its period and the reason."""
 
     run_id: str
     period: str
@@ -52,13 +53,18 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True)
 class Biller:
-    """Makes invoices. `checkpoint` is called with the name of each step, so that a test can die there."""
+    """Makes invoices. `checkpoint` is called with the name of each step, so that a test can die there.
+
+    `simulated` says that the station stands on a simulated network: every invoice then says so. Devices that the inventory
+    knows as simulated mark the invoices that rest on them in any case.
+    """
 
     state: State
     tariffs: Tariffs
     settings: BssSettings
     billing: BillingSettings
     checkpoint: Checkpoint = lambda name: None
+    simulated: bool = False
 
     async def run(
         self, scope: Scope, month: str, now_ns: int, *, cutoff_ns: int | None = None, progress: Progress = lambda done, total: None
@@ -66,9 +72,11 @@ class Biller:
         """Bill a calendar month; a second run of it issues what is missing and changes nothing.
 
         `cutoff_ns` (None: now) fixes what is known; it is taken from the first run. BillRunError unless the month and
-        its grace are over.
+        its grace are over. Pages are set after the invoices stand, so that a reader does not wait for them.
         """
         scope.require(Role.BILLING, "a bill run")
+        if scope.customers or scope.regions:
+            raise ForbiddenError("a bill run, which is for all customers,", Role.BILLING)
         period = periods.month(month, self.billing.zone)
         self.checkpoint("before_run")
         async with self.state.write() as conn:
@@ -84,9 +92,11 @@ class Biller:
                 fresh = await self._issue(scope, inputs, found, now_ns)
                 made, stood = made + fresh, stood + (not fresh)
         progress(len(customers), len(customers))
-        await self._close(scope, period, now_ns, made + stood, exceptions)
+        report = RunReport(inputs.run_id, month, made, stood, exceptions)
+        await self._close(scope, period, now_ns, report)
         self.checkpoint("after_close")
-        return RunReport(inputs.run_id, month, made, stood, exceptions)
+        await pdf.set_missing(self.state, scope, period.name)
+        return report
 
     async def _inputs(self, conn: AsyncConnection, scope: Scope, period: Period, now_ns: int, cutoff_ns: int | None) -> Inputs:
         run = await _run_row(conn, scope.tenant, period.name)
@@ -94,7 +104,7 @@ class Biller:
             cutoff_ns = now_ns if cutoff_ns is None else cutoff_ns
             self._check_time(period, cutoff_ns, now_ns)
             await book.fix_cutoff(conn, scope.tenant, cutoff_ns)
-            taken = await snapshot.take(conn, scope, self.settings, self.billing.time_zone, self.tariffs)
+            taken = await snapshot.take(conn, scope, self.settings, self.billing.time_zone, self.tariffs, simulated=self.simulated)
             text, sha256 = snapshot.freeze(taken)
             row = {
                 "tenant": scope.tenant,
@@ -142,18 +152,20 @@ class Biller:
         self.checkpoint(f"after_invoice:{name}")
         return True
 
-    async def _close(self, scope: Scope, period: Period, now_ns: int, invoices: int, exceptions: Sequence[dict[str, str]]) -> None:
-        EXCEPTIONS.set(len(exceptions))
+    async def _close(self, scope: Scope, period: Period, now_ns: int, report: RunReport) -> None:
+        EXCEPTIONS.set(len(report.exceptions))
         self.checkpoint("before_close")
         row = {
             "tenant": scope.tenant,
             "period": period.name,
             "closed_ns": now_ns,
-            "invoices": invoices,
-            "exceptions": canonical.encode(list(exceptions)),
+            "invoices": report.made + report.stood,
+            "exceptions": canonical.encode(list(report.exceptions)),
         }
+        after = {"made": report.made, "stood": report.stood, "exceptions": len(report.exceptions)}
         async with self.state.write() as conn:
             await insert_new(conn, bill_run_closed, [row], ("tenant", "period"))
+            await audit.record(conn, scope, "bill_run.end", f"bill_run:{period.name}", now_ns=now_ns, after=after)
 
 
 async def _run_row(conn: AsyncConnection, tenant: int, month: str) -> Any:
@@ -263,8 +275,11 @@ async def _book(conn: AsyncConnection, tenant: int, inputs: Inputs, found: Draft
 async def reproduce(state: State, scope: Scope, invoice_id: str) -> str | None:
     """The invoice computed again from what its run fixed: the same bytes as issued, or something is wrong. None: no such invoice."""
     scope.require(Role.BILLING, "reproducing an invoice")
+    where = [invoice.c.tenant == scope.tenant, invoice.c.id == invoice_id]
+    if scope.customers:
+        where.append(invoice.c.customer_id.in_(scope.customers))
     async with state.read() as conn:
-        row = (await conn.execute(sa.select(invoice).where(invoice.c.tenant == scope.tenant, invoice.c.id == invoice_id))).first()
+        row = (await conn.execute(sa.select(invoice).where(*where))).first()
         if row is None:
             return None
         inputs = await inputs_of(conn, scope.tenant, await _run_row(conn, scope.tenant, row.period))

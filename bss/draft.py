@@ -81,14 +81,16 @@ def draft(inputs: Inputs, customer: Row) -> Draft:
     exceptions: list[Mapping[str, str]] = []
     for service in _services_of(inputs.snapshot, customer["id"]):
         try:
-            tariff = _tariff(inputs.snapshot, service, inputs.period)
-            if tariff.tariff.currency != customer["currency"]:
-                raise TariffError(tariff.name, f"prices {tariff.tariff.currency}, the customer is billed in {customer['currency']}")
+            tariff = _tariff(inputs.snapshot, service, inputs.period, customer["currency"])
         except TariffError as error:
-            exceptions.append({"service": service["number"], "reason": str(error)})
+            exceptions.append(_exception(inputs.period, service["number"], str(error)))
             continue
         lines += _charges(inputs, inputs.usage, service, tariff, customer["tax_rate_ppm"])
-    corrections = [line for name in sorted(inputs.corrected) for line in _corrections(inputs, inputs.corrected[name], customer)]
+    corrections: list[Line] = []
+    for name in sorted(inputs.corrected):
+        corrected, refused = _corrections(inputs, inputs.corrected[name], customer)
+        corrections += corrected
+        exceptions += refused
     credits = [line for line in corrections if line.kind == "credit"]
     debits = [line for line in corrections if line.kind == "debit"]
     return Draft(customer, customer["currency"], [*lines, *credits, *debits], exceptions)
@@ -98,10 +100,18 @@ def _services_of(snapshot: Snapshot, customer_id: str) -> list[Row]:
     return [service for service in snapshot.services.values() if service["customer_id"] == customer_id]
 
 
-def _tariff(snapshot: Snapshot, service: Row, period: Period) -> TariffVersion:
+def _exception(period: Period, service: str, reason: str) -> dict[str, str]:
+    return {"period": period.name, "service": service, "reason": reason}
+
+
+def _tariff(snapshot: Snapshot, service: Row, period: Period, currency: str) -> TariffVersion:
+    """The version that prices a service's period; TariffError when there is none in the customer's currency."""
     if not service["tariff"]:
         raise TariffError("-", "the service has no tariff")
-    return snapshot.tariff(service["tariff"], date_at(period.start_ns, snapshot.zone))
+    found = snapshot.tariff(service["tariff"], date_at(period.start_ns, snapshot.zone))
+    if found.tariff.currency != currency:
+        raise TariffError(found.name, f"prices {found.tariff.currency}, the customer is billed in {currency}")
+    return found
 
 
 def _charges(inputs: Inputs, consumption: Consumption, service: Row, tariff: TariffVersion, tax_rate_ppm: int) -> list[Line]:
@@ -117,17 +127,25 @@ def _charges(inputs: Inputs, consumption: Consumption, service: Row, tariff: Tar
     ]  # fmt: skip
 
 
-def _corrections(inputs: Inputs, consumption: Consumption, customer: Row) -> list[Line]:
-    """What one earlier period is now against what was booked for it, for this customer."""
+def _corrections(inputs: Inputs, consumption: Consumption, customer: Row) -> tuple[list[Line], list[Mapping[str, str]]]:
+    """What one earlier period is now against what was booked for it, for this customer; and what could not be compared.
+
+    A service whose tariff is gone keeps the booked amount and is reported.
+    """
     period = consumption.period
     booked = [row for row in inputs.booked if row["period"] == period.name and row["customer_id"] == customer["id"]]
     mine = {service["id"] for service in _services_of(inputs.snapshot, customer["id"])}
     touched = {row["service_id"] for row in booked} | {service_id for service_id in consumption.parts if service_id in mine}
-    lines = []
+    lines: list[Line] = []
+    exceptions: list[Mapping[str, str]] = []
     for service_id in sorted(touched, key=lambda id_: _number(inputs.snapshot, id_)):
         before = [row for row in booked if row["service_id"] == service_id]
-        lines += _correct_service(inputs, consumption, customer, service_id, before)
-    return lines
+        try:
+            lines += _correct_service(inputs, consumption, customer, service_id, before)
+        except TariffError as error:
+            named = _number(inputs.snapshot, service_id)[0] or service_id
+            exceptions.append(_exception(period, named, f"not corrected, what was billed stands: {error}"))
+    return lines, exceptions
 
 
 def _number(snapshot: Snapshot, service_id: str) -> tuple[str, str]:
@@ -140,12 +158,10 @@ def _correct_service(inputs: Inputs, consumption: Consumption, customer: Row, se
     latest = {row["charge"]: row for row in sorted(booked, key=lambda row: int(row["rating_rev"]))}
     now: list[Line] = []
     if service is not None and service["customer_id"] == customer["id"]:
-        try:
-            tariff = _tariff(snapshot, service, consumption.period)
-        except TariffError:
-            return []  # the period's tariff is gone or never was: nothing to compare with, the booked amount stands
-        if booked:
+        if booked:  # by the version that priced it then, whatever the service has now
             tariff = snapshot.tariff_of(booked[0]["tariff"], booked[0]["effective"])
+        else:
+            tariff = _tariff(snapshot, service, consumption.period, customer["currency"])
         now = _charges(inputs, consumption, service, tariff, booked[0]["tax_rate_ppm"] if booked else customer["tax_rate_ppm"])
     lines = []
     for charge in sorted({line.item.charge for line in now} | set(latest)):
@@ -253,7 +269,10 @@ def _taxes(lines: Sequence[Row]) -> list[dict[str, int]]:
 
 
 def _simulated(snapshot: Snapshot, lines: Sequence[Line]) -> bool:
-    return any(binding["simulated"] for line in lines for binding in snapshot.bindings.get(line.service["id"], []))
+    """Whether the station said so when the run began, or any interface behind a line belongs to a simulated device."""
+    return snapshot.data["simulated"] or any(
+        binding["simulated"] for line in lines for binding in snapshot.bindings.get(line.service["id"], [])
+    )
 
 
 def _quality(inputs: Inputs, found: Draft) -> list[dict[str, Any]]:

@@ -62,8 +62,11 @@ class Snapshot:
         return self._parse(versions[-1])
 
     def tariff_of(self, name: str, effective: str) -> TariffVersion:
-        """A version by its date, as a rating named it."""
-        return self._parse(next(row for row in self.data["tariffs"] if (row["name"], row["effective"]) == (name, effective)))
+        """A version by its date, as a rating named it; TariffError when its file is gone."""
+        for row in self.data["tariffs"]:
+            if (row["name"], row["effective"]) == (name, effective):
+                return self._parse(row)
+        raise TariffError(name, f"the version of {effective} is gone")
 
     @cached_property
     def _parsed(self) -> dict[tuple[str, str], TariffVersion]:
@@ -76,7 +79,9 @@ class Snapshot:
         return self._parsed[key]
 
 
-async def take(conn: AsyncConnection, scope: Scope, settings: BssSettings, time_zone: str, tariffs: Tariffs) -> Snapshot:
+async def take(
+    conn: AsyncConnection, scope: Scope, settings: BssSettings, time_zone: str, tariffs: Tariffs, *, simulated: bool
+) -> Snapshot:
     """Freeze the present; TariffError when a tariff file that was used before is not what it was."""
     services = await _rows(conn, scope.tenant, service, SERVICE)
     names = {row["tariff"] for row in services} | set(
@@ -95,6 +100,7 @@ async def take(conn: AsyncConnection, scope: Scope, settings: BssSettings, time_
             },
             "terms": {"payment_days": settings.payment_days, "series": settings.invoice_series, "time_zone": time_zone},
             "adjust_months": settings.adjust_months,
+            "simulated": simulated,
             "customers": await _rows(conn, scope.tenant, customer, CUSTOMER),
             "services": services,
             "bindings": await _bindings(conn, scope.tenant),
