@@ -1,73 +1,128 @@
-"""Usage, the pipeline's counts and the suspense over HTTP."""
+"""Usage, the pipeline's counts, the suspense and exports over HTTP."""
 
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_bridge.completeness import accounts
-from billing_bridge.guiding import FOREVER_NS, current_records, latest_guiding
+from billing_bridge.export import Export, Format, export
+from billing_bridge.guiding import FOREVER_NS
+from billing_bridge.portions import Place, Span, portions, with_progress
 from billing_bridge.store import usage_billed, usage_guiding, usage_rated, usage_record, usage_rejected
-from station.clock import Clock
+from billing_bridge.usage import UsageState
+from station.clock import NS_PER_MS, NS_PER_S, Clock
+from station.scope import Role, Scope
 from station.state import State
-from station.web import PAGE_LIMIT, Caller, iso, time_ns
+from station.web import PAGE_LIMIT, Caller, ProblemError, time_ns
 
-DAY_NS = 86_400 * 1_000_000_000
+DAY_NS = 86_400 * NS_PER_S
 SPAN_DAYS = 62
+EXPORT_MAX = 50_000  # records in one file
 BOOKS = {"received": usage_record, "rejected": usage_rejected, "rated": usage_rated, "billed": usage_billed}
+
+Instant = Annotated[str, Query(max_length=40)]
+From = Annotated[str, Query(alias="from", max_length=40)]
+To = Annotated[str, Query(alias="to", max_length=40)]
+Service = Annotated[str, Query(max_length=36)]
+Cursor = Annotated[str, Query(max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
 
 
 def router(state: State, clock: Clock) -> APIRouter:
     """The routes under /api/v1."""
     routes = APIRouter(prefix="/api/v1/usage", tags=["usage"])
 
-    @routes.get("")
-    async def usage(
-        caller: Caller,
-        service: Annotated[str, Query(max_length=36)] = "",
-        since: Annotated[str, Query(alias="from", max_length=40)] = "",
-        until: Annotated[str, Query(alias="to", max_length=40)] = "",
-        limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 200,
-    ) -> dict[str, Any]:
-        end_ns = time_ns(until) if until else clock.now_ns()
+    def asked(since: From = "", until: To = "", service: Service = "", known: Instant = "") -> Span:
+        now_ns = clock.now_ns() // NS_PER_MS * NS_PER_MS  # as the manifest can say it
+        end_ns = time_ns(until) if until else now_ns
         start_ns = max(time_ns(since) if since else 0, end_ns - SPAN_DAYS * DAY_NS)
-        rows = await _portions(state, caller, start_ns, end_ns)
-        found = [row for row in rows if row["state"] == "guided" and service in ("", row["service_id"])]
-        return {"items": found[:limit], "next": None, "total": len(found)}
+        return Span(max(0, start_ns), max(0, end_ns), service, min(time_ns(known), now_ns) if known else now_ns)
+
+    @routes.get("")
+    async def usage(caller: Caller, span: Annotated[Span, Depends(asked)], cursor: Cursor = "", limit: Limit = 200) -> dict[str, Any]:
+        async with state.read() as conn:
+            found = [row for row in await portions(conn, caller, span) if row["state"] == UsageState.GUIDED]
+            return await _page(conn, caller, found, cursor, limit)
 
     @routes.get("/pipeline")
     async def pipeline(caller: Caller) -> dict[str, Any]:
         async with state.read() as conn:
-            counts = {}
-            for name, table in BOOKS.items():
-                query = sa.select(sa.func.count()).select_from(table).where(table.c.tenant == caller.tenant)
-                counts[name] = (await conn.execute(query)).scalar_one()
-            g = usage_guiding.c
-            by_state = sa.select(g.state, sa.func.count(g.record_id.distinct())).where(g.tenant == caller.tenant).group_by(g.state)
-            guided = {row[0]: row[1] for row in await conn.execute(by_state)}
+            if caller.customers or caller.regions:
+                now_ns = clock.now_ns()
+                return {"counts": await _counts_seen(conn, caller, Span(max(0, now_ns - SPAN_DAYS * DAY_NS), FOREVER_NS)), "balanced": {}}
             balances = {source: account.balanced for source, account in (await accounts(conn, caller)).items()}
-        return {"counts": counts | {"guided": guided.get("guided", 0), "recycled": guided.get("recycled", 0)}, "balanced": balances}
+            return {"counts": await _counts(conn, caller.tenant), "balanced": balances}
 
     @routes.get("/suspense")
-    async def suspense(caller: Caller, limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 200) -> dict[str, Any]:
+    async def suspense(caller: Caller, cursor: Cursor = "", limit: Limit = 200) -> dict[str, Any]:
         now_ns = clock.now_ns()
-        rows = await _portions(state, caller, now_ns - SPAN_DAYS * DAY_NS, FOREVER_NS)
-        found = [row | {"age_s": (now_ns - row["since_ns"]) // 10**9} for row in rows if row["state"] == "recycled"]
-        return {"items": found[:limit], "next": None, "total": len(found)}
+        async with state.read() as conn:
+            rows = await portions(conn, caller, Span(max(0, now_ns - SPAN_DAYS * DAY_NS), FOREVER_NS))
+            found = [row | {"age_s": (now_ns - row["since_ns"]) // NS_PER_S} for row in rows if row["state"] == UsageState.RECYCLED]
+            return await _page(conn, caller, found, cursor, limit)
+
+    @routes.get("/export")
+    async def file(
+        request: Request, caller: Caller, span: Annotated[Span, Depends(asked)], form: Annotated[Format, Query(alias="format")] = Format.CSV
+    ) -> Response:
+        made = await _export(state, caller, span, form)
+        about = request.url.include_query_params(known=made.manifest["known_until"], to=made.manifest["to"])
+        headers = {
+            "Content-Disposition": f'attachment; filename="{made.manifest["file"]}"',
+            "Repr-Digest": made.digest,
+            "Link": f'<{about.path}/manifest?{about.query}>; rel="describedby"',
+        }
+        return Response(made.body, media_type=made.media_type, headers=headers)
+
+    @routes.get("/export/manifest")
+    async def manifest(
+        caller: Caller, span: Annotated[Span, Depends(asked)], form: Annotated[Format, Query(alias="format")] = Format.CSV
+    ) -> dict[str, Any]:
+        return dict((await _export(state, caller, span, form)).manifest)
 
     return routes
 
 
-async def _portions(state: State, caller: Caller, start_ns: int, end_ns: int) -> list[dict[str, Any]]:
-    """The portions the caller may see of current records that begin in the span; a customer's scope sees its own."""
+async def _page(conn: AsyncConnection, caller: Scope, found: Sequence[dict[str, Any]], cursor: str, limit: int) -> dict[str, Any]:
+    """The rows after the cursor, with how far billing has come; ProblemError 422 when the cursor is none."""
+    try:
+        after = Place.parse(cursor) if cursor else None
+    except ValueError as error:
+        raise ProblemError(422, "Not a cursor", "Take the cursor from the `next` of a page.") from error
+    rest = [row for row in found if after is None or Place.of(row) > after]
+    items = await with_progress(conn, caller.tenant, rest[:limit])
+    return {"items": items, "next": str(Place.of(items[-1])) if len(rest) > limit else None, "total": len(found)}
+
+
+async def _counts(conn: AsyncConnection, tenant: int) -> dict[str, int]:
+    """How many facts each book holds, and how many records stand guided or in suspense by any guiding."""
+    counts = {}
+    for name, table in BOOKS.items():
+        counts[name] = (await conn.execute(sa.select(sa.func.count()).select_from(table).where(table.c.tenant == tenant))).scalar_one()
+    g = usage_guiding.c
+    by_state = sa.select(g.state, sa.func.count(g.record_id.distinct())).where(g.tenant == tenant).group_by(g.state)
+    guided = {row[0]: row[1] for row in await conn.execute(by_state)}
+    return counts | {"guided": guided.get("guided", 0), "recycled": guided.get("recycled", 0)}
+
+
+async def _counts_seen(conn: AsyncConnection, caller: Scope, span: Span) -> dict[str, int]:
+    """The same names for a caller with a limited view: current portions by state."""
+    rows = await with_progress(conn, caller.tenant, await portions(conn, caller, span))
+    states = Counter(row["state"] for row in rows)
+    return {state.value: states[state.value] for state in UsageState} | {"received": len({row["id"] for row in rows})}
+
+
+async def _export(state: State, caller: Scope, span: Span, form: Format) -> Export:
+    caller.require(Role.BILLING, "exporting usage")
+    c = usage_record.c
+    where = (c.tenant == caller.tenant, c.start_ns >= span.start_ns, c.start_ns < span.end_ns)
     async with state.read() as conn:
-        records = {record["id"]: record for record in await current_records(conn, caller.tenant, start_ns, end_ns)}
-        guided = await latest_guiding(conn, caller.tenant, list(records))
-    rows = (_row(records[id_], portion) for id_, portions in guided.items() for portion in portions)
-    return [row for row in rows if not caller.customers or row["customer_id"] in caller.customers]
-
-
-def _row(record: dict[str, Any], portion: dict[str, Any]) -> dict[str, Any]:
-    own = {name: record[name] for name in ("id", "metering_point", "meter", "revision", "chain")}
-    names = ("state", "reason", "service_id", "customer_id", "in_octets", "out_octets", "since_ns")
-    return own | {name: portion[name] for name in names} | {"from": iso(portion["from_ns"]), "to": iso(portion["to_ns"])}
+        if (await conn.execute(sa.select(sa.func.count()).select_from(usage_record).where(*where))).scalar_one() > EXPORT_MAX:
+            raise ProblemError(413, "Too many records", f"A file holds at most {EXPORT_MAX} records; ask for a shorter span.")
+        rows = await portions(conn, caller, span)
+    return await asyncio.to_thread(export, rows, form, span)

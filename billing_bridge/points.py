@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_bridge.guiding import FOREVER_NS
-from inventory.store import device, entity, service_binding
+from inventory.store import device, entity, service_binding, site
 from station.series import entity_key
 
 
@@ -21,6 +21,7 @@ class MeteringPoint:
     speed_bps: int
     simulated: bool
     bound: tuple[tuple[int, int], ...]
+    region: str = ""
 
     def bound_during(self, start_ns: int, end_ns: int) -> bool:
         return any(low < end_ns and start_ns < high for low, high in self.bound)
@@ -42,15 +43,17 @@ async def metering_points(conn: AsyncConnection, tenant: int) -> list[MeteringPo
             device.c.simulated,
             service_binding.c.valid_from_ns,
             service_binding.c.valid_to_ns,
+            sa.func.coalesce(site.c.region, "").label("region"),
         )
         .join(entity, here)
         .join(device, sa.and_(device.c.no == entity.c.device_no, device.c.tenant == tenant))
+        .join(site, sa.and_(site.c.tenant == tenant, site.c.id == device.c.site_id), isouter=True)
         .where(service_binding.c.tenant == tenant, service_binding.c.role == "access", entity.c.kind == "interface")
         .order_by(entity.c.id, service_binding.c.valid_from_ns)
     )
     found: dict[str, MeteringPoint] = {}
-    for id_, device_no, entity_no, device_name, name, speed_bps, simulated, from_ns, to_ns in await conn.execute(query):
+    for id_, device_no, entity_no, device_name, name, speed_bps, simulated, from_ns, to_ns, region in await conn.execute(query):
         before = found[id_].bound if id_ in found else ()
         key = entity_key(device_no, entity_no)
-        found[id_] = MeteringPoint(id_, key, device_name, name, speed_bps, simulated, (*before, (from_ns, to_ns or FOREVER_NS)))
+        found[id_] = MeteringPoint(id_, key, device_name, name, speed_bps, simulated, (*before, (from_ns, to_ns or FOREVER_NS)), region)
     return list(found.values())
