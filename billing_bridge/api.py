@@ -88,6 +88,12 @@ def router(state: State, clock: Clock) -> APIRouter:
     return routes
 
 
+def whole_view(caller: Scope, what: str) -> None:
+    """ProblemError 403 for a caller who sees only some customers or regions: `what` is over all of them."""
+    if caller.customers or caller.regions:
+        raise ProblemError(403, "Not allowed", f"Your view is limited to some customers or regions; {what} is over all.")
+
+
 async def _page(conn: AsyncConnection, caller: Scope, found: Sequence[dict[str, Any]], cursor: str, limit: int) -> dict[str, Any]:
     """The rows after the cursor, with how far billing has come; ProblemError 422 when the cursor is none."""
     try:

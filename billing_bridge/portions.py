@@ -103,13 +103,15 @@ async def with_progress(conn: AsyncConnection, tenant: int, rows: Sequence[dict[
         rated.update({(row.record_id, row.guide_rev, row.portion): row.state for row in await conn.execute(query)})
         query_billed = sa.select(b.record_id, b.portion).where(b.tenant == tenant, b.record_id.in_(chunk))
         billed |= {(row.record_id, row.portion) for row in await conn.execute(query_billed)}
-    return [row | {"state": _state(row, rated, billed)} for row in rows]
+    return [row | _progress(row, rated, billed) for row in rows]
 
 
-def _state(row: Row, rated: Mapping[tuple[str, int, int], str], billed: set[tuple[str, int]]) -> str:
+def _progress(row: Row, rated: Mapping[tuple[str, int, int], str], billed: set[tuple[str, int]]) -> dict[str, Any]:
+    """`zero_rated`: no charge of the tariff uses this meter."""
     priced = rated.get((row["id"], row["guide_rev"], row["portion"]))
     if row["state"] != UsageState.GUIDED or priced is None:
-        return str(row["state"])
+        return {"zero_rated": False}
     if (row["id"], row["portion"]) in billed:
-        return UsageState.BILLED.value
-    return UsageState.RERATED.value if priced == UsageState.RERATED else UsageState.RATED.value
+        return {"state": UsageState.BILLED.value, "zero_rated": False}
+    rerated = priced == UsageState.RERATED
+    return {"state": (UsageState.RERATED if rerated else UsageState.RATED).value, "zero_rated": priced == "zero_rated"}
