@@ -134,7 +134,7 @@ class Courier:
         while True:
             try:
                 async with self._state.write() as conn:
-                    await store.change(conn, self._tenant, row["id"], **after)
+                    await store.judge(conn, self._tenant, row["id"], **after)
                     await store.log_attempt(conn, entry)
                 break
             except (SQLAlchemyError, OSError) as error:

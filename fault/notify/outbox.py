@@ -108,6 +108,7 @@ class Notifier:
     def _row(self, hook: Webhook, it: News, transition: str, now_ns: int, *, full: bool = False) -> dict[str, Any]:
         if full:
             DELIVERIES.labels("overflow").inc()
+        since_ns = self.clock.now_ns()  # delivery has a clock of its own: a replayed past is told now
         return {
             "tenant": self.tenant,
             "id": routes.message_id(self.tenant, hook.id, it.object_id, it.revision, transition),
@@ -121,10 +122,10 @@ class Notifier:
             "created_ns": now_ns,
             "state": "failed" if full else "pending",
             "attempts": 0,
-            "since_ns": now_ns,
+            "since_ns": since_ns,
             "since_attempt": 0,
-            "next_ns": now_ns,
-            "done_ns": now_ns if full else 0,
+            "next_ns": since_ns,
+            "done_ns": since_ns if full else 0,
             "status": 0,
             "error": FULL if full else "",
         }

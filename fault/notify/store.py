@@ -142,6 +142,12 @@ async def change(conn: AsyncConnection, tenant: int, key: str, **values: Any) ->
     await conn.execute(sa.update(outbox).where(outbox.c.tenant == tenant, outbox.c.id == key).values(**values))
 
 
+async def judge(conn: AsyncConnection, tenant: int, key: str, **values: Any) -> None:
+    """Set what an attempt says of a message, unless it was given up meanwhile."""
+    waits = (outbox.c.tenant == tenant, outbox.c.id == key, outbox.c.state == "pending")
+    await conn.execute(sa.update(outbox).where(*waits).values(**values))
+
+
 async def give_up(conn: AsyncConnection, tenant: int, why: str, now_ns: int, *where: sa.ColumnElement[bool]) -> int:
     """Give up messages that wait; how many."""
     waits = sa.update(outbox).where(outbox.c.tenant == tenant, outbox.c.state == "pending", *where)

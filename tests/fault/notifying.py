@@ -46,3 +46,10 @@ async def messages(state: State) -> list[dict[str, Any]]:
     async with state.read() as conn:
         found = await conn.execute(store.outbox.select().order_by(store.outbox.c.created_ns, store.outbox.c.revision))
         return [dict(row) for row in found.mappings()]
+
+
+async def until_quiet(state: State) -> None:
+    """Until nothing waits in the outbox."""
+    async with asyncio.timeout(20):
+        while any(row["state"] == "pending" for row in await messages(state)):
+            await asyncio.sleep(0.02)
