@@ -1,6 +1,7 @@
 """Exact money: whole minor units beside their currency (ISO 4217), and the named rules by which a Decimal becomes one."""
 
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
+from contextlib import AbstractContextManager
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
 from enum import StrEnum
 
 # The currencies of ISO 4217 whose minor unit is not a hundredth.
@@ -9,7 +10,7 @@ _THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
 _EXPONENTS = dict.fromkeys(_NO_DECIMALS, 0) | dict.fromkeys(_THREE_DECIMALS, 3) | {"CLF": 4, "UYW": 4}
 
 PPM = 1_000_000
-_EXACT = Context(prec=60)
+_EXACT = Context(prec=100)  # the product of two prices of 30 digits, and a quotient far beyond any half
 
 
 class Rounding(StrEnum):
@@ -30,6 +31,11 @@ _MODES = {
 }
 
 
+def exact() -> AbstractContextManager[Context]:
+    """A block in which operators on Decimals keep 100 digits instead of 28."""
+    return localcontext(_EXACT)
+
+
 def exponent(currency: str) -> int:
     """Decimal places of the currency's minor unit: EUR 2, JPY 0, BHD 3."""
     return _EXPONENTS.get(currency, 2)
@@ -46,12 +52,16 @@ def quantize(value: Decimal, quantum: Decimal, rounding: Rounding) -> Decimal:
 
 
 def share(amount_minor: int, part: int, whole: int, rounding: Rounding) -> int:
-    """`amount_minor` * part / whole in whole minor units, rounded once."""
-    exact, mode = amount_minor * part, _MODES[rounding]
-    whole_part, rest = divmod(abs(exact), whole)
-    nearest = Decimal(whole_part) + _EXACT.divide(Decimal(rest), Decimal(whole))
-    signed = nearest if exact >= 0 else -nearest
-    return int(signed.quantize(Decimal(1), mode, _EXACT))
+    """`amount_minor` * part / whole in whole minor units, rounded once; in integers throughout."""
+    product = amount_minor * part
+    quotient, rest = divmod(abs(product), whole)
+    more = {
+        Rounding.HALF_UP: 2 * rest >= whole,
+        Rounding.HALF_EVEN: 2 * rest > whole or (2 * rest == whole and quotient % 2 == 1),
+        Rounding.UP: product > 0 and rest > 0,
+        Rounding.DOWN: False,
+    }[rounding]
+    return (quotient + more) * (1 if product >= 0 else -1)
 
 
 def tax(net_minor: int, rate_ppm: int, rounding: Rounding) -> int:

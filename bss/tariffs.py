@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from billing_bridge.periods import Period
 from billing_bridge.slots import SLOT_NS, SLOT_S, Mark
-from bss.money import Rounding
+from bss.money import Rounding, exact
 from bss.rating.price import Bandwidth, Price, PricedItem, ServiceUsage, prices
 from bss.rating.terms import Exact, Terms
 from station.settings import Settings
@@ -163,11 +163,12 @@ class Tariffs:
 def rate(version: TariffVersion, usage: ServiceUsage) -> list[PricedItem]:
     """Every item of every charge, in the order of the file; a charge is named by its place and kind: `1.overage`."""
     terms = Terms(version.tariff.currency, version.tariff.rounding)
-    return [
-        replace(item, charge=f"{place}.{item.charge}")
-        for place, (price, own) in enumerate(version.tariff.priced(), start=1)
-        for item in price.charge(own, usage, terms)
-    ]
+    with exact():
+        return [
+            replace(item, charge=f"{place}.{item.charge}")
+            for place, (price, own) in enumerate(version.tariff.priced(), start=1)
+            for item in price.charge(own, usage, terms)
+        ]
 
 
 def _bandwidth(runs: Sequence[SlotRun]) -> Bandwidth:
