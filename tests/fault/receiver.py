@@ -51,21 +51,21 @@ class Receiver:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            await self._reply(Received(head[0].split()[1], headers, body), writer)
+            await self._reply(Received(head[0].split()[1], headers, body), reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             self.now -= 1
             writer.close()
 
-    async def _reply(self, request: Received, writer: asyncio.StreamWriter) -> None:
+    async def _reply(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.requests.append(request)
         status = self.answer(request)
         if 200 <= status < 300:
             self.taken.append(request)
         self.changed.set()
         if status < 0:
-            await asyncio.Event().wait()
+            await reader.read()  # until the other side has had enough
         if status:
             writer.write(f"HTTP/1.1 {status} Said\r\nContent-Length: 4\r\nConnection: close\r\n\r\nsaid".encode())
             await writer.drain()
