@@ -52,7 +52,7 @@ class Inputs:
 class Line:
     """One line before it has its number. `rated` is the fact it books, None for a credit, which takes one back."""
 
-    kind: str  # charge | credit | debit
+    kind: str  # charge | credit | debit; settled: re-rated to what was booked, on no invoice
     service: Row
     period: Period
     item: PricedItem
@@ -67,12 +67,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """`lines` in order, and the services that could not be billed with the reason."""
+    """`lines` in order, and the services that could not be billed with the reason.
+
+    `settled` are charges of earlier periods whose usage changed and whose amount did not: nothing to invoice, yet rated.
+    """
 
     customer: Row
     currency: str
     lines: Sequence[Line]
     exceptions: Sequence[Mapping[str, str]]
+    settled: Sequence[Line] = ()
 
 
 def draft(inputs: Inputs, customer: Row) -> Draft:
@@ -93,7 +97,8 @@ def draft(inputs: Inputs, customer: Row) -> Draft:
         exceptions += refused
     credits = [line for line in corrections if line.kind == "credit"]
     debits = [line for line in corrections if line.kind == "debit"]
-    return Draft(customer, customer["currency"], [*lines, *credits, *debits], exceptions)
+    settled = [line for line in corrections if line.kind == "settled"]
+    return Draft(customer, customer["currency"], [*lines, *credits, *debits], exceptions, settled)
 
 
 def _services_of(snapshot: Snapshot, customer_id: str) -> list[Row]:
@@ -171,10 +176,10 @@ def _correct_service(inputs: Inputs, consumption: Consumption, customer: Row, se
 
 
 def _difference(inputs: Inputs, old: Row | None, new: Line | None, service: Row, period: Period) -> list[Line]:
-    """Credit of the booked amount, debit of the new one; nothing when they agree."""
+    """Credit of the booked amount, debit of the new one; when they agree the charge is settled."""
     was, is_ = (old["amount_minor"] if old else 0), (new.amount_minor if new else 0)
     if was == is_:
-        return []
+        return [replace(new, kind="settled", rating_rev=old["rating_rev"])] if old and new else []
     rev = old["rating_rev"] + 1 if old else 0
     corrects = (
         {"invoice": old["number"], "line": old["line_no"], "period": period.name, "rated_id": old["id"]} if old else {"period": period.name}
@@ -327,19 +332,31 @@ def invoice_id(tenant: int, period: Period, customer_id: str) -> str:
 
 
 def usage_facts(inputs: Inputs, found: Draft, tenant: int, id_: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(rated, billed) facts: each portion of usage that a line prices; what no charge prices is zero-rated."""
+    """(rated, billed) facts: each portion of usage that a line prices; what no charge prices is zero-rated.
+
+    A settled charge names portions that it was rated by before: of equal facts the first stands.
+    """
     rated, billed = [], []
-    for no, line in enumerate(found.lines, start=1):
+    for no, line in enumerate([*found.lines, *found.settled], start=1):
         rated_id = derived_id(tenant, line.period.name, line.service["id"], line.item.charge, found.customer["id"], line.rating_rev)
-        state = "rerated" if line.kind == "debit" else "rated"
+        state = "rated" if line.kind == "charge" else "rerated"
         for ref in line.usage:
             key = {"known_ns": inputs.cutoff_ns, "start_ns": ref["start_ns"], "record_id": ref["id"], "portion": ref["portion"]}
             rated.append(key | {"guide_rev": ref["guide_rev"], "rated_id": rated_id, "state": state})
-            billed.append(key | {"invoice_id": id_, "line_no": no})
-    for line in {line.service["id"]: line for line in found.lines if line.kind == "charge"}.values():
+            if line.kind != "settled":
+                billed.append(key | {"invoice_id": id_, "line_no": no})
+    return rated + _zero_rated(inputs, found), billed
+
+
+def _zero_rated(inputs: Inputs, found: Draft) -> list[dict[str, Any]]:
+    """The portions of meters that no charge of the service's tariff uses, of every period that was rated here."""
+    priced = [line for line in [*found.lines, *found.settled] if line.kind != "credit"]
+    rows = []
+    for line in {(line.service["id"], line.period.name): line for line in priced}.values():
+        usage = inputs.usage if line.period == inputs.period else inputs.corrected[line.period.name]
         for meter in sorted(set(MeterKind) - line.tariff.meters):
-            for part in inputs.usage.of(line.service["id"], meter):
+            for part in usage.of(line.service["id"], meter):
                 key = {"known_ns": inputs.cutoff_ns, "start_ns": part.record["start_ns"], "record_id": part.record["id"]}
                 names = ("portion", "guide_rev")
-                rated.append(key | {name: part.portion[name] for name in names} | {"rated_id": "", "state": "zero_rated"})
-    return rated, billed
+                rows.append(key | {name: part.portion[name] for name in names} | {"rated_id": "", "state": "zero_rated"})
+    return rows

@@ -5,9 +5,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from billing_bridge import periods
+from billing_bridge.book import verify
+from billing_bridge.completeness import octets
 from billing_bridge.meter import Meter
 from bss.billing import Biller, RunReport
 from bss.store import invoice_pdf
@@ -95,3 +99,26 @@ async def test_a_run_is_for_all_customers_or_refused(any_state: State, folder: P
     for limited in (replace(CLERK, customers=("customer-1",)), replace(CLERK, regions=("north",))):
         with pytest.raises(ForbiddenError, match="all customers"):
             await Biller(any_state, Tariffs(folder), BSS, SETTINGS).run(limited, "2026-06", JULY + 3 * DAY_NS)
+
+
+async def test_late_usage_that_changes_no_amount_is_rerated_and_nothing_waits(any_state: State, folder: Path) -> None:
+    """Inside the included gigabytes a late day changes usage and no line."""
+    await network(any_state)
+    await add_service(any_state, 1, await add_customer(any_state, 1), "volume", {1: (0, 0)})
+    whole = polled(JUNE, AUGUST, lambda n: (0.1, 0.1))
+    days = np.arange(len(whole.time_ns)) // 288
+    source = ArraySource({PORT[1]: whole.take(days != 20)})
+    meter, made = Meter(any_state, CLERK, source, SETTINGS), Biller(any_state, Tariffs(folder), BSS, SETTINGS)
+    await meter.run_once(JULY + DAY_NS)
+    await made.run(CLERK, "2026-06", JULY + 3 * DAY_NS)
+    source.samples[PORT[1]] = source.samples[PORT[1]].joined(whole.take(days == 20).received(JULY + 10 * DAY_NS))
+    assert (await meter.run_once(JULY + 11 * DAY_NS, late=True)).revised > 0
+    async with any_state.read() as conn:
+        assert (await octets(conn, CLERK, periods.month("2026-06", SETTINGS.zone)))["volume"]["waiting"] > 0
+    await meter.run_once(AUGUST + DAY_NS)
+    await made.run(CLERK, "2026-07", AUGUST + 3 * DAY_NS)
+    assert [len(json.loads(str(row["document"]))["lines"]) for row in await invoices(any_state)] == [2, 2]
+    async with any_state.read() as conn:
+        for of in (await octets(conn, CLERK, periods.month("2026-06", SETTINGS.zone))).values():
+            assert of["waiting"] == 0 and of["guided"] == of["rated"] + of["zero_rated"]
+    assert await verify(any_state, CLERK) is None
