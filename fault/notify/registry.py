@@ -7,9 +7,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fault.alarms import SEVERITIES
+from fault.alarms import SEVERITIES, storable
 from fault.filters import LINE_CHARS_MAX, FilterError, parse
 from fault.notify import samples, sending, store, template
 from fault.notify.message import JSON, PresetError
@@ -60,6 +61,13 @@ class Registration(BaseModel):
     secret: Annotated[str, Field(max_length=256)] = ""
     routing_key: Annotated[str, Field(max_length=256)] = ""
     headers: Annotated[dict[str, str], Field(max_length=HEADERS_MAX)] = Field(default_factory=dict)
+
+    @field_validator("url", "filter", "template", "secret", "routing_key")
+    @classmethod
+    def _is_text(cls, text: str) -> str:
+        if text != storable(text):
+            raise ValueError("it holds NUL or half a character")
+        return text
 
     @field_validator("name")
     @classmethod
@@ -129,10 +137,14 @@ class Registry:
         hook = Webhook(**{**shown, "id": new_id(now_ns), "severity": int(SEVERITIES[wanted.severity]), "created_ns": now_ns})
         sealed = {"secret": secret, "routing_key": wanted.routing_key, "headers": wanted.headers}
         await self._vault.put_json(scope, _vault_name(hook.id), sealed)
-        async with self._state.write() as conn:
-            await conn.execute(insert(store.webhook).values(_row(scope.tenant, hook)))
-            after = {**shown, "headers": sorted(wanted.headers)}
-            await audit.record(conn, scope, "webhook.add", f"webhook:{hook.id}", now_ns=now_ns, after=after)
+        try:
+            async with self._state.write() as conn:
+                await conn.execute(insert(store.webhook).values(_row(scope.tenant, hook)))
+                after = {**shown, "headers": sorted(wanted.headers)}
+                await audit.record(conn, scope, "webhook.add", f"webhook:{hook.id}", now_ns=now_ns, after=after)
+        except IntegrityError as error:  # someone else was quicker with this name
+            await self._vault.delete(scope, _vault_name(hook.id))
+            raise WebhookError("name", f"There is a webhook named {wanted.name!r} already.") from error
         self._forget()
         return hook, secret
 

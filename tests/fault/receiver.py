@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -105,3 +106,11 @@ async def receiving(answer: Callable[[Received], int] = lambda _: 204, port: int
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
         await server.wait_closed()
+
+
+def in_order(heard: list[Received]) -> bool:
+    """Whether each incident's revisions came one after the other."""
+    revisions: dict[str, list[int]] = defaultdict(list)
+    for it in heard:
+        revisions[it.json["incident"]["id"]].append(it.json["revision"])
+    return all(found == sorted(found) for found in revisions.values())

@@ -1,5 +1,6 @@
 """Webhooks and deliveries over HTTP, as the console's screen uses them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,7 @@ async def test_a_webhook_that_cannot_be_is_refused_with_its_reason(
         {"headers": {"A": "a\r\nB: b"}},
         {"content_type": "text/plain\r\nX: y"},
         {"name": "\x00"},
+        {"filter": "a\x00b"},
         {"unknown": 1},
     ],
 )
@@ -220,6 +222,13 @@ async def test_who_sees_a_part_of_the_network_sees_no_webhook(notifier: Notifier
         assert (await http.get(f"/deliveries/{sent['id']}")).status_code == 404
         assert (await http.post("/webhooks", json={"name": "mine", "url": receiver.url})).status_code == 403
         assert (await http.delete(f"/webhooks/{hook.id}")).status_code == 403
+
+
+async def test_of_two_with_one_name_one_is_made(notifier: Notifier, receiver: Receiver) -> None:
+    async with browser(notifier) as http:
+        made = await asyncio.gather(*(http.post("/webhooks", json={"name": "same", "url": receiver.url}) for _ in range(4)))
+        listed = (await http.get("/webhooks")).json()
+    assert (sorted(answer.status_code for answer in made), listed["total"]) == ([201, 422, 422, 422], 1)
 
 
 async def test_webhooks_are_bounded(notifier: Notifier, receiver: Receiver) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import random
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from station.clock import NS_PER_S, VirtualClock
 from station.state import State
 from tests.fault.network import at, down, event, service_on, store_at, up
 from tests.fault.notifying import ENGINEER, QUICK, messages, notifier_on, running, until_quiet
-from tests.fault.receiver import Received, receiving
+from tests.fault.receiver import Received, in_order, receiving
 
 RESOURCES = ("if-r1-1", "if-r1-2", "if-r2-1", "if-r2-2", "if-r3-1", "if-r3-9")
 
@@ -43,14 +42,6 @@ async def flap(service: FaultService, times: int) -> int:
             await service.handle([change(resource, t) for resource in RESOURCES])
             t += 400  # later than the reopen window: no chattering
     return times * 2 * len(RESOURCES)
-
-
-def in_order(heard: list[Received]) -> bool:
-    """Whether each incident's revisions came one after the other."""
-    revisions: dict[str, list[int]] = defaultdict(list)
-    for it in heard:
-        revisions[it.json["incident"]["id"]].append(it.json["revision"])
-    return all(found == sorted(found) for found in revisions.values())
 
 
 async def test_an_incident_is_told_when_it_opens_and_when_it_closes(state: State) -> None:
