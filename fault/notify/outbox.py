@@ -21,7 +21,7 @@ from fault.alarms import Alarm, Change
 from fault.incidents import Incident
 from fault.metrics import DELIVERIES, WEBHOOK_WAITING
 from fault.notify import routes, samples, store
-from fault.notify.courier import Courier, attempt_row
+from fault.notify.courier import STORE_RETRY_S, Courier, attempt_row
 from fault.notify.message import Announcement
 from fault.notify.registry import Registration, Registry
 from fault.notify.routes import News, Webhook
@@ -75,7 +75,7 @@ class Notifier:
         self, conn: AsyncConnection, changes: Sequence[tuple[Change, Alarm]], incidents: Sequence[tuple[str, Incident]], now_ns: int
     ) -> None:
         """Write what each webhook is to be told; called within the transaction that stores the change."""
-        hooks = [hook for hook in (await self.registry.all(conn)).values() if hook.enabled]
+        hooks = list((await self.registry.all(conn)).values())
         news = await self._news(conn, {hook.about for hook in hooks}, changes, incidents)
         if not news:
             return
@@ -145,14 +145,22 @@ class Notifier:
             tasks.create_task(self._maintain())
             while True:
                 self._hooks_changed.clear()
-                async with self.state.read() as conn:
-                    hooks = {key: hook for key, hook in (await self.registry.all(conn)).items() if hook.enabled}
-                for key in self._couriers.keys() - hooks.keys():
-                    self._couriers.pop(key)[1].cancel()
-                for key in hooks.keys() - self._couriers.keys():
-                    courier = self._courier(hooks[key])
-                    self._couriers[key] = (courier, tasks.create_task(courier.run()))
+                try:
+                    await self._staff(tasks)
+                except SQLAlchemyError as error:
+                    log.error("the webhooks cannot be read", error=str(error)[:500])
+                    asyncio.get_running_loop().call_later(STORE_RETRY_S, self._hooks_changed.set)
                 await self._hooks_changed.wait()
+
+    async def _staff(self, tasks: asyncio.TaskGroup) -> None:
+        """End the couriers whose webhook is gone or paused, start those of new ones."""
+        async with self.state.read() as conn:
+            hooks = {key: hook for key, hook in (await self.registry.all(conn)).items() if hook.enabled}
+        for key in self._couriers.keys() - hooks.keys():
+            self._couriers.pop(key)[1].cancel()
+        for key in hooks.keys() - self._couriers.keys():
+            courier = self._courier(hooks[key])
+            self._couriers[key] = (courier, tasks.create_task(courier.run()))
 
     def _courier(self, hook: Webhook) -> Courier:
         return Courier(

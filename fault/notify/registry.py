@@ -113,13 +113,18 @@ class Registry:
         self._tenant, self._changed = tenant, changed
         self._station = Scope(tenant, Role.ADMIN, "station")
         self._known: dict[str, Webhook] | None = None
+        self._version = 0
         self._sealed: dict[str, Secrets] = {}
 
     async def all(self, conn: AsyncConnection) -> dict[str, Webhook]:
-        """Every webhook by id, read once and kept."""
-        if self._known is None:
-            self._known = {row["id"]: _webhook(row) for row in await store.webhooks(conn, self._tenant)}
-        return self._known
+        """Every webhook by id, read once and kept until one changes."""
+        if self._known is not None:
+            return self._known
+        version = self._version
+        found = {row["id"]: _webhook(row) for row in await store.webhooks(conn, self._tenant)}
+        if version == self._version:  # else this transaction may be older than the change
+            self._known = found
+        return found
 
     async def secrets(self, key: str) -> Secrets:
         """What the vault holds of a webhook, read once and kept; VaultError where it cannot be opened."""
@@ -176,7 +181,7 @@ class Registry:
                 raise WebhookError("template", str(error)) from error
 
     async def enable(self, scope: Scope, key: str, enabled: bool) -> bool:
-        """Pause a webhook or let it go on; whether there is one. What happens meanwhile is not told later."""
+        """Pause a webhook or let it go on; whether there is one. Of what happens meanwhile only endings are told later."""
         return await self._write(
             scope, key, "webhook.enable" if enabled else "webhook.pause", update(store.webhook).values(enabled=int(enabled))
         )
@@ -203,6 +208,7 @@ class Registry:
 
     def _forget(self) -> None:
         self._known = None
+        self._version += 1
         self._sealed.clear()
         self._changed()
 

@@ -15,6 +15,7 @@ from station.ids import derived_id
 
 About = Literal["incidents", "alarms"]
 Told = Mapping[tuple[str, str], Sequence[tuple[int, str]]]
+NAMES_MAX = 1_000  # services or customers in one message
 _WORDS = {"incident": ("opened", "changed", "closed"), "alarm": ("raised", "changed", "cleared")}
 
 
@@ -68,10 +69,17 @@ def incident_news(incidents: Sequence[tuple[str, Incident]], alarms: Mapping[str
             not it.noise,
             not it.actual,
             tuple(alarms[key] for key in it.root_alarm_ids if key in alarms),
-            incident_json(it),
+            incident_body(it),
         )
         for it in last.values()
     ]
+
+
+def incident_body(it: Incident) -> dict[str, Any]:
+    """The incident's JSON with at most NAMES_MAX services and customers, and how many there are."""
+    body = incident_json(it)
+    impact = {name: len(body[name]) for name in ("services", "customers")}
+    return body | {name: body[name][:NAMES_MAX] for name in impact} | {"impact": impact}
 
 
 def alarm_news(changes: Iterable[tuple[Change, Alarm]]) -> list[News]:
@@ -101,7 +109,7 @@ def messages(hooks: Collection[Webhook], news: Sequence[News], told: Told) -> It
     for hook in hooks:
         said: dict[str, bool] = {}
         for it in news:
-            if not hook.enabled or f"{it.about}s" != hook.about:
+            if f"{it.about}s" != hook.about or not (hook.enabled or it.over):  # a paused one still hears of endings
                 continue
             open_here = said.get(it.object_id, _holds(told.get((hook.id, it.object_id), ()), it.revision))
             transition = _transition(hook, it, open_here)

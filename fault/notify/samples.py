@@ -4,8 +4,8 @@ from fault.alarms import Alarm, Place, Severity
 from fault.correlation.contract import Explanation, RootCandidate
 from fault.incidents import Incident
 from fault.notify.message import Announcement
-from fault.notify.routes import About
-from fault.views import alarm_json, incident_json
+from fault.notify.routes import About, incident_body
+from fault.views import alarm_json
 from station.ids import new_id
 from station.web import iso
 
@@ -14,7 +14,7 @@ SAYS = "This is a test message: nothing is broken."
 
 def announcement(about: About, now_ns: int, webhook: str = "") -> Announcement:
     """An announcement as one of this kind looks."""
-    body = incident_json(_incident(now_ns)) if about == "incidents" else alarm_json(_alarm(now_ns))
+    body = incident_body(_incident(now_ns)) if about == "incidents" else alarm_json(_alarm(now_ns))
     kind, transition = ("incident", "opened") if about == "incidents" else ("alarm", "raised")
     return Announcement(new_id(now_ns), kind, body["id"], transition, 1, iso(now_ns) or "", body, webhook)
 

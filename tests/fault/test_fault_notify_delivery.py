@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from fault.incidents import Incident
 from fault.metrics import DELIVERIES
 from fault.notify import store
 from fault.notify.courier import backoff_s
 from fault.notify.outbox import Notifier
+from fault.notify.routes import incident_body
 from fault.service import FaultService
 from station.clock import NS_PER_S, VirtualClock
 from station.state import State
@@ -277,6 +279,28 @@ async def test_a_removed_webhook_hears_nothing_more(state: State) -> None:
         await until_quiet(state)
     (row,) = await messages(state)
     assert (row["state"], row["transition"]) == ("failed", "opened")
+
+
+async def test_a_paused_webhook_hears_later_only_how_things_ended(state: State) -> None:
+    notifier = notifier_on(state)
+    service = await service_with(state, notifier)
+    async with receiving() as receiver, running(notifier):
+        hook, _ = await notifier.add_webhook(ENGINEER, "tickets", receiver.url)
+        await service.handle([down("if-r1-1")])
+        await until_quiet(state)
+        assert await notifier.registry.enable(ENGINEER, hook.id, False)
+        await service.handle([down("if-r2-1", 1), up("if-r1-1", 1)])
+        await service.handle([down("if-r3-1", 2), up("if-r2-1", 2)])
+        assert len(receiver.requests) == 1
+        assert await notifier.registry.enable(ENGINEER, hook.id, True)
+        await until_quiet(state)
+    assert [it.json["type"] for it in receiver.taken] == ["incident.opened", "incident.closed"]
+
+
+def test_an_incident_that_hurts_very_many_names_a_thousand() -> None:
+    many = tuple((f"s{n}", f"service {n}", "c") for n in range(5_000))
+    body = incident_body(Incident("i", at(0), at(0), services=many))
+    assert (len(body["services"]), body["impact"]) == (1_000, {"services": 5_000, "customers": 0})
 
 
 def test_the_wait_doubles_within_its_bound() -> None:

@@ -132,9 +132,12 @@ def test_pagerduty_knows_four_severities(ours: str, theirs: str) -> None:
 def test_slack_keeps_to_its_limits_and_makes_no_link_of_a_devices_words() -> None:
     hostile = "<!channel> & <https://evil.example|fine>" * 100
     services = [{"id": f"s{n}", "name": f"<service {n}>", "customer": "c"} for n in range(500)]
+    hurt = {"services": 500, "customers": 1}
     explained = {**INCIDENT.body["explanation"], "summary": hostile, "evidence": [hostile] * 50}
     root = {**INCIDENT.body["root"], "name": "r" * 400}
-    message = slack.body(replace(INCIDENT, body={**INCIDENT.body, "root": root, "explanation": explained, "services": services}))
+    message = slack.body(
+        replace(INCIDENT, body={**INCIDENT.body, "root": root, "explanation": explained, "services": services, "impact": hurt})
+    )
     header, section, fields, context = message["blocks"]
     assert (header["type"], header["text"]["type"], len(header["text"]["text"])) == ("header", "plain_text", 150)
     assert section["text"]["type"] == "mrkdwn" and len(section["text"]["text"]) <= 3000 and len(fields["fields"]) <= 10

@@ -54,8 +54,7 @@ def _details(it: Announcement) -> dict[str, Any]:
         "alarms": it.body["alarms"],
         "services": [each["name"] for each in it.body["services"][:NAMES_MAX]],
         "customers": [each["name"] for each in it.body["customers"][:NAMES_MAX]],
-        "services_in_all": len(it.body["services"]),
-        "customers_in_all": len(it.body["customers"]),
+        "impact": it.body["impact"],
     }
 
 

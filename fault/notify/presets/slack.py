@@ -58,10 +58,10 @@ def _fields(it: Announcement) -> list[dict[str, str]]:
         return [_mrkdwn(f"*{name.capitalize()}*\n{escaped(it.body[name])}", FIELD_MAX) for name in ("site", "region") if it.body[name]]
     found = []
     for name in ("services", "customers"):
-        every = [escaped(each["name"]) for each in it.body[name]]
-        if every:
-            more = f" and {len(every) - NAMES_MAX} more" if len(every) > NAMES_MAX else ""
-            found.append(_mrkdwn(f"*{name.capitalize()} hurt: {len(every)}*\n{', '.join(every[:NAMES_MAX])}{more}", FIELD_MAX))
+        named, in_all = [escaped(each["name"]) for each in it.body[name][:NAMES_MAX]], it.body["impact"][name]
+        if named:
+            more = f" and {in_all - len(named)} more" if in_all > len(named) else ""
+            found.append(_mrkdwn(f"*{name.capitalize()} hurt: {in_all}*\n{', '.join(named)}{more}", FIELD_MAX))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Our own JSON: the incident or alarm exactly as `/api/v1` shows it."""
+"""Our own JSON: the incident or alarm as `/api/v1` shows it; of an incident that hurts very many, the first thousand."""
 
 from typing import Any
 
