@@ -39,9 +39,9 @@ def router(state: State, clock: Clock) -> APIRouter:
 
     def asked(since: From = "", until: To = "", service: Service = "", known: Instant = "") -> Span:
         now_ns = clock.now_ns() // NS_PER_MS * NS_PER_MS  # as the manifest can say it
-        end_ns = time_ns(until) if until else now_ns
-        start_ns = max(time_ns(since) if since else 0, end_ns - SPAN_DAYS * DAY_NS)
-        return Span(max(0, start_ns), max(0, end_ns), service, min(time_ns(known), now_ns) if known else now_ns)
+        end_ns = _instant(until) if until else now_ns
+        start_ns = max(_instant(since) if since else 0, end_ns - SPAN_DAYS * DAY_NS)
+        return Span(start_ns, end_ns, service, min(_instant(known), now_ns) if known else now_ns)
 
     @routes.get("")
     async def usage(caller: Caller, span: Annotated[Span, Depends(asked)], cursor: Cursor = "", limit: Limit = 200) -> dict[str, Any]:
@@ -86,6 +86,11 @@ def router(state: State, clock: Clock) -> APIRouter:
         return dict((await _export(state, caller, span, form)).manifest)
 
     return routes
+
+
+def _instant(text: str) -> int:
+    """Nanoseconds of an RFC 3339 text, moved into what the books can hold."""
+    return min(max(time_ns(text), 0), FOREVER_NS)
 
 
 def whole_view(caller: Scope, what: str) -> None:

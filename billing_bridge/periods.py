@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from station.clock import NS_PER_S
 
+YEARS = range(1971, 2262)  # what whole 64-bit nanoseconds since 1970 reach in every zone
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Period:
@@ -46,6 +48,8 @@ def month_start(name: str) -> date:
         raise PeriodError(f"{name!r} is no month; write YYYY-MM") from error
     if first.isoformat() != f"{name}-01":
         raise PeriodError(f"{name!r} is no month; write YYYY-MM")
+    if first.year not in YEARS:
+        raise PeriodError(f"{name!r} lies outside {YEARS[0]} to {YEARS[-1]}")
     return first
 
 

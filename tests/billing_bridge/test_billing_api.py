@@ -77,6 +77,18 @@ async def test_a_region_sees_its_own_ports_only(metered: State) -> None:
     assert totals == [8, 0]
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "n"), [("9999-01-01", "9999-12-31", 0), ("0001-01-01", "9999-12-31", 0), ("0001-01-01", "2026-06-05", 8)]
+)
+async def test_a_span_of_any_years_is_answered(since: str, until: str, n: int, metered: State) -> None:
+    answer = await get(metered, VIEWER, "", **{"from": since, "to": until})
+    assert (answer.status_code, answer.json()["total"]) == (200, n)
+
+
+async def test_nothing_was_known_in_the_year_one(metered: State) -> None:
+    assert (await get(metered, VIEWER, "", known="0001-01-01T00:00:00Z")).json()["total"] == 0
+
+
 async def test_suspense_tells_reason_and_age(metered: State) -> None:
     page = (await get(metered, VIEWER, "/suspense", limit=1)).json()
     assert page["total"] == 6 and page["next"]

@@ -5,6 +5,7 @@ import hashlib
 import io
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +14,9 @@ import sqlalchemy as sa
 
 from billing_bridge import api as usage_api
 from billing_bridge.meter import Meter
+from bss import pdf
 from bss.api import router
+from bss.metrics import PDFS
 from inventory.store import service
 from station.clock import VirtualClock
 from station.scope import Role, Scope
@@ -109,6 +112,22 @@ async def test_an_invoice_is_found_by_its_number_and_its_bytes_bear_its_hash(bil
     assert by_number["lines"][2]["data_quality"] == "8640 of 8640 slots good"
 
 
+async def test_a_page_that_cannot_be_set_costs_neither_the_run_nor_the_invoice(
+    any_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.typ"
+    broken.write_text("#panic()")
+    monkeypatch.setattr(pdf, "TEMPLATE", broken)
+    await network(any_state)
+    await add_service(any_state, 1, await add_customer(any_state, 1), "volume", {1: (0, 0)})
+    failed = PDFS.labels("failed")._value.get()
+    assert (await call(any_state, CLERK, "POST", "/bill-runs", json={"month": "2026-06"})).json()["made"] == 1
+    assert PDFS.labels("failed")._value.get() == failed + 1
+    assert (await call(any_state, CLERK, "GET", "/invoices/INV-2026-000001.pdf")).status_code == 500
+    monkeypatch.undo()
+    assert (await call(any_state, CLERK, "GET", "/invoices/INV-2026-000001.pdf")).content.startswith(b"%PDF-")
+
+
 async def test_the_lines_as_csv_sum_to_the_net_total_and_run_no_formula(billed: State) -> None:
     text = (await call(billed, CLERK, "GET", "/invoices/INV-2026-000001.csv")).text
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -141,6 +160,8 @@ async def test_a_run_is_listed_with_what_it_could_not_bill_and_audited(billed: S
     [
         ("2026-13", CLERK, 422),
         ("26-06", CLERK, 422),
+        ("0001-01", CLERK, 422),
+        ("9999-12", CLERK, 422),
         ("2026-07", CLERK, 409),
         ("2026-06", VIEWER, 403),
         ("2026-06", replace(CLERK, role=Role.ENGINEER), 403),

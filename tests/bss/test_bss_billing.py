@@ -116,8 +116,11 @@ async def test_the_pdf_is_set_once_and_shows_hostile_names_as_text(any_state: St
     invoice_id = str((await invoices(any_state))[0]["id"])
     pdf = await pdf_of(any_state, CLERK, invoice_id)
     assert pdf is not None and pdf == await pdf_of(any_state, CLERK, invoice_id)
-    words = "".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    words = "".join(page.extract_text() for page in pages)
     assert name in words and "SIMULATED NETWORK" in words and "723.62" in words
+    assert "1 \u2013 30 June 2026" in words and "How well it was measured" in words and "100.00 %" in words
+    assert {(round(page.mediabox.width), round(page.mediabox.height)) for page in pages} == {(595, 842)}
 
 
 async def test_late_samples_after_the_bill_are_a_correction_on_their_own_period(month: tuple[State, ArraySource]) -> None:
