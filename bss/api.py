@@ -28,9 +28,9 @@ from station.web import PAGE_LIMIT, Caller, ProblemError, not_found
 POINTS_MAX = 1000  # incomplete metering points named in one answer
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
-Cursor = Annotated[str, Query(pattern=r"\A[A-Za-z0-9-]{0,48}\z")]
-InvoiceId = Annotated[str, Path(pattern=r"\A[A-Za-z0-9-]{1,48}\z", description="The invoice's id or its number.")]
-Month = Annotated[str, Field(pattern=r"\A\d{4}-\d{2}\z")]
+Cursor = Annotated[str, Query(pattern=r"^[A-Za-z0-9-]{0,48}$")]
+InvoiceId = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,48}$", description="The invoice's id or its number.")]
+Month = Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")]
 
 
 class BillRunOrder(BaseModel):
@@ -109,7 +109,7 @@ def _bill_runs(state: State, biller: Biller, clock: Clock) -> APIRouter:
         return {name: getattr(report, name) for name in ("run_id", "period", "made", "stood", "exceptions")}
 
     @routes.get("/usage/completeness")
-    async def complete(caller: Caller, month: Annotated[str, Query(pattern=r"\A(\d{4}-\d{2})?\z")] = "") -> dict[str, Any]:
+    async def complete(caller: Caller, month: Annotated[str, Query(pattern=r"^(\d{4}-\d{2})?$")] = "") -> dict[str, Any]:
         """Expected against received usage of a month (default: the last closed one), and services against bills."""
         caller.require(Role.BILLING, "checking completeness")
         whole_view(caller, "completeness")

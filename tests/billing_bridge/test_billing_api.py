@@ -20,6 +20,8 @@ from station.state import State
 from tests.billing_bridge.calling import client
 from tests.billing_bridge.metered import CLERK, DAY_NS, PORT, ArraySource, add_customer, add_service, at, network, polled
 
+pytestmark = pytest.mark.slow  # each makes a store and a month on both engines
+
 JUNE = at("2026-06-01")
 NOW = JUNE + 4 * DAY_NS
 VIEWER = replace(CLERK, role=Role.VIEWER)

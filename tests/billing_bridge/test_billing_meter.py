@@ -14,6 +14,8 @@ from station.state import State
 from station.telemetry.client import TelemetryError, TelemetryUnavailableError
 from tests.billing_bridge.metered import CLERK, DAY_NS, PORT, Arrays, ArraySource, add_customer, add_service, at, network, polled
 
+pytestmark = pytest.mark.slow  # each makes a store and a month on both engines
+
 JUNE = at("2026-06-01")
 
 

@@ -26,6 +26,8 @@ from tests.billing_bridge.calling import client
 from tests.billing_bridge.metered import CLERK, DAY_NS, PORT, ArraySource, add_customer, add_service, at, network, polled
 from tests.bss.test_bss_billing import JULY, JUNE, SETTINGS, biller, burst
 
+pytestmark = pytest.mark.slow  # each makes a store and a month on both engines
+
 NOW = JULY + 3 * DAY_NS
 VIEWER, ADMIN = replace(CLERK, role=Role.VIEWER), replace(CLERK, role=Role.ADMIN)
 ONE = replace(CLERK, customers=("customer-1",))
@@ -160,6 +162,7 @@ async def test_a_run_is_listed_with_what_it_could_not_bill_and_audited(billed: S
     [
         ("2026-13", CLERK, 422),
         ("26-06", CLERK, 422),
+        ("2026-06\n", CLERK, 422),
         ("0001-01", CLERK, 422),
         ("9999-12", CLERK, 422),
         ("2026-07", CLERK, 409),

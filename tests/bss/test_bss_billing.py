@@ -23,6 +23,8 @@ from station.data import data_dir
 from station.state import State
 from tests.billing_bridge.metered import CLERK, DAY_NS, NS, PORT, ArraySource, add_customer, add_service, at, network, polled
 
+pytestmark = pytest.mark.slow  # each makes a store and a month on both engines
+
 JUNE, JULY, AUGUST = at("2026-06-01"), at("2026-07-01"), at("2026-08-01")
 SETTINGS = BillingSettings(time_zone="UTC")
 BSS = BssSettings(operator_name="Nordnetz GmbH", operator_address="Kai 1\n20457 Hamburg", operator_tax_id="DE123456789")
@@ -146,6 +148,9 @@ async def test_late_samples_after_the_bill_are_a_correction_on_their_own_period(
         ("debit", "2026-06", 10_220),
     ]
     assert corrections[0]["corrects"]["invoice"] == first["number"]
+    for line in second["lines"]:
+        tree = await explain(state, CLERK, source, second["number"], line["no"])
+        assert tree is not None and tree["slots"]["agrees"] and tree["usage_total"] == line["usage_records"]
     for row in rows:
         assert await reproduce(state, CLERK, str(row["id"])) == row["document"]
     assert await verify(state, CLERK) is None

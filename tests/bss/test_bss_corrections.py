@@ -24,6 +24,8 @@ from station.state import State
 from tests.billing_bridge.metered import CLERK, DAY_NS, PORT, ArraySource, add_customer, add_service, network, polled
 from tests.bss.test_bss_billing import AUGUST, BSS, JULY, JUNE, SETTINGS, invoices
 
+pytestmark = pytest.mark.slow  # each makes a store and a month on both engines
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
