@@ -53,7 +53,7 @@ def _account(tally: Mapping[tuple[str, str], int]) -> Account:
 async def unguided(conn: AsyncConnection, scope: Scope, start_ns: int, end_ns: int) -> list[dict[str, Any]]:
     """Current records whose portions do not add up to them: empty when the law holds."""
     records = await current_records(conn, scope.tenant, start_ns, end_ns)
-    guided = await latest_guiding(conn, scope.tenant, [record["id"] for record in records])
+    guided = await latest_guiding(conn, scope.tenant, records)
     return [record for record in records if _portions(guided.get(record["id"], [])) != (record["in_octets"], record["out_octets"])]
 
 

@@ -5,7 +5,7 @@ recycled ones (suspense) the reason. Guiding again appends a new set with the ne
 A slot belongs to whoever holds the port when the slot begins.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -145,7 +145,7 @@ async def guide(state: State, scope: Scope, since_ns: int, now_ns: int) -> Guide
     async with state.write() as conn:
         known_ns = await book.known_now(conn, scope.tenant, now_ns)
         records = await current_records(conn, scope.tenant, since_ns)
-        before = await latest_guiding(conn, scope.tenant, [record["id"] for record in records])
+        before = await latest_guiding(conn, scope.tenant, records)
         owners = await bindings(conn, scope.tenant)
         rows, changed, recycled = [], 0, dict.fromkeys(REASONS, 0)
         for record in records:
@@ -236,14 +236,27 @@ async def current_records(
     return list(latest.values())
 
 
+def by_start(records: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
+    """(start_ns, ids) of records given as (start_ns, id), at most IN_CHUNK ids each.
+
+    The books' unique keys lead with the interval's start: with it a look-up by id is a seek, without it a scan.
+    """
+    ids: dict[int, list[str]] = {}
+    for start_ns, id_ in sorted(set(records)):
+        ids.setdefault(start_ns, []).append(id_)
+    for start_ns, found in ids.items():
+        for at in range(0, len(found), IN_CHUNK):
+            yield start_ns, found[at : at + IN_CHUNK]
+
+
 async def latest_guiding(
-    conn: AsyncConnection, tenant: int, record_ids: Sequence[str], known_ns: int = FOREVER_NS
+    conn: AsyncConnection, tenant: int, records: Iterable[Mapping[str, Any]], known_ns: int = FOREVER_NS
 ) -> dict[str, list[dict[str, Any]]]:
-    """The portions of each record by its latest guiding known at `known_ns`."""
+    """The portions of each record (its `id` and `start_ns`) by its latest guiding known at `known_ns`."""
     c = usage_guiding.c
     found: dict[str, list[dict[str, Any]]] = {}
-    for at in range(0, len(record_ids), IN_CHUNK):
-        where = (c.tenant == tenant, c.record_id.in_(record_ids[at : at + IN_CHUNK]), c.known_ns <= known_ns)
+    for start_ns, ids in by_start((record["start_ns"], record["id"]) for record in records):
+        where = (c.tenant == tenant, c.start_ns == start_ns, c.record_id.in_(ids), c.known_ns <= known_ns)
         for row in (await conn.execute(sa.select(usage_guiding).where(*where).order_by(c.record_id, c.guide_rev, c.portion))).mappings():
             rows = found.setdefault(row["record_id"], [])
             if rows and rows[0]["guide_rev"] != row["guide_rev"]:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_bridge.guiding import FOREVER_NS, IN_CHUNK, current_records, latest_guiding
+from billing_bridge.guiding import FOREVER_NS, by_start, current_records, latest_guiding
 from billing_bridge.points import MeteringPoint, metering_points
 from billing_bridge.store import usage_billed, usage_rated
 from billing_bridge.usage import UsageState
@@ -59,7 +59,7 @@ async def portions(conn: AsyncConnection, scope: Scope, span: Span) -> list[dict
     """
     points = {point.id: point for point in await metering_points(conn, scope.tenant)}
     records = {row["id"]: row for row in await current_records(conn, scope.tenant, span.start_ns, span.end_ns, span.known_ns)}
-    guided = await latest_guiding(conn, scope.tenant, list(records), span.known_ns)
+    guided = await latest_guiding(conn, scope.tenant, records.values(), span.known_ns)
     rows = (_row(records[id_], portion, points.get(records[id_]["metering_point"])) for id_, parts in guided.items() for portion in parts)
     return sorted(_seen(rows, scope, span.service), key=Place.of)
 
@@ -94,15 +94,15 @@ def _row(record: Row, portion: Row, point: MeteringPoint | None) -> dict[str, An
 
 async def with_progress(conn: AsyncConnection, tenant: int, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows with how far billing has come as `state`: a guided portion that was priced is rated, then billed."""
-    ids = sorted({row["id"] for row in rows})
     rated: dict[tuple[str, int, int], str] = {}
     billed: set[tuple[str, int]] = set()
-    for at in range(0, len(ids), IN_CHUNK):
-        r, b, chunk = usage_rated.c, usage_billed.c, ids[at : at + IN_CHUNK]
-        query = sa.select(r.record_id, r.guide_rev, r.portion, r.state).where(r.tenant == tenant, r.record_id.in_(chunk)).order_by(r.seq)
+    r, b = usage_rated.c, usage_billed.c
+    for start_ns, ids in by_start((row["start_ns"], row["id"]) for row in rows):
+        where_rated = (r.tenant == tenant, r.start_ns == start_ns, r.record_id.in_(ids))
+        query = sa.select(r.record_id, r.guide_rev, r.portion, r.state).where(*where_rated).order_by(r.seq)
         rated.update({(row.record_id, row.guide_rev, row.portion): row.state for row in await conn.execute(query)})
-        query_billed = sa.select(b.record_id, b.portion).where(b.tenant == tenant, b.record_id.in_(chunk))
-        billed |= {(row.record_id, row.portion) for row in await conn.execute(query_billed)}
+        where_billed = (b.tenant == tenant, b.start_ns == start_ns, b.record_id.in_(ids))
+        billed |= {(row.record_id, row.portion) for row in await conn.execute(sa.select(b.record_id, b.portion).where(*where_billed))}
     return [row | _progress(row, rated, billed) for row in rows]
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_bridge import book, periods
-from billing_bridge.guiding import IN_CHUNK
+from billing_bridge.guiding import by_start
 from billing_bridge.periods import Period
 from billing_bridge.settings import BillingSettings
 from billing_bridge.store import usage_billed, usage_guiding, usage_rated, usage_record
@@ -276,11 +276,10 @@ async def _book(conn: AsyncConnection, tenant: int, inputs: Inputs, found: Draft
 async def _fresh(conn: AsyncConnection, tenant: int, rated: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The facts that are not in the book: a settled charge was rated by most of its portions before."""
     names, c = ("record_id", "guide_rev", "portion", "rated_id"), usage_rated.c
-    ids = sorted({row["record_id"] for row in rated})
     held: set[tuple[Any, ...]] = set()
-    for at in range(0, len(ids), IN_CHUNK):
-        query = sa.select(*(c[name] for name in names)).where(c.tenant == tenant, c.record_id.in_(ids[at : at + IN_CHUNK]))
-        held |= {tuple(row) for row in await conn.execute(query)}
+    for start_ns, ids in by_start((row["start_ns"], row["record_id"]) for row in rated):
+        where = (c.tenant == tenant, c.start_ns == start_ns, c.record_id.in_(ids))
+        held |= {tuple(row) for row in await conn.execute(sa.select(*(c[name] for name in names)).where(*where))}
     return [row for row in rated if tuple(row[name] for name in names) not in held]
 
 

@@ -51,7 +51,7 @@ async def load(conn: AsyncConnection, tenant: int, period: Period, cutoff_ns: in
     records = {row["id"]: row for row in await current_records(conn, tenant, period.start_ns, period.end_ns, cutoff_ns)}
     parts: dict[str, list[Part]] = {}
     hashes = set()
-    guided = await latest_guiding(conn, tenant, list(records), cutoff_ns)
+    guided = await latest_guiding(conn, tenant, records.values(), cutoff_ns)
     for record_id, record in records.items():
         for portion in guided.get(record_id, []):
             if portion["state"] == "guided":
