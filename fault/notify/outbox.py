@@ -81,13 +81,14 @@ class Notifier:
             return
         told = await store.told(conn, self.tenant, {it.object_id for it in news})
         planned = list(routes.messages(hooks, news, told))
-        room = {hook.id: self.settings.waiting_max - await store.waiting(conn, self.tenant, hook.id) for hook, _, _ in planned}
+        ids = {hook.id for hook, _, _ in planned}
+        room = {key: self.settings.waiting_max - await store.waiting(conn, self.tenant, key) for key in ids}
         rows = []
         for hook, it, transition in planned:
             room[hook.id] -= 1
             rows.append(self._row(hook, it, transition, now_ns, full=room[hook.id] < 0))
         await store.add(conn, rows)
-        self._told |= room.keys()
+        self._told |= ids
         self._waiting += len(rows)
 
     async def _news(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fault.incidents import Incident
-from fault.metrics import DELIVERIES
+from fault.metrics import DELIVERIES, WEBHOOK_WAITING
 from fault.notify import store
 from fault.notify.courier import backoff_s
 from fault.notify.outbox import Notifier
@@ -306,3 +306,16 @@ def test_an_incident_that_hurts_very_many_names_a_thousand() -> None:
 def test_the_wait_doubles_within_its_bound() -> None:
     assert [backoff_s(n, 1.0, 60.0, 1.0) for n in (1, 2, 3, 7, 50, 5000)] == [1, 2, 4, 60, 60, 60]
     assert backoff_s(3, 1.0, 60.0, 0.0) == 2
+
+
+async def test_the_gauge_says_what_waits(state: State) -> None:
+    notifier = notifier_on(state)
+    service = await service_with(state, notifier)
+    async with receiving() as receiver:
+        await notifier.add_webhook(ENGINEER, "tickets", receiver.url)
+        await service.handle([down(resource) for resource in RESOURCES])
+        assert WEBHOOK_WAITING._value.get() == len(RESOURCES)
+        before = DELIVERIES.labels("delivered")._value.get()
+        async with running(notifier):
+            await until_quiet(state)
+    assert (WEBHOOK_WAITING._value.get(), DELIVERIES.labels("delivered")._value.get() - before) == (0, len(RESOURCES))
