@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -117,7 +118,10 @@ class FaultService:
         since_ns = now_ns - self.settings.memory_after_clear_s * NS_PER_S
         async with self.state.read() as conn:
             alarms = await store.open_alarms(conn, self.tenant, since_ns)
-            self.incidents.adopt(await incident_store.incidents_where(conn, self.tenant, store.incident.c.state == "open"))
+            kept = sa.or_(store.incident.c.state == "open", store.incident.c.closed_ns >= since_ns)
+            incidents = await incident_store.incidents_where(conn, self.tenant, kept)
+        self.incidents.adopt(incidents)
+        self._closed = {it.id: it.closed_ns for it in incidents if it.state == "closed"}
         self.book.adopt(alarms, now_ns)
         open_alarms = [alarm for alarm in alarms if not alarm.is_cleared]
         self._young = {alarm.id: now_ns for alarm in open_alarms if not alarm.incident_id}
@@ -371,6 +375,10 @@ class FaultService:
         if unknown:
             async with self.state.read() as conn:
                 self.book.adopt(await store.alarms_by_id(conn, self.tenant, unknown), self.clock.now_ns())
+
+    def open_resources(self) -> frozenset[str]:
+        """The resources that have an alarm which is not cleared."""
+        return frozenset(alarm.resource for alarm in self.book.alarms.values() if not alarm.is_cleared)
 
     def count_active(self) -> None:
         """Set the gauges; called when metrics are read."""

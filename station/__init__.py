@@ -2,3 +2,5 @@
 
 On its roof two modules: `station.assembly` wires every stage, `station.cli` is the command `trunkline`.
 """
+
+__version__ = "0.1.0"

@@ -5,9 +5,17 @@ from pathlib import Path
 from pydantic import Field
 
 from billing_bridge.settings import BillingSettings
+from bss.settings import BssSettings
+from collectors.inputs.gnmi import GnmiSettings
+from collectors.inputs.mqtt import MqttSettings
+from collectors.inputs.netconf import NetconfSettings
+from collectors.inputs.syslog import SyslogSettings
+from collectors.settings import SnmpSettings, TrapSettings
 from dashboards.settings import WebSettings
+from fault.notify.settings import NotifySettings
 from fault.settings import FaultSettings
 from inventory.settings import InventorySettings
+from perf.settings import PerfSettings
 from station.settings import Settings
 from station.telemetry.settings import TelemetrySettings
 
@@ -25,8 +33,17 @@ class StationSettings(Settings):
     state: StateSettings = StateSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     inventory: InventorySettings = InventorySettings()
+    snmp: SnmpSettings = SnmpSettings()
+    traps: TrapSettings = TrapSettings()
+    syslog: SyslogSettings = SyslogSettings()
+    gnmi: GnmiSettings = GnmiSettings()
+    mqtt: MqttSettings = MqttSettings()
+    netconf: NetconfSettings = NetconfSettings()
+    perf: PerfSettings = PerfSettings()
     fault: FaultSettings = FaultSettings()
+    notify: NotifySettings = NotifySettings()
     billing: BillingSettings = BillingSettings()
+    bss: BssSettings = BssSettings()
     web: WebSettings = WebSettings()
 
     def state_url(self, folder: Path) -> str:

@@ -104,8 +104,8 @@ class Simulation:
         return link.id if link else None
 
 
-def router(simulation: Simulation) -> APIRouter:
-    """`/api/v1/simulation`: there only where the network is simulated."""
+def router(simulation: Simulation, tickets: Callable[[], list[dict[str, Any]]]) -> APIRouter:
+    """`/api/v1/simulation`: there only where the network is simulated. `tickets` are what the demo's ticket system got."""
     routes = APIRouter(prefix="/api/v1/simulation", tags=["simulation"])
 
     @routes.get("")
@@ -127,5 +127,10 @@ def router(simulation: Simulation) -> APIRouter:
     async def story(caller: Caller, which: Story) -> dict[str, Any]:
         caller.require(Role.ENGINEER, "playing a story")
         return await simulation.play(which.name)
+
+    @routes.get("/tickets")
+    async def received(caller: Caller) -> dict[str, Any]:
+        caller.require(Role.VIEWER, "seeing the demo's tickets")
+        return {"items": tickets()}
 
     return routes

@@ -28,7 +28,9 @@ def tracked() -> tuple[Path, ...]:
 
 
 def sources() -> list[Path]:
-    return [path for path in tracked() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PACKAGES]
+    """Everything but the migrations, which list every table of a version as they are."""
+    chosen = [path for path in tracked() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PACKAGES]
+    return [path for path in chosen if path.parent.name != "versions"]
 
 
 def functions(path: Path) -> list[tuple[str, int]]:

@@ -91,3 +91,23 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: boo
     widths = [max([len(name), *(len(line[n]) for line in cells)]) for n, name in enumerate(columns)]
     for line in [[name.upper() for name in columns], *cells]:
         say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+@asynccontextmanager
+async def opened_telemetry(settings: StationSettings, folder: Path) -> AsyncIterator[Any]:
+    """A client of the telemetry store: the running station's, the cluster's, or of an owner started for this command."""
+    from station.telemetry.client import TelemetryClient
+    from station.telemetry.supervisor import OwnerProcess
+
+    published = folder / "telemetry.url"
+    url = settings.telemetry.url or (published.read_text().strip() if published.exists() else "")
+    if url:
+        client = TelemetryClient(url)
+        if await client.ready():
+            yield client
+            await client.close()
+            return
+    async with OwnerProcess(folder / "telemetry", memory_mb=settings.telemetry.memory_mb) as owner:
+        client = TelemetryClient(owner.url)
+        yield client
+        await client.close()

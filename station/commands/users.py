@@ -1,7 +1,7 @@
 """`trunkline user` and `trunkline credential`: who may come in, and what the station shows to devices."""
 
 import getpass
-import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,20 +56,26 @@ def token(config: Path | None, data: Path | None, name: str, role_name: str, day
 
 def credential(config: Path | None, data: Path | None, name: str, secrets: Mapping[str, Path | None], names: Mapping[str, str]) -> int:
     """Read the secrets from their files and store them as one named credential."""
-    from station.commands.vault import open_vault
+    from collectors.snmp.credentials import SnmpCredential
+    from station.security.vault import Vault, load_key
 
     try:
         read = {key: path.read_text().strip() for key, path in secrets.items() if path is not None}
     except OSError as error:
         complain(f"{error.filename}: {error.strerror}")
         return FAILED
-    values = {"version": "v3" if names["user"] else "v2c", **{key: text for key, text in names.items() if text}, **read}
+    values = {"version": "3" if names["user"] else "2c", **{key: text for key, text in names.items() if text}, **read}
     if not (values.get("user") or values.get("community")):
         complain("give --community-file, or --user with --auth and --auth-file")
         return USAGE
+    try:
+        SnmpCredential(**values)
+    except ValueError as error:
+        complain(str(error))
+        return USAGE
 
     async def act(_settings: StationSettings, folder: Path, state: State) -> int:
-        await open_vault(folder, state).put(STATION, name, json.dumps(values))
+        await Vault(state, load_key(folder, os.environ), SystemClock()).put_json(STATION, f"snmp/{name}", values)
         say(f"credential {name} is in the vault")
         return OK
 

@@ -22,7 +22,7 @@ from tests.fault.receiver import Received, Receiver, receiving
 RESOURCES = ("if-r1-1", "if-r1-2", "if-r2-1", "if-r2-2", "if-r3-1", "if-r3-9")
 LINES = 90
 KILLS = 6
-AGAIN_AFTER_S = 1_000  # a cleared resource is quiet for longer than the service remembers its closed incident
+AGAIN_AFTER_S = 0
 NOT_TOLD = {"heard_ns"}
 
 

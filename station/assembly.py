@@ -1,0 +1,335 @@
+"""The station, wired: build, connect, run. Every stage meets the others here and nowhere else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import structlog
+from fastapi import APIRouter
+
+import billing_bridge.api
+import bss.api
+import fault.api
+import fault.notify.api
+import inventory.api
+import perf.api
+from billing_bridge.meter import Meter
+from bss.billing import Biller
+from bss.tariffs import Tariffs
+from collectors.facts import look
+from collectors.inputs import snmp
+from collectors.inputs.gnmi import Gnmi
+from collectors.inputs.mqtt import Mqtt
+from collectors.inputs.netconf import Netconf
+from collectors.inputs.syslog import Syslog
+from collectors.inputs.traps import Receiver
+from collectors.mibs import shipped_mibs
+from collectors.snmp.credentials import SnmpCredential
+from collectors.snmp.engine import Engine
+from collectors.snmp.poller import Poller
+from collectors.snmp.profiles import shipped_profiles
+from dashboards.server import WebParts, create_app
+from fault.correlation.engine import Engine as Correlation
+from fault.notify.outbox import Notifier
+from fault.rules import Rules, load_rules
+from fault.service import FaultService
+from inventory.discovery import Discovery
+from inventory.facts import DeviceFacts, NoAnswer
+from inventory.picture import Picture
+from perf.pipeline import Pipeline
+from perf.store import TelemetryStore
+from station import __version__
+from station.batch import SampleBatch
+from station.channel import Channel
+from station.clock import Clock, SystemClock
+from station.colours import Colours
+from station.config import StationSettings
+from station.data import data_dir
+from station.follow import Follower
+from station.hub import Hub
+from station.journal import Journal
+from station.lifecycle import stop_on_signals
+from station.migrate import migrate
+from station.scope import STATION
+from station.security import Security
+from station.security.targets import Guard
+from station.security.vault import Vault, load_key
+from station.serve import Server, listener
+from station.state import State
+from station.telemetry import schema
+from station.telemetry.client import TelemetryClient
+from station.telemetry.supervisor import OwnerProcess
+
+log = structlog.get_logger("station")
+
+BATCHES_MAX: Final = 256
+TELEMETRY_URL: Final = "telemetry.url"
+SNMP_SECRETS: Final = "snmp/"  # names in the vault of what collectors show to devices
+LOGIN_SECRETS: Final = "login/"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: the settings, where to keep things, and what a demo adds."""
+
+    settings: StationSettings
+    folder: Path
+    environ: Mapping[str, str]
+    simulated: bool = False
+    clock: Clock = field(default_factory=SystemClock)
+    guest: "Guest | None" = None
+
+
+class Guest(Protocol):
+    """What a demo adds to a station: made before it runs, beside it while it does."""
+
+    async def enter(self, station: "Station") -> None:
+        """The stages are made and nothing runs yet."""
+        ...
+
+    def routers(self) -> Sequence[APIRouter]: ...
+
+    def work(self) -> Sequence[Coroutine[Any, Any, None]]: ...
+
+    async def link(self, base_url: str) -> str:
+        """Where the person goes first."""
+        ...
+
+
+class Ground:
+    """What everything stands on: the state store, who may come in, secrets, and the picture of the network."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.settings, self.clock, self.hub = plan, plan.settings, plan.clock, Hub()
+        self.state = State(plan.settings.state_url(plan.folder))
+        self.security = Security(self.state, plan.clock)
+        self.vault = Vault(self.state, load_key(plan.folder, plan.environ), plan.clock)
+        self.picture = Picture(self.state, self.hub, station_devices=plan.settings.inventory.station_devices)
+        self.secrets: dict[str, dict[str, Any]] = {}
+
+    async def open(self) -> None:
+        await migrate(self.state)
+        await self._take_community()
+        await self.load_secrets()
+        await self.picture.reload()
+
+    async def load_secrets(self) -> None:
+        """What collectors show to devices, in memory only."""
+        names = [row["name"] for row in await self.vault.list(STATION)]
+        wanted = [name for name in names if name.startswith((SNMP_SECRETS, LOGIN_SECRETS))]
+        self.secrets = {name: await self.vault.get_json(STATION, name) or {} for name in wanted}
+
+    def login(self, name: str) -> dict[str, str]:
+        """Name and password of a gNMI, MQTT or NETCONF login; empty when the vault has none."""
+        return {key: str(value) for key, value in self.secrets.get(f"{LOGIN_SECRETS}{name}", {}).items()}
+
+    def credential(self, name: str) -> SnmpCredential | None:
+        """The SNMP credential of this name: the vault's, else the settings'; None when neither has one."""
+        stored = self.secrets.get(f"{SNMP_SECRETS}{name}")
+        return SnmpCredential(**{**stored, "name": name}) if stored else self.settings.snmp.known().get(name)
+
+    def credentials(self) -> list[SnmpCredential]:
+        """Those that discovery tries: as listed under [inventory], then the rest of the settings'."""
+        names = dict.fromkeys((*self.settings.inventory.credentials, *self.settings.snmp.known()))
+        return [found for name in names if (found := self.credential(name)) is not None]
+
+    async def _take_community(self) -> None:
+        file = self.settings.inventory.community_file
+        if file:
+            community = await asyncio.to_thread(lambda: Path(file).read_text().strip())
+            await self.vault.put_json(STATION, f"{SNMP_SECRETS}default", {"version": "2c", "community": community})
+
+
+class Station:
+    """One station on an open ground and an open telemetry store: stages made inert here, run by `run`."""
+
+    def __init__(self, ground: Ground, client: TelemetryClient) -> None:
+        self.ground, self.client = ground, client
+        settings, clock, topology = ground.settings, ground.clock, ground.picture.current
+        self.polled: Channel[SampleBatch] = Channel("polled", BATCHES_MAX)
+        self.samples: Channel[SampleBatch] = Channel("samples", BATCHES_MAX)
+        guard = Guard(settings.notify.allow)
+        self.notifier = Notifier(ground.state, guard, clock, settings.notify, ground.vault, ground.hub, simulated=ground.plan.simulated)
+        self.fault = FaultService(
+            ground.state,
+            topology,
+            ground.hub,
+            clock,
+            settings.fault,
+            Correlation(poll_s=settings.snmp.unreachable_after * settings.snmp.interval_s),
+            interpreter=Rules(load_rules()),
+            announcer=self.notifier,
+            verify=self.verify,
+        )
+        heard = self.fault.notifications
+        self.pipeline = Pipeline(
+            client=client,
+            journal=Journal(ground.plan.folder / "journal" / "perf", settings.perf.journal_mb << 20),
+            clock=clock,
+            topology=topology,
+            samples=self.samples,
+            events=self.fault.events,
+            settings=settings.perf,
+        )
+        self.telemetry = TelemetryStore(client, self.pipeline.names)
+        self.engine = Engine()
+        self.profiles = shipped_profiles()
+        self.poller = Poller(
+            settings.snmp,
+            topology=topology,
+            credential_of=ground.credential,
+            profiles=self.profiles,
+            samples=self.polled,
+            notifications=heard,
+            clock=clock,
+        )
+        self.follower = Follower(ground.picture, self.fault, clock)
+        self.discovery = Discovery(ground.state, ground.picture, ground.hub, clock, self.look, settings.inventory)
+        self.traps = Receiver(settings.traps, topology=topology, mibs=shipped_mibs(), out=heard, clock=clock)
+        self.syslog = Syslog(settings.syslog, topology, clock, heard)
+        self.gnmi = Gnmi(settings.gnmi, topology, clock, ground.login, self.polled)
+        self.mqtt = Mqtt(settings.mqtt, topology, clock, ground.login, self.samples, heard)
+        self.netconf = Netconf(settings.netconf, topology, clock, ground.login, heard)
+        self.meter = Meter(ground.state, STATION, self.telemetry, settings.billing)
+        self.biller = Biller(ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing)
+
+    async def look(self, address: str) -> DeviceFacts | NoAnswer:
+        return await look(self.engine, address, self.ground.settings.inventory.port, self.ground.credentials(), self.profiles)
+
+    async def verify(self, device_no: int) -> bool:
+        """A poll now, asked for by a message that proves nothing; what it finds raises or clears for good."""
+        answered = await self.poller.poll_now(device_no)
+        if answered:
+            await self.follower.prove(device_no)
+        return answered
+
+    async def run(self) -> None:
+        """Everything at once, until cancelled."""
+        ground = self.ground
+        await self.fault.load()
+        self.pipeline.thresholds.restore(self._raised())
+        parts: Mapping[str, Coroutine[Any, Any, None]] = {
+            "picture": ground.picture.run(),
+            "pipeline": self.pipeline.run(),
+            "fault": self.fault.run(),
+            "notify": self.notifier.run(),
+            "snmp": snmp.run(self.poller, ground.plan.folder / "cache"),
+            "follow": self.follower.pass_on(self.polled, lambda: self.gnmi.covered, self.samples),
+            "traps": self.traps.run(),
+            "syslog": self.syslog.run(),
+            "gnmi": self.gnmi.run(),
+            "mqtt": self.mqtt.run(),
+            "netconf": self.netconf.run(),
+            "discovery": self.discovery.run(),
+            "meter": self.meter.run(ground.clock),
+        }
+        async with asyncio.TaskGroup() as tasks:
+            for name, work in parts.items():
+                tasks.create_task(work, name=name)
+
+    def _raised(self) -> list[tuple[int, str, str]]:
+        """Open alarms as thresholds know them: (entity key, alarm type, qualifier)."""
+        key_of = self.pipeline.names.key_of
+        active = [alarm for alarm in self.fault.book.alarms.values() if not alarm.is_cleared]
+        found = [(key_of(alarm.resource), alarm.alarm_type, alarm.qualifier) for alarm in active]
+        return [(key, kind, qualifier) for key, kind, qualifier in found if key is not None]
+
+    def routers(self) -> list[APIRouter]:
+        """Every domain's own API."""
+        ground, clock = self.ground, self.ground.clock
+        colours = Colours(self.fault, self.pipeline, ground.hub)
+        return [
+            fault.api.router(self.fault),
+            fault.notify.api.router(self.notifier),
+            inventory.api.router(ground.picture, self.discovery, severity=colours.severity, utilisation=colours.utilisation),
+            perf.api.router(self.pipeline, self.telemetry, clock),
+            perf.api.metrics_router(self.pipeline),
+            billing_bridge.api.router(ground.state, clock),
+            bss.api.router(ground.state, self.biller, self.telemetry, clock),
+        ]
+
+    async def components(self) -> Mapping[str, Mapping[str, Any]]:
+        """For /health/ready: what must work for the station to be of use."""
+        return {"telemetry": {"ok": await self.client.ready()}, "devices": {"ok": True, "n": len(self.ground.picture.current().devices)}}
+
+
+@asynccontextmanager
+async def telemetry(plan: Plan) -> AsyncIterator[TelemetryClient]:
+    """The telemetry store with its tables: the cluster that the settings name, else an owner process of our own."""
+    settings = plan.settings.telemetry
+    if settings.url:
+        async with _client(settings.url, plan) as client:
+            yield client
+        return
+    async with OwnerProcess(plan.folder / "telemetry", memory_mb=settings.memory_mb) as owner:
+        published = plan.folder / TELEMETRY_URL
+        published.touch(mode=0o600)
+        published.write_text(owner.url)
+        try:
+            async with _client(owner.url, plan) as client:
+                yield client
+        finally:
+            published.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def _client(url: str, plan: Plan) -> AsyncIterator[TelemetryClient]:
+    client = TelemetryClient(url, query_timeout_s=plan.settings.telemetry.query_timeout_s)
+    try:
+        await schema.create(client, plan.settings.telemetry)
+        yield client
+    finally:
+        await client.close()
+
+
+def web_parts(station: "Station", extra: Sequence[APIRouter]) -> WebParts:
+    """The HTTP side: each domain's own routers."""
+    ground = station.ground
+    return WebParts(
+        security=ground.security,
+        hub=ground.hub,
+        settings=ground.settings.web,
+        routers=[*station.routers(), *extra],
+        version=__version__,
+        simulated=ground.plan.simulated,
+        components=station.components,
+    )
+
+
+async def first_link(ground: Ground, base_url: str) -> str:
+    """The first administrator's one-time link while there is none, else where to sign in."""
+    return base_url if await ground.security.has_users() else await ground.security.make_first_link(base_url)
+
+
+async def run_station(plan: Plan, announce: Callable[[str], None]) -> None:
+    """Run until SIGINT or SIGTERM; `announce` gets the link once the console answers."""
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    ground, guest = Ground(plan), plan.guest
+    with listener(plan.settings.web) as sock:
+        base_url = f"http://{plan.settings.web.host}:{sock.getsockname()[1]}"
+        await ground.open()
+        async with telemetry(plan) as client:
+            station = Station(ground, client)
+            if guest is not None:
+                await guest.enter(station)
+            server = Server(create_app(web_parts(station, guest.routers() if guest else ())))
+
+            async def tell() -> None:
+                await server.ready.wait()
+                announce(await (guest.link(base_url) if guest else first_link(ground, base_url)))
+
+            await until(stop, station.run(), server.serve_on(sock), tell(), *(guest.work() if guest else ()))
+    await ground.state.close()
+
+
+async def until(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` until `stop` is set; then everything is cancelled and cleans up. An error of any ends all."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(one) for one in work]
+        await stop.wait()
+        for task in running:
+            task.cancel()

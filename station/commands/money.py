@@ -1,0 +1,61 @@
+"""`trunkline bill run` and `trunkline explain`."""
+
+import json
+from pathlib import Path
+
+from station.clock import SystemClock
+from station.commands.context import FAILED, OK, PARTLY, USAGE, complain, opened_telemetry, say, with_store
+from station.config import StationSettings
+from station.data import data_dir
+from station.scope import STATION
+from station.state import State
+
+
+def bill(config: Path | None, data: Path | None, period: str, as_json: bool) -> int:
+    """Exit code 3 when some services could not be billed; each is named."""
+
+    async def act(settings: StationSettings, _folder: Path, state: State) -> int:
+        from billing_bridge.periods import PeriodError
+        from bss.billing import Biller, BillRunError
+        from bss.tariffs import Tariffs
+
+        biller = Biller(state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing)
+        try:
+            report = await biller.run(STATION, period, SystemClock().now_ns())
+        except (BillRunError, PeriodError) as error:
+            complain(str(error))
+            return FAILED
+        found = {"period": report.period, "issued": report.made, "stood_already": report.stood, "exceptions": report.exceptions}
+        say(json.dumps(found) if as_json else f"{report.period}: {report.made} issued, {report.stood} stood already")
+        for exception in report.exceptions:
+            complain(json.dumps(exception))
+        return PARTLY if report.exceptions else OK
+
+    return with_store(config, data, act)
+
+
+def explain(config: Path | None, data: Path | None, line: str, as_json: bool) -> int:
+    number, _, line_no = line.rpartition("/")
+    if not number or not line_no.isdecimal():
+        complain("write the invoice's number and the line, e.g. INV-2026-00001/2")
+        return USAGE
+
+    async def act(settings: StationSettings, folder: Path, state: State) -> int:
+        from bss.explain import explain as tree_of
+        from bss.explain_text import text
+        from inventory.picture import Picture
+        from perf.names import Names
+        from perf.store import TelemetryStore
+        from station.hub import Hub
+
+        picture = Picture(state, Hub())
+        await picture.reload()
+        async with opened_telemetry(settings, folder) as client:
+            tree = await tree_of(state, STATION, TelemetryStore(client, Names(picture.current)), number, int(line_no))
+        if tree is None:
+            complain(f"there is no line {line_no} on an invoice {number}")
+            return FAILED
+        say(json.dumps(tree, indent=2) if as_json else text(tree))
+        return OK
+
+    return with_store(config, data, act)

@@ -1,0 +1,108 @@
+"""A station as its users run it: the demo as a process, signed in to over HTTP."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+ROOT = Path(__file__).parent.parent.parent
+LINK = re.compile(r"http://127\.0\.0\.1:\d+/\S+")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_for(what: str, found: Callable[[], T | None], within_s: float, every_s: float = 0.25) -> T:
+    """The first answer of `found` that is not None or empty; AssertionError naming `what` after `within_s`."""
+    until = time.monotonic() + within_s
+    while True:
+        answer = found()
+        if answer:
+            return answer
+        assert time.monotonic() < until, f"after {within_s} s still not: {what}"
+        time.sleep(every_s)
+
+
+class DemoProcess:
+    """`trunkline demo` with its own data and port; `start` returns when the link is printed."""
+
+    def __init__(self, data: Path, *options: str, python: str = sys.executable, cwd: Path = ROOT) -> None:
+        self.data, self.options, self.python, self.cwd = data, options, python, cwd
+        self.port = free_port()
+        self.process: subprocess.Popen[str] | None = None
+        self.link = ""
+        self.link_after_s = 0.0
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10, follow_redirects=True)
+
+    def start(self) -> "DemoProcess":
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [self.python, "-m", "station.cli", "demo", "--data", str(self.data), "--port", str(self.port), *self.options],
+            cwd=self.cwd,
+            stdout=subprocess.PIPE,
+            stderr=(self.data.parent / f"{self.data.name}.log").open("a"),
+            text=True,
+            start_new_session=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            found = LINK.search(line)
+            if found:
+                self.link = found[0]
+                break
+        assert self.link, f"no link was printed; see {self.data}.log"
+        self.link_after_s = time.monotonic() - began
+        return self
+
+    def sign_in(self) -> "DemoProcess":
+        assert self.client.get(self.link).status_code == 200
+        me = self.client.get("/api/v1/me").json()
+        self.client.headers.update({"X-CSRF-Token": me["csrf"], "Origin": f"http://127.0.0.1:{self.port}"})
+        return self
+
+    def get(self, path: str, **params: Any) -> Any:
+        response = self.client.get(path, params=params)
+        assert response.is_success, f"{path}: {response.status_code} {response.text[:300]}"
+        return response.json()
+
+    def post(self, path: str, body: Any) -> Any:
+        response = self.client.post(path, json=body)
+        assert response.is_success, f"{path}: {response.status_code} {response.text[:300]}"
+        return response.json() if response.content else None
+
+    def kill(self) -> None:
+        """kill -9, the station only: its children notice by themselves."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.client.close()
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def log(self) -> str:
+        return json.dumps((self.data.parent / f"{self.data.name}.log").read_text()[-4000:])
