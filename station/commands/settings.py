@@ -36,14 +36,37 @@ def show(config: Path | None) -> int:
 
 def _data_faults() -> Iterator[str]:
     """What is wrong in the data folders, as each domain's own loader says it."""
-    from station.settings import SettingsError
-
     for folder, load in _loaders().items():
         try:
             load(data_dir("config") / folder)
-        except SettingsError as error:
-            yield str(error)
+        except _errors() as error:
+            yield f"config/{folder}: {error}"
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    from bss.tariffs import TariffError
+    from collectors.snmp.profiles import ProfileError
+    from fault.rules import RuleFileError
+
+    return ValueError, KeyError, AssertionError, OSError, TariffError, ProfileError, RuleFileError
 
 
 def _loaders() -> dict[str, Callable[[Path], object]]:
-    return {}
+    """By folder of config/: reads everything in it or raises."""
+    from bss.tariffs import Tariffs
+    from collectors.inputs.gnmi import model_of
+    from collectors.snmp.profiles import load_profiles
+    from fault.rules import load_rules
+    from perf import kpis, thresholds
+
+    def each(read: Callable[[Path], object]) -> Callable[[Path], object]:
+        return lambda folder: [read(path) for path in sorted(folder.glob("*.toml"))]
+
+    return {
+        "alarm_rules": load_rules,
+        "gnmi": each(model_of),
+        "kpis": each(kpis.read),
+        "profiles": load_profiles,
+        "tariffs": lambda folder: [Tariffs(folder).versions(name) for name in Tariffs(folder).names()],
+        "thresholds": each(thresholds.read),
+    }
