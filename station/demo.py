@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import socket
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
@@ -28,6 +29,9 @@ from station.simulation import Simulation, router
 log = structlog.get_logger("demo")
 
 SEED: Final = 1
+SEED_ADDRESS: Final = "127.64.1.1"
+AGENTS_PORT: Final = 16100
+GNMI_PORT: Final = 16030
 USER: Final = "demo"
 TICKETS: Final = "Demo ticket system"
 START_WITHIN_S: Final = 20.0
@@ -50,6 +54,12 @@ async def start_network(folder: Path, size: int, settings: StationSettings, *, s
     token_file.touch(mode=0o600)
     token_file.write_text(token)
     arguments = ["simulator", "--size", str(size), "--seed", str(SEED), "--data", str(folder / "simulator")]
+    arguments += [
+        "--port",
+        str(free_port(SEED_ADDRESS, AGENTS_PORT)),
+        "--gnmi-port",
+        str(free_port(SEED_ADDRESS, GNMI_PORT, socket.SOCK_STREAM)),
+    ]
     arguments += ["--trap", f"127.0.0.1:{settings.traps.port}", "--syslog", f"127.0.0.1:{settings.syslog.udp_port}"]
     arguments += ["--control-token-file", str(token_file)]
     arguments += [] if script else ["--no-script"]
@@ -62,6 +72,26 @@ async def start_network(folder: Path, size: int, settings: StationSettings, *, s
     if not line:
         raise OSError(f"the simulated network did not start: exit {await process.wait()}")
     return SimulatedNetwork(child, json.loads(line), token)
+
+
+def with_free_ports(settings: StationSettings) -> StationSettings:
+    """The settings with receivers' ports that nobody else has: two demos may run on one machine."""
+    values = settings.model_dump()
+    values["traps"] |= {"port": free_port(settings.traps.address, settings.traps.port)}
+    values["syslog"] |= {"udp_port": free_port(settings.syslog.address, settings.syslog.udp_port)}
+    return StationSettings.model_validate(values)
+
+
+def free_port(address: str, wanted: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    """`wanted` when it can be had at this address, else any free one."""
+    for port in (wanted, 0):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(f"no free port at {address}")
 
 
 def demo_settings(settings: StationSettings, world: World, network: dict[str, Any], tickets_url: str) -> StationSettings:

@@ -46,6 +46,11 @@ class Past:
     start_ns: int
     now_ns: int
 
+    @property
+    def metered_ns(self) -> int:
+        """Metered interfaces begin with the closed month, so that its invoices are whole."""
+        return min(self.start_ns, self.what.month_start_ns)
+
     @classmethod
     def of(cls, seed: int, size: int, ready_ns: int, now_ns: int) -> "Past":
         """`ready_ns` is when the simulated network started: what went wrong in its past hangs on it."""
@@ -82,7 +87,7 @@ class HistoryWriter:
 
     async def _samples(self) -> None:
         past = self._past
-        days = history.metered(past.world, past.boots, past.what, self._key_of, start_ns=past.start_ns, end_ns=past.now_ns)
+        days = history.metered(past.world, past.boots, past.what, self._key_of, start_ns=past.metered_ns, end_ns=past.now_ns)
         for n, batch in enumerate(await asyncio.to_thread(_blocks, days)):
             await self._pipeline.backfill(batch)
             self._say(min(40, 5 + n * 5), "raw samples of the metered interfaces")
@@ -97,7 +102,7 @@ class HistoryWriter:
 
     async def _late(self) -> None:
         past = self._past
-        for found in history.late(past.world, past.boots, past.what, self._key_of, start_ns=past.start_ns, end_ns=past.now_ns):
+        for found in history.late(past.world, past.boots, past.what, self._key_of, start_ns=past.metered_ns, end_ns=past.now_ns):
             await self._pipeline.backfill(found.batch, found.received_ns)
         await self._pipeline.finish_backfill()
 

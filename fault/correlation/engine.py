@@ -72,6 +72,11 @@ class Engine:
             told += self._withdraw({incident.id for incident in changed})
         return [each for each in told if each is not None]
 
+    def _name_of(self, resource: str) -> str:
+        """A resource as people say it; a session of this module's making by its protocol and its link."""
+        protocol, over, link = resource.partition(" over ")
+        return f"{protocol} over {self._topology.name_of(link)}" if over else self._topology.name_of(resource)
+
     def _withdraw(self, alive: set[str]) -> list[IncidentChange | None]:
         """Incidents that the new topology explains otherwise."""
         gone = sorted(self._told - alive - set(self._solver.situation.incidents))
@@ -95,7 +100,7 @@ class Engine:
 
     def _describe(self, incident: Incident, alarms: tuple[str, ...]) -> IncidentChange:
         network = self._solver.situation.network
-        name = self._topology.name_of
+        name = self._name_of
         roots = self._roots(incident)
         verdict = verdict_of(incident, network)
         missing_link = self._missing_link(incident) if verdict == "unknown" or incident.kind is Kind.HIDDEN else None
@@ -121,7 +126,7 @@ class Engine:
             if kind is Kind.ADJACENCY:
                 element = network.adjacencies.get(element) or next(iter(incident.events)).key.device
             if element not in roots:
-                roots[element] = RootCandidate(element, ROOT_KINDS[kind], subject(hypothesis, network, self._topology.name_of), share)
+                roots[element] = RootCandidate(element, ROOT_KINDS[kind], subject(hypothesis, network, self._name_of), share)
         return list(roots.values())
 
     def _is_on_root(self, resource: str, incident: Incident) -> bool:

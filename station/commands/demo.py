@@ -49,12 +49,12 @@ def _run(options: DemoOptions, folder: Path) -> int:
     from station.assembly import Plan, run_station
     from station.clock import SystemClock
     from station.commands.run import changed
-    from station.demo import SEED, Demo, demo_settings, start_network
+    from station.demo import SEED, Demo, demo_settings, start_network, with_free_ports
     from station.echo import Echo
     from station.logs import set_up
 
     set_up()
-    settings = settings_in_force(None, folder)
+    settings = with_free_ports(settings_in_force(None, folder))
     if options.port is not None:
         settings = changed(settings, "web", "port", options.port)
 

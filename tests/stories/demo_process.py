@@ -51,15 +51,16 @@ class DemoProcess:
 
     def start(self) -> "DemoProcess":
         began = time.monotonic()
-        self.process = subprocess.Popen(
-            [self.python, "-m", "station.cli", "demo", "--data", str(self.data), "--port", str(self.port), *self.options],
-            cwd=self.cwd,
-            stdout=subprocess.PIPE,
-            stderr=(self.data.parent / f"{self.data.name}.log").open("a"),
-            text=True,
-            start_new_session=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )
+        with (self.data.parent / f"{self.data.name}.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [self.python, "-m", "station.cli", "demo", "--data", str(self.data), "--port", str(self.port), *self.options],
+                cwd=self.cwd,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
         assert self.process.stdout is not None
         for line in self.process.stdout:
             found = LINK.search(line)
@@ -92,6 +93,7 @@ class DemoProcess:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+        self._close_output()
 
     def stop(self) -> None:
         self.client.close()
@@ -103,7 +105,10 @@ class DemoProcess:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        if self.process.stdout is not None:
+        self._close_output()
+
+    def _close_output(self) -> None:
+        if self.process is not None and self.process.stdout is not None:
             self.process.stdout.close()
 
     def log(self) -> str:

@@ -23,12 +23,11 @@ ranges = ["198.18.255.0/29"]
 rediscover_s = 60
 
 [snmp]
-counters_s = 5
-status_s = 2
+interval_s = 5
 
 [traps]
 address = "0.0.0.0"
-port = 16162
+port = 16200
 
 [web]
 port = {port}
@@ -45,9 +44,10 @@ class LabStation:
         command = [sys.executable, "-m", "station.cli", "user", "token", "lab", "--role", "admin", "--data", str(folder)]
         self._token = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
         arguments = ["up", "--discover", "198.18.255.0/29", "--snmp-community-file", str(folder / "community"), "--data", str(folder)]
-        self.process = lab.popen(
-            "nms", [sys.executable, "-m", "station.cli", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("w")
-        )
+        with (folder / "log").open("w") as log:
+            self.process = lab.popen(
+                "nms", [sys.executable, "-m", "station.cli", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=log
+            )
 
     def get(self, path: str) -> Any:
         request = urllib.request.Request(f"http://127.0.0.1:{PORT}/api/v1{path}", headers={"Authorization": f"Bearer {self._token}"})
@@ -82,7 +82,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStation]:
     if forbidden:
         pytest.skip(f"this kernel or container forbids network namespaces: {forbidden}")
     folder = tmp_path_factory.mktemp("lab")
-    with running_lab(folder / "nodes", LINKS) as lab:
+    with running_lab(folder / "nodes", LINKS, trap_port=16200) as lab:
         (folder / "data").mkdir()
         running = LabStation(lab, folder / "data")
         yield running

@@ -8,7 +8,6 @@ the station under test is started in it and reaches the others through its first
 import ctypes
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -197,9 +196,8 @@ class Lab:
         node.process = subprocess.Popen(
             ["ip", "netns", "exec", self._netns(node.name), *isolate, "bash", "-c", script],
             env={"PATH": PATH},
-            stdout=(folder / "out").open("wb"),
-            stderr=subprocess.STDOUT,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
 
@@ -227,8 +225,8 @@ def namespace_error() -> str:
 
 
 @contextmanager
-def running_lab(folder: Path, links: Sequence[tuple[str, str]]) -> Iterator[Lab]:
-    lab = Lab(folder, links)
+def running_lab(folder: Path, links: Sequence[tuple[str, str]], trap_port: int = 16200) -> Iterator[Lab]:
+    lab = Lab(folder, links, trap_port)
     try:
         lab.start()
         yield lab
