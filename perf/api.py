@@ -9,6 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from inventory.topology import Topology
 from perf.exposition import MODULES, OPENMETRICS_TYPE, TEXT_TYPE, Exposition, Wanted, targets
+from perf.names import Names
+from perf.names import Names
 from perf.pipeline import Pipeline
 from perf.query import POINTS_LIMIT, TOP_LIMIT, QueryError, RangeQuery, Statistic, TopQuery
 from perf.store import TelemetryStore, unit_of
@@ -41,8 +43,13 @@ def visible(topology: Topology, scope: Scope) -> Callable[[int], bool]:
 def router(pipeline: Pipeline, store: TelemetryStore, clock: Clock) -> APIRouter:
     """`/api/v1/series`, `/api/v1/top`, `/api/v1/now`."""
     made = APIRouter(prefix="/api/v1", tags=["performance"])
-    names = pipeline.names
+    _add_series(made, pipeline.names, store)
+    _add_top(made, pipeline.names, store)
+    _add_now(made, pipeline, store, clock)
+    return made
 
+
+def _add_series(made: APIRouter, names: Names, store: TelemetryStore) -> None:
     @made.get("/series")
     async def series(
         caller: Caller,
@@ -66,6 +73,8 @@ def router(pipeline: Pipeline, store: TelemetryStore, clock: Clock) -> APIRouter
         about = {"entity": entity, "metric": metric, "unit": curve.unit, "tier": curve.tier, "step_s": curve.step_s}
         return {**about, "time": times, **columns, "quality": curve.quality.tolist()}
 
+
+def _add_top(made: APIRouter, names: Names, store: TelemetryStore) -> None:
     @made.get("/top")
     async def top(
         caller: Caller,
@@ -97,9 +106,11 @@ def router(pipeline: Pipeline, store: TelemetryStore, clock: Clock) -> APIRouter
             "stat": stat,
         }
 
+
+def _add_now(made: APIRouter, pipeline: Pipeline, store: TelemetryStore, clock: Clock) -> None:
     @made.get("/now")
     async def now(caller: Caller) -> dict[str, Any]:
-        topology = names.topology()
+        topology = pipeline.names.topology()
         seen = visible(topology, caller)
         keys = np.array([e.key for e in topology.entities.values() if e.kind == "interface" and seen(e.key)], np.uint64)
         now_ns = clock.now_ns()
@@ -111,8 +122,6 @@ def router(pipeline: Pipeline, store: TelemetryStore, clock: Clock) -> APIRouter
             "week_ago_in_bps": then[0] * 8 / 3600,
             "week_ago_out_bps": then[1] * 8 / 3600,
         }
-
-    return made
 
 
 def metrics_router(pipeline: Pipeline) -> APIRouter:

@@ -73,6 +73,11 @@ class LabStation:
         return [incident["root"]["name"] for incident in self.items("/incidents?state=open") if not incident["noise"]]
 
 
+def reachable(lab: Lab, name: str) -> bool:
+    with lab.popen("nms", ["ping", "-c1", "-W1", lab.nodes[name].loopback], stdout=subprocess.DEVNULL) as ping:
+        return ping.wait() == 0
+
+
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStation]:
     missing = missing_programs()
@@ -83,6 +88,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStation]:
         pytest.skip(f"this kernel or container forbids network namespaces: {forbidden}")
     folder = tmp_path_factory.mktemp("lab")
     with running_lab(folder / "nodes", LINKS, trap_port=16200) as lab:
+        wait_for("routes to every router", lambda: all(reachable(lab, name) for name in ROUTERS), 60)
         (folder / "data").mkdir()
         running = LabStation(lab, folder / "data")
         yield running
