@@ -25,7 +25,7 @@ async def made(state: State) -> State:
 
 async def rows(state: State) -> list[tuple[int, str, int]]:
     async with state.read() as conn:
-        return [tuple(row) for row in await conn.execute(sa.select(things).order_by(things.c.name))]  # type: ignore[misc]
+        return [tuple(row) for row in await conn.execute(sa.select(things).order_by(things.c.name))]
 
 
 async def test_upsert_inserts_and_changes(any_state: State) -> None:
