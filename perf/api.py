@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Request, Response
 from inventory.topology import Topology
 from perf.exposition import MODULES, OPENMETRICS_TYPE, TEXT_TYPE, Exposition, Wanted, targets
 from perf.names import Names
-from perf.names import Names
 from perf.pipeline import Pipeline
 from perf.query import POINTS_LIMIT, TOP_LIMIT, QueryError, RangeQuery, Statistic, TopQuery
 from perf.store import TelemetryStore, unit_of

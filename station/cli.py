@@ -176,6 +176,33 @@ def device_show(name: str, config: Config = None, data: Data = None, as_json: Js
     raise typer.Exit(device(config, data, name, as_json))
 
 
+@device_app.command("ask")
+def device_ask(
+    address: str,
+    oids: Annotated[list[str], typer.Argument(help="OIDs to read.")],
+    credential: Annotated[str, typer.Option(help="Its name in the vault or the settings.")] = "default",
+    port: Annotated[int, typer.Option(help="UDP port of the agent.")] = 161,
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Read variables of an agent by the reference implementation, to compare with what the station says."""
+    from station.commands.ask import snmp
+
+    raise typer.Exit(snmp(config, data, address, port, credential, oids))
+
+
+@device_app.command("gnmi")
+def device_gnmi(
+    address: str,
+    certificate: Annotated[Path, typer.Option(help="The target's own certificate, in PEM; it is the only one trusted.")],
+    port: Annotated[int, typer.Option(help="TCP port of the target.")] = 9339,
+) -> None:
+    """What a gNMI target says it can, by an independent client."""
+    from station.commands.ask import gnmi
+
+    raise typer.Exit(gnmi(address, port, certificate))
+
+
 @user_app.command("add")
 def user_add(
     name: str,

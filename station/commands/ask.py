@@ -1,0 +1,49 @@
+"""`trunkline device ask` and `device gnmi`: a second opinion on a device, by clients that are not ours."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+from station.commands.context import FAILED, OK, complain, say, with_store
+from station.config import StationSettings
+from station.state import State
+
+
+def snmp(config: Path | None, data: Path | None, address: str, port: int, credential: str, oids: list[str]) -> int:
+    """GET by the reference implementation (pysnmp), with a credential of the vault or the settings."""
+
+    async def act(settings: StationSettings, folder: Path, _state: State) -> int:
+        from collectors.snmp.client import SnmpError
+        from collectors.snmp.reference import get
+        from station.assembly import Ground, Plan
+        from station.security.text import printable
+
+        ground = Ground(Plan(settings=settings, folder=folder, environ=os.environ))
+        await ground.load_secrets()
+        await ground.state.close()
+        chosen = ground.credential(credential)
+        if chosen is None:
+            complain(f"there is no credential {credential!r}")
+            return FAILED
+        try:
+            for name, value in await get(address, port, chosen, oids):
+                say(f"{name} = {printable(value)}")
+        except SnmpError as error:
+            complain(str(error))
+            return FAILED
+        return OK
+
+    return with_store(config, data, act)
+
+
+def gnmi(address: str, port: int, certificate: Path) -> int:
+    """Capabilities by pygnmi, with the target's own certificate pinned."""
+    from collectors.gnmi_check import TargetError, capabilities
+
+    try:
+        say(json.dumps(asyncio.run(asyncio.to_thread(capabilities, address, port, certificate, None)), indent=2))
+    except TargetError as error:
+        complain(str(error))
+        return FAILED
+    return OK
