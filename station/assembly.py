@@ -51,7 +51,7 @@ from station.data import data_dir
 from station.follow import Follower
 from station.hub import Hub
 from station.journal import Journal
-from station.lifecycle import stop_on_signals
+from station.lifecycle import keep, stop_on_signals
 from station.migrate import migrate
 from station.scope import STATION
 from station.security import Security
@@ -194,7 +194,9 @@ class Station:
         self.mqtt = Mqtt(settings.mqtt, topology, clock, ground.login, self.samples, heard)
         self.netconf = Netconf(settings.netconf, topology, clock, ground.login, heard)
         self.meter = Meter(ground.state, STATION, self.telemetry, settings.billing)
-        self.biller = Biller(ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing)
+        self.biller = Biller(
+            ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
+        )
 
     async def look(self, address: str) -> DeviceFacts | NoAnswer:
         return await look(self.engine, address, self.ground.settings.inventory.port, self.ground.credentials(), self.profiles)
@@ -211,24 +213,24 @@ class Station:
         ground = self.ground
         await self.fault.load()
         self.pipeline.thresholds.restore(self._raised())
-        parts: Mapping[str, Coroutine[Any, Any, None]] = {
-            "picture": ground.picture.run(),
-            "pipeline": self.pipeline.run(),
-            "fault": self.fault.run(),
-            "notify": self.notifier.run(),
-            "snmp": snmp.run(self.poller, ground.plan.folder / "cache"),
-            "follow": self.follower.pass_on(self.polled, lambda: self.gnmi.covered, self.samples),
-            "traps": self.traps.run(),
-            "syslog": self.syslog.run(),
-            "gnmi": self.gnmi.run(),
-            "mqtt": self.mqtt.run(),
-            "netconf": self.netconf.run(),
-            "discovery": self.discovery.run(),
-            "meter": self.meter.run(ground.clock),
+        parts: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "picture": ground.picture.run,
+            "pipeline": self.pipeline.run,
+            "fault": self.fault.run,
+            "notify": self.notifier.run,
+            "snmp": lambda: snmp.run(self.poller, ground.plan.folder / "cache"),
+            "follow": lambda: self.follower.pass_on(self.polled, lambda: self.gnmi.covered, self.samples),
+            "traps": self.traps.run,
+            "syslog": self.syslog.run,
+            "gnmi": self.gnmi.run,
+            "mqtt": self.mqtt.run,
+            "netconf": self.netconf.run,
+            "discovery": self.discovery.run,
+            "meter": lambda: self.meter.run(ground.clock),
         }
         async with asyncio.TaskGroup() as tasks:
             for name, work in parts.items():
-                tasks.create_task(work, name=name)
+                tasks.create_task(keep(name, work), name=name)
 
     def _raised(self) -> list[tuple[int, str, str]]:
         """Open alarms as thresholds know them: (entity key, alarm type, qualifier)."""

@@ -5,10 +5,19 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
+import structlog
+
+from station.metrics import counter
+
+log = structlog.get_logger("station")
+RESTARTS = counter("part_restarts", "Parts of the station that ended by an unexpected error and were started again.", "part")
 PR_SET_PDEATHSIG = 1
 STOP_WITHIN_S = 10.0
+RESTART_FIRST_S = 1.0
+RESTART_MOST_S = 60.0
 
 
 def die_with_parent(parent: int) -> None:
@@ -57,3 +66,17 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, first, number)
+
+
+async def keep(part: str, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a part until it returns; after an unexpected error start it again, with growing pauses: one part is not the station."""
+    wait_s = RESTART_FIRST_S
+    while True:
+        try:
+            await start()
+            return
+        except Exception:  # a task's top: what went wrong is logged whole, the others go on
+            RESTARTS.labels(part).inc()
+            log.exception("a part of the station failed", part=part, again_in_s=wait_s)
+        await asyncio.sleep(wait_s)
+        wait_s = min(2 * wait_s, RESTART_MOST_S)

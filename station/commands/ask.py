@@ -14,6 +14,7 @@ def snmp(config: Path | None, data: Path | None, address: str, port: int, creden
     """GET by the reference implementation (pysnmp), with a credential of the vault or the settings."""
 
     async def act(settings: StationSettings, folder: Path, _state: State) -> int:
+        from collectors.codecs.ber import DecodeError, parse_oid
         from collectors.snmp.client import SnmpError
         from collectors.snmp.reference import get
         from station.assembly import Ground, Plan
@@ -27,9 +28,10 @@ def snmp(config: Path | None, data: Path | None, address: str, port: int, creden
             complain(f"there is no credential {credential!r}")
             return FAILED
         try:
-            for name, value in await get(address, port, chosen, oids):
-                say(f"{name} = {printable(value)}")
-        except SnmpError as error:
+            for varbind in await get(address, port, chosen, [parse_oid(oid.lstrip(".")) for oid in oids]):
+                value = varbind.value.decode(errors="replace") if isinstance(varbind.value, bytes) else varbind.value
+                say(f"{'.'.join(map(str, varbind.oid))} = {printable(str(value))}")
+        except (SnmpError, DecodeError, ValueError) as error:
             complain(str(error))
             return FAILED
         return OK

@@ -17,12 +17,12 @@ def bill(config: Path | None, data: Path | None, period: str, as_json: bool) -> 
     async def act(settings: StationSettings, _folder: Path, state: State) -> int:
         from billing_bridge.periods import PeriodError
         from bss.billing import Biller, BillRunError
-        from bss.tariffs import Tariffs
+        from bss.tariffs import TariffError, Tariffs
 
         biller = Biller(state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing)
         try:
             report = await biller.run(STATION, period, SystemClock().now_ns())
-        except (BillRunError, PeriodError) as error:
+        except (BillRunError, PeriodError, TariffError) as error:
             complain(str(error))
             return FAILED
         found = {"period": report.period, "issued": report.made, "stood_already": report.stood, "exceptions": report.exceptions}
