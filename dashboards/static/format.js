@@ -53,3 +53,7 @@ export function money(amount, currency = "") {
 
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 export const title = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
+
+/** "410 of 410 interfaces heard, half of them within 5.2 s." */
+export const heardOf = (freshness) =>
+  freshness ? `${count(freshness.heard)} of ${plural(freshness.interfaces, "interface")} heard${freshness.median_age_s === null ? "" : `, half of them within ${span(freshness.median_age_s * 1000)}`}.` : "";

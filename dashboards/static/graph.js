@@ -37,7 +37,7 @@ export class Graph {
     const { width, height } = bounds(this.graph.nodes);
     this.graph.spacing = Math.sqrt((width * height) / Math.max(1, this.graph.nodes.length));
     const members = Map.groupBy ? Map.groupBy(this.graph.nodes, (node) => node.site_id) : new Map();
-    this.graph.boxes = this.graph.sites.filter((site) => members.has(site.id)).map((site) => [site, bounds(members.get(site.id))]);
+    this.graph.boxes = this.graph.sites.filter((site) => members.get(site.id)?.length > 1).map((site) => [site, bounds(members.get(site.id))]);
     if (!this.moved) this.fit();
     this.paintSoon();
   }

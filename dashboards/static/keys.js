@@ -1,5 +1,5 @@
 // Keyboard: bindings of the shell and of the screen on top, two-key sequences ("g a"), off switch for single keys (WCAG 2.1.4).
-import { useEffect } from "./view.js";
+import { useLayoutEffect } from "./view.js";
 import { singleKeys } from "./prefs.js";
 
 const SEQUENCE_MS = 1200;
@@ -11,7 +11,7 @@ let prefixAt = 0;
 
 /** Bind keys while a component is shown; later layers win. */
 export function useKeys(bindings) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     layers.push(bindings);
     return () => layers.splice(layers.indexOf(bindings), 1);
   });

@@ -13,6 +13,12 @@ export function seriesPaths(entity, spanMs, points, now = Date.now()) {
   return [path("interface.in_octets"), path("interface.out_octets")];
 }
 
+/** The path of the interfaces that were busiest by the 95th percentile of what came in over the last `spanMs`. */
+export function topPath(spanMs, limit, now = Date.now()) {
+  const to = Math.floor(now / 60_000) * 60_000;
+  return target("/api/v1/top", { metric: "interface.in_octets", stat: "p95", from: new Date(to - spanMs).toISOString(), to: new Date(to).toISOString(), limit });
+}
+
 export const inBits = (values) => values.map((value) => (value === null || value === undefined ? null : value * BITS));
 
 export function Traffic({ paths, label, height }) {

@@ -33,11 +33,25 @@ export function Problem({ error, retry }) {
   </div>`;
 }
 
+/** A part of a screen whose module is loaded when it is first shown; `load` answers the view. */
+export function lazy(load) {
+  const view = signal(null);
+  const error = signal(null);
+  let asked = null;
+  return (props) => {
+    useEffect(() => {
+      asked ||= load().then((found) => { view.value = found; }, (problem) => { error.value = problem; });
+    }, []);
+    if (error.value) return html`<${Problem} error=${error.value} />`;
+    return view.value ? html`<${view.value} ...${props} />` : html`<div class="card"><${Skeleton} /></div>`;
+  };
+}
+
 /**
- * What an API path answers, kept fresh: asked again on `topics` (at most once a second) and after a reload.
+ * What an API path answers, kept fresh: asked again on `topics` (at most once a second), after a reload, and each `everyMs` while the page is seen.
  * @returns {{data: any, error: any, again: () => void}} data undefined while loading
  */
-export function useAnswer(path, topics = []) {
+export function useAnswer(path, topics = [], everyMs = 0) {
   const answer = useSignal({ path: null });
   const again = useRef(() => {});
   useEffect(() => {
@@ -59,7 +73,9 @@ export function useAnswer(path, topics = []) {
     again.current = ask;
     ask();
     const stops = [...topics, "reload"].map((topic) => on(topic, soon));
+    const ticking = everyMs && setInterval(() => document.hidden || soon(), everyMs);
     return () => {
+      clearInterval(ticking);
       gone = true;
       clearTimeout(timer);
       for (const stop of stops) stop();

@@ -3,12 +3,12 @@
 import math
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Query
 
 from fault.filters import parse
 from station.hub import Hub
 from station.scope import Role
-from station.web import Caller, ProblemError, iso, not_found, time_ns
+from station.web import Caller, iso, not_found, time_ns
 from tests.fakes.console_money import add_money
 from tests.fakes.console_network import Network, entity_of, uid
 
@@ -143,7 +143,7 @@ def _add_inventory(routes: APIRouter, network: Network) -> None:
     @routes.get("/devices")
     async def devices(caller: Caller, q: str = "", limit: int = 100) -> dict[str, Any]:
         items = [_device(network, node) for node in network.nodes]
-        return {"items": items[:limit], "next": None, "total": len(items)}
+        return {"items": items[:limit], "next": str(limit) if limit < len(items) else None, "total": len(items)}
 
     @routes.get("/devices/{key}")
     async def device(caller: Caller, key: str) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _add_inventory(routes: APIRouter, network: Network) -> None:
 
     @routes.get("/services")
     async def services(caller: Caller) -> dict[str, Any]:
-        items = network.incidents["cut"]["services"]
+        items = [service_json(n) for n in range(7)]
         return {"items": items, "next": None, "total": len(items)}
 
 
@@ -168,54 +168,74 @@ def _device(network: Network, node: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": node["id"],
         "name": node["name"],
-        "site": {"id": site["id"], "name": site["name"], "region": site["region"]},
+        "site_id": site["id"],
+        "management_address": "127.64.0.9",
         "role": node["role"],
-        "status": node["status"],
         "vendor": "Juniper",
         "model": "MX204",
-        "software": "23.4R1",
-        "serial": uid("serial", node["name"])[:12].upper(),
-        "addresses": ["127.64.0.9"],
-        "description": "Juniper Networks, Inc. mx204",
-        "contact": "noc@example.net",
-        "up_since": network.at(41 * 1440),
+        "profile": "juniper",
+        "sys_object_id": "1.3.6.1.4.1.2636.1.1.1.2.150",
+        "sys_descr": "Juniper Networks, Inc. mx204",
+        "simulated": True,
+        "status": node["status"],
+        "site": site["name"],
+        "region": site["region"],
         "last_seen_at": network.at(0.1),
+        "severity": None,
+        "interfaces": sum(1 for link in network.links if node["id"] in (link["a"], link["b"])),
     }
 
 
 def _parts(network: Network, node: dict[str, Any]) -> dict[str, Any]:
-    links = [link for link in network.links if node["id"] in (link["a"], link["b"])]
-    interfaces: list[dict[str, Any]] = []
-    neighbours: list[dict[str, Any]] = []
-    for link in links:
-        mine, far = ("a", "b") if link["a"] == node["id"] else ("b", "a")
-        name = link[f"{mine}_port"]
-        interfaces.append(
-            {
-                "id": link[f"{mine}_interface"],
-                "name": name,
-                "alias": f"to {link[f'{far}_name']}",
-                "description": name,
-                "if_index": 500 + len(interfaces),
-                "speed_bps": link["speed_bps"],
-                "admin_status": "up",
-                "oper_status": "up" if link["up"] else "down",
-                "monitored": True,
-            }
-        )
-        neighbours.append(
-            {
-                "device_id": link[far],
-                "device": link[f"{far}_name"],
-                "interface": name,
-                "remote_interface": link[f"{far}_port"],
-                "link_id": link["id"],
-                "sources": ["lldp"],
-                "confidence": 1.0,
-            }
-        )
-    sensors = [{"id": entity_of(node["name"], "temp"), "name": "inlet temperature", "kind": "sensor", "unit": "°C", "value": 31.5}]
-    return {"interfaces": interfaces, "sensors": sensors, "neighbours": neighbours, "services": network.incidents["cut"]["services"][:2]}
+    ends = [
+        (link, *(("a", "b") if link["a"] == node["id"] else ("b", "a"))) for link in network.links if node["id"] in (link["a"], link["b"])
+    ]
+    interfaces = [_interface(network, link, mine, far) | {"if_index": 500 + n} for n, (link, mine, far) in enumerate(ends)]
+    neighbours = [
+        {
+            "id": link[far],
+            "name": network.name_of(link[far]),
+            "link_id": link["id"],
+            "up": link["up"],
+            "local_interface": link[f"{mine}_name"],
+            "remote_interface": link[f"{far}_name"],
+            "confidence": 1.0,
+        }
+        for link, mine, far in ends
+    ]
+    sensors = [{"id": entity_of(node["name"], "temp"), "kind": "sensor", "name": "inlet temperature", "metric": 64, "gone": False}]
+    served = [service_json(n) for n in range(2)]
+    return {"interfaces": interfaces, "sensors": sensors, "neighbours": neighbours, "missing": [network.missing], "services": served}
+
+
+def _interface(network: Network, link: dict[str, Any], mine: str, far: str) -> dict[str, Any]:
+    return {
+        "id": link[f"{mine}_interface"],
+        "name": link[f"{mine}_name"],
+        "alias": f"to {network.name_of(link[far])}",
+        "descr": link[f"{mine}_name"],
+        "if_type": 6,
+        "speed_bps": link["speed_bps"],
+        "mac": "",
+        "admin_status": 1,
+        "oper_status": 1 if link["up"] else 2,
+        "gone": False,
+        "severity": None,
+        "utilisation": 8.6,
+        "link_id": link["id"],
+    }
+
+
+def service_json(n: int) -> dict[str, Any]:
+    return {
+        "id": uid("service", n),
+        "number": f"S-1000{n}",
+        "name": f"L3VPN site {n:02}",
+        "tariff": "burst95",
+        "customer_id": uid("customer", 0),
+        "customer": "ACME Logistics",
+        "access": [{"device": "ham-acc-01", "interface": "xe-0/0/7", "interface_id": entity_of("ham-acc-01", "xe-0/0/7")}],
+    }
 
 
 def wave(ms: float, size: float, seed: int) -> float:
@@ -247,66 +267,57 @@ def _add_performance(routes: APIRouter, network: Network) -> None:
             "entity": entity,
             "metric": metric,
             "unit": "octets/s",
-            "step_s": step // 1000,
+            "tier": "5m",
+            "step_s": step / 1000,
             "time": times,
             "min": mean,
             "mean": mean,
             "max": mean,
-            "quality": ["good"] * len(times),
+            "quality": [0] * len(times),
         }
 
     @routes.get("/top")
     async def top(caller: Caller, metric: str = "interface.in_octets", stat: str = "p95", limit: int = 12) -> dict[str, Any]:
         links = sorted(network.links, key=lambda link: -link["speed_bps"])[:limit]
         items = [
-            {
-                "entity": link["a_interface"],
-                "device_id": link["a"],
-                "device": link["a_name"],
-                "name": link["a_port"],
-                "value": 9e8 - 4e7 * n,
-                "speed_bps": link["speed_bps"],
-            }
+            {"entity": link["a_interface"], "name": f"{network.name_of(link['a'])} {link['a_name']}", "value": 9e8 - 4e7 * n}
             for n, link in enumerate(links)
         ]
-        return {"items": items, "metric": metric, "stat": stat, "unit": "octets/s"}
+        return {"items": items, "next": None, "total": len(items), "metric": metric, "unit": "octets/s", "stat": stat}
 
     @routes.get("/now")
     async def now(caller: Caller) -> dict[str, Any]:
-        end = network.now_ns // 10**6
-        times = list(range(end - 24 * HOUR_MS, end, 5 * 60_000))
-        inward, outward = ([8 * wave(ms, size, 1) for ms in times] for size in (5e10, 3.2e10))
+        at_ms, interfaces = network.now_ns // 10**6, 2 * len(network.links)
         return {
             "at": iso(network.now_ns),
-            "in_bps": inward[-1],
-            "out_bps": outward[-1],
-            "traffic": {
-                "time": times,
-                "in": inward,
-                "out": outward,
-                "last_week_in": [8 * wave(ms, 4.6e10, 5) for ms in times],
-                "last_week_out": outward,
-            },
-            "freshness": {
-                "devices": len(network.nodes),
-                "answered": len(network.nodes),
-                "newest_at": network.at(0.05),
-                "oldest_at": network.at(0.6),
-            },
+            "in_bps": 8 * wave(at_ms, 5e10, 1),
+            "out_bps": 8 * wave(at_ms, 3.2e10, 1),
+            "freshness": {"interfaces": interfaces, "heard": interfaces, "median_age_s": 5.2},
+            "week_ago_in_bps": 8 * wave(at_ms, 4.6e10, 5),
+            "week_ago_out_bps": 8 * wave(at_ms, 3.1e10, 5),
         }
 
 
 def _add_simulation(routes: APIRouter, network: Network, hub: Hub) -> None:
     @routes.get("/simulation")
     async def simulation(caller: Caller) -> dict[str, Any]:
-        return {"stories": ["fibre_cut", "power_loss"], "broken": [link["id"] for link in network.links if not link["up"]]}
+        stories = [{"name": "fibre cut", "text": "An excavator meets the fibre."}, {"name": "power loss", "text": "A feed fails."}]
+        broken = [_broken(network, link) for link in network.links if not link["up"]]
+        return {"simulated": True, "stories": stories, "broken": broken, "unreachable": []}
 
     @routes.post("/simulation/{act}")
-    async def change(caller: Caller, act: str, body: Annotated[dict[str, Any], Body()]) -> Response:
+    async def change(caller: Caller, act: str, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        caller.require(Role.ENGINEER, "breaking the simulated network")
         link = next((link for link in network.links if link["id"] == body.get("resource_id")), None)
         if link is None:
-            raise ProblemError(404, "Not found", "There is no such link.")
+            raise not_found("link or device")
         link["up"] = act == "restore"
         network.version += 1
         hub.publish("topology", {"version": network.version})
-        return Response(status_code=204)
+        return _broken(network, link)
+
+
+def _broken(network: Network, link: dict[str, Any]) -> dict[str, Any]:
+    a, b = network.name_of(link["a"]), network.name_of(link["b"])
+    ends = {"a": f"{a}:{link['a_name']}", "b": f"{b}:{link['b_name']}"}
+    return {"kind": "link", **ends, "name": f"{a} - {b}", "duct": "", "resource_id": link["id"]}

@@ -20,17 +20,25 @@ def _add_usage(routes: APIRouter, network: Network) -> None:
         items = [
             {
                 "id": uid("usage", n),
+                "portion": 0,
+                "guide_rev": 1,
                 "service_id": service,
-                "service": "L3VPN site 00",
-                "meter": "percentile_95",
-                "start": network.at(1440 * (n + 1)),
-                "end": network.at(1440 * n),
-                "quantity": str(412_000_000 - n * 3_000_000),
-                "unit": "bit/s",
+                "customer_id": uid("customer", 0),
+                "metering_point": uid("point", 0),
+                "resource": "ham-acc-01 xe-0/0/7",
+                "region": "North",
+                "meter": "bandwidth",
+                "from": network.at(1440 * (n + 1)),
+                "to": network.at(1440 * n),
+                "since": network.at(1440 * n),
+                "in_octets": 300_000_000 - n,
+                "out_octets": 112_000_000,
+                "quantity": 412_000_000 - n,
+                "unit": "octet",
                 "state": "rated" if n else "guided",
+                "zero_rated": False,
+                "reason": "",
                 "revision": 1,
-                "good": 286,
-                "slots": 288,
             }
             for n in range(12)
         ]
@@ -40,7 +48,7 @@ def _add_usage(routes: APIRouter, network: Network) -> None:
     async def pipeline(caller: Caller) -> dict[str, Any]:
         return {
             "counts": {"received": 18_412, "rejected": 3, "recycled": 11, "guided": 18_398, "rated": 17_900, "billed": 16_200},
-            "suspense": 11,
+            "balanced": {"meter": True, "import": False},
         }
 
     @routes.get("/usage/suspense")
@@ -48,37 +56,43 @@ def _add_usage(routes: APIRouter, network: Network) -> None:
         items = [
             {
                 "id": uid("suspense", n),
+                "portion": 0,
+                "metering_point": uid("point", n),
                 "reason": "no service on this interface",
                 "resource": f"kie-acc-0{n} xe-0/0/7",
                 "since": network.at(600 * n),
-                "records": 4,
+                "age_s": 36_000 * n,
+                "state": "recycled",
             }
             for n in (1, 2)
         ]
         return {"items": items, "next": None, "total": len(items)}
 
 
+def _line(no: int, description: str, quantity: str, unit: str, price: str, amount: str, quality: str) -> dict[str, Any]:
+    return {
+        "no": no,
+        "n": no,
+        "kind": "charge",
+        "service": {"id": uid("service", no), "number": f"S-1000{no}", "name": f"L3VPN site 0{no}"},
+        "charge": "bandwidth",
+        "description": description,
+        "quantity": quantity,
+        "unit": unit,
+        "unit_price": price,
+        "amount": amount,
+        "amount_minor": int(amount.replace(".", "")),
+        "tariff": {"name": "burst95", "effective": "2026-01-01", "sha256": "5d" * 32},
+        "computation": {"rank_rule": "nearest", "percent": "95", "rank": 8208, "slots_ranked": 8640, "megabits": quantity},
+        "usage_sha256": "ab" * 32,
+        "corrects": None,
+        "data_quality": quality,
+    }
+
+
 INVOICE_LINES = [
-    {
-        "n": 1,
-        "text": "L3VPN site 00, 95th percentile, commit 400 Mb/s",
-        "service": "L3VPN site 00",
-        "quantity": "412",
-        "unit": "Mb/s",
-        "unit_price": "2.50",
-        "amount": "1030.00",
-        "data_quality": "8,640 of 8,640 slots measured",
-    },
-    {
-        "n": 2,
-        "text": "L3VPN site 01, volume",
-        "service": "L3VPN site 01",
-        "quantity": "9120",
-        "unit": "GB",
-        "unit_price": "0.02",
-        "amount": "182.40",
-        "data_quality": "8,626 of 8,640 slots measured, 14 gaps",
-    },
+    _line(1, "95th percentile, commit 400 Mb/s", "412", "Mbit/s", "2.50", "1030.00", "8640 of 8640 slots good"),
+    _line(2, "Volume", "9120", "GB", "0.02", "182.40", "8626 of 8640 slots good"),
 ]
 
 
@@ -89,13 +103,17 @@ def _add_invoices(routes: APIRouter, network: Network) -> None:
             "id": uid("invoice", n),
             "number": number,
             "customer": "ACME Logistics",
+            "customer_name": "ACME Logistics",
             "customer_id": uid("customer", 0),
+            "period": "2026-10",
             "period_start": "2026-10-01",
-            "period_end": "2026-11-01",
+            "period_end": "2026-10-31",
             "issued_at": network.at(20_000),
             "currency": "EUR",
-            "net": "1212.40",
-            "tax": "230.36",
+            "net_minor": 121_240,
+            "tax_minor": 23_036,
+            "gross_minor": 144_276,
+            "sha256": "cd" * 32,
             "total": "1442.76",
             "state": "issued",
         }
@@ -112,38 +130,47 @@ def _add_invoices(routes: APIRouter, network: Network) -> None:
         found = next((head(n) for n in range(3) if head(n)["id"] == key), None)
         if found is None:
             raise not_found("invoice")
-        return {**found, "lines": INVOICE_LINES}
+        return {**found, "customer": {"id": found["customer_id"], "name": found["customer"]}, "lines": INVOICE_LINES}
 
     @routes.get("/invoices/{key}/lines/{n}/explain")
     async def explain(caller: Caller, key: str, n: int) -> dict[str, Any]:
-        slots = [
-            {
-                "start": network.at(5 * k),
-                "octets": 15_450_000_000 - k * 10_000_000,
-                "mbps": str(412 - k),
-                "verdict": "gap" if k == 3 else "good",
-            }
-            for k in range(40)
-        ]
+        line = INVOICE_LINES[n - 1]
         return {
-            "line": INVOICE_LINES[n - 1],
-            "steps": ["8,640 slots of 5 minutes, sorted ascending", "the 8,208th is 412 Mb/s (rank rule: nearest)", "412 Mb/s × 2.50 EUR"],
-            "records": [
-                {
-                    "id": uid("usage", 1),
-                    "meter": "percentile_95",
-                    "start": "2026-10-01T00:00:00Z",
-                    "end": "2026-10-02T00:00:00Z",
-                    "quantity": "412",
-                    "unit": "Mb/s",
-                    "revision": 1,
-                    "slots": slots,
-                    "samples": [
-                        {"at": network.at(k), "raw": str(2**40 + k * 10**9), "delta": str(10**9), "verdict": "good"} for k in range(5)
-                    ],
-                }
-            ],
+            "invoice": {"id": key, "number": "2026-1000", "currency": "EUR", "currency_decimals": 2, "simulated": True},
+            "line": line,
+            "rating": {"rated_id": uid("rated", n), "rating_rev": 0, "tariff": line["tariff"], "computation": line["computation"]},
+            "usage": [_use(network, day) for day in range(31)],
+            "usage_total": 31,
+            "usage_sha256": line["usage_sha256"],
+            "slots": {
+                "total": 8640,
+                "counts": {"good": 8640, "gap": 0},
+                "agrees": True,
+                "billed_ns": network.now_ns,
+                "decisive": [_slot(network, 8206 + place) for place in range(5)],
+                "flawed": [],
+                "flawed_total": 0,
+            },
+            "raw": [_raw(network)],
         }
+
+
+def _use(network: Network, day: int) -> dict[str, Any]:
+    hashes = {"chain": "ee" * 32, "evidence_sha256": "ff" * 32}
+    ends = {"from": network.at(1440 * (day + 1)), "to": network.at(1440 * day)}
+    point = {"metering_point": uid("point", 0), "interface": "ham-acc-01 xe-0/0/7", "meter": "bandwidth"}
+    return {"id": uid("usage", day), "revision": 1} | hashes | point | ends | {"in_octets": 4 * 10**12, "out_octets": 10**12}
+
+
+def _slot(network: Network, rank: int) -> dict[str, Any]:
+    at = {"start_ns": network.now_ns - rank * 300 * 10**9, "start": network.at(5 * rank)}
+    return at | {"rank": rank, "in_octets": 15_450_000_000, "out_octets": 10**9, "mark": "good", "causes": [], "octets": 15_450_000_000}
+
+
+def _raw(network: Network) -> dict[str, Any]:
+    counts = {"in_octets": 2**40, "out_octets": 2**39, "in_delta": 10**9, "out_delta": 10**8, "verdict": "good", "uptime_cs": 41}
+    samples = [{"time": network.at(k), "received": network.at(k)} | counts for k in range(5)]
+    return {"metering_point": uid("point", 0), "slot": network.at(5), "interface": "ham-acc-01 xe-0/0/7", "samples": samples, "note": ""}
 
 
 def _add_notify(routes: APIRouter, network: Network) -> None:
@@ -153,8 +180,11 @@ def _add_notify(routes: APIRouter, network: Network) -> None:
             "name": "ticketing",
             "url": "https://tickets.example.net/hook",
             "format": "cloudevents",
-            "enabled": True,
+            "about": "incidents",
             "severity": "major",
+            "filter": "site:Berlin*",
+            "enabled": True,
+            "created_at": network.at(9000),
         }
     ]
 
@@ -164,7 +194,7 @@ def _add_notify(routes: APIRouter, network: Network) -> None:
 
     @routes.post("/webhooks/{key}/test")
     async def test(caller: Caller, key: str) -> dict[str, Any]:
-        return {"delivered": True, "status": 200}
+        return {"delivered": True, "status": 200, "error": "", "reply": "thanks"}
 
     @routes.get("/deliveries")
     async def deliveries(caller: Caller) -> dict[str, Any]:
@@ -174,13 +204,16 @@ def _add_notify(routes: APIRouter, network: Network) -> None:
                 "webhook_id": hooks[0]["id"],
                 "webhook": "ticketing",
                 "at": network.at(n * 4),
-                "transition": ["raised", "cleared"][n % 2],
-                "alarm_id": next(iter(network.alarms)),
+                "transition": ["opened", "closed"][n % 2],
+                "incident_id": "cut",
+                "alarm_id": None,
+                "revision": 1,
                 "state": "failed" if n == 2 else "delivered",
                 "attempts": 1 + 3 * (n == 2),
                 "status": 503 if n == 2 else 200,
                 "error": "503 Service Unavailable" if n == 2 else "",
                 "next_at": None,
+                "done_at": network.at(n * 4),
             }
             for n in range(6)
         ]

@@ -65,7 +65,19 @@ class Network:
 
     @property
     def topology(self) -> dict[str, Any]:
-        return {"version": self.version, "sites": self.sites, "nodes": self.nodes, "links": self.links}
+        return {"version": self.version, "sites": self.sites, "nodes": self.nodes, "links": self.links, "missing": [self.missing]}
+
+    @property
+    def missing(self) -> dict[str, Any]:
+        here = self.node("kie-acc-01")
+        names = {"node": here["id"], "interface": "xe-0/0/7", "neighbour": "unknown-sw-9", "remote_port": "Gi0/1"}
+        return names | {"why": "no device of this name", "text": f"{here['name']} - unknown-sw-9"}
+
+    def name_of(self, node_id: str) -> str:
+        return next(str(node["name"]) for node in self.nodes if node["id"] == node_id)
+
+    def link_between(self, a: str, b: str) -> dict[str, Any]:
+        return next(link for link in self.links if {link["a"], link["b"]} == {uid("node", a), uid("node", b)})
 
     def node(self, name: str) -> dict[str, Any]:
         return next(node for node in self.nodes if node["name"] == name)
@@ -106,6 +118,7 @@ def _add_site(network: Network, region: str, name: str) -> None:
                 "site_id": site_id,
                 "role": {"core": "core", "agg": "aggregation", "acc": "access"}[role],
                 "status": "up",
+                "severity": None,
                 "x": x + far * math.cos(angle),
                 "y": y + far * math.sin(angle),
             }
@@ -117,7 +130,7 @@ def _add_site(network: Network, region: str, name: str) -> None:
 
 
 def _link(network: Network, a: str, b: str, speed_bps: int) -> None:
-    n = sum(1 for link in network.links if a in (link["a_name"], link["b_name"]) or b in (link["a_name"], link["b_name"]))
+    n = sum(1 for link in network.links if {uid("node", a), uid("node", b)} & {link["a"], link["b"]})
     port = f"xe-0/0/{n}"
     network.links.append(
         {
@@ -126,14 +139,15 @@ def _link(network: Network, a: str, b: str, speed_bps: int) -> None:
             "b": uid("node", b),
             "a_interface": entity_of(a, port),
             "b_interface": entity_of(b, port),
-            "a_name": a,
-            "b_name": b,
-            "a_port": port,
-            "b_port": port,
+            "a_name": port,
+            "b_name": port,
             "up": True,
             "speed_bps": speed_bps,
             "confidence": 1.0,
-            "sources": ["lldp"],
+            "sources": ["lldp:a", "lldp:b"],
+            "duct": "",
+            "severity": None,
+            "utilisation": 8.6,
         }
     )
 
@@ -165,8 +179,9 @@ def raise_alarm(network: Network, node: str, obj: str, text: str, severity: str,
         "cleared_at": None,
         "text": text,
         "proposed_repair": "Check the fibre between the two ports.",
-        "source": "trap",
+        "source": "snmp_trap linkDown",
         "authenticated": True,
+        "additional_information": {},
         "count": 1,
         "occurrence": 1,
         "chattering": False,
@@ -187,12 +202,12 @@ def raise_alarm(network: Network, node: str, obj: str, text: str, severity: str,
 
 
 def _add_trouble(network: Network) -> None:
-    cut = next(link for link in network.links if {link["a_name"], link["b_name"]} == {"ham-core-01", "ber-core-01"})
+    cut = network.link_between("ham-core-01", "ber-core-01")
     cut["up"] = False
     root = raise_alarm(
         network,
         "ham-core-01",
-        cut["a_port"],
+        cut["a_name"],
         "Loss of signal",
         "critical",
         4,
@@ -201,7 +216,7 @@ def _add_trouble(network: Network) -> None:
         impact={"services": 37, "customers": 9},
     )
     children = [
-        raise_alarm(network, "ber-core-01", cut["b_port"], "Link down", "major", 4, impact={"services": 2, "customers": 1}),
+        raise_alarm(network, "ber-core-01", cut["b_name"], "Link down", "major", 4, impact={"services": 2, "customers": 1}),
         raise_alarm(network, "ber-core-01", "bgp 10.0.0.1", "BGP peer down", "major", 3.9),
         raise_alarm(network, "ham-core-01", "ospf 10.0.0.2", "OSPF neighbour lost", "minor", 3.9),
         raise_alarm(network, "ber-agg-01", "bfd 10.0.1.7", "BFD session down", "warning", 3.8),

@@ -4,11 +4,11 @@ import { boot } from "../../boot.js";
 import { count, plural, title } from "../../format.js";
 import { Mark } from "../../marks.js";
 import { toneOf } from "../../severity.js";
-import { Ago, Answer, Time, useAnswer } from "../../ui.js";
-import { Around } from "./around.js";
-import { Recent } from "./recent.js";
+import { Ago, Answer, Time, lazy, useAnswer } from "../../ui.js";
 import { acked } from "./model.js";
 
+const Around = lazy(async () => (await import("./around.js")).Around);
+const Recent = lazy(async () => (await import("./recent.js")).Recent);
 const headline = (alarm) => alarm.text || alarm.alarm_type;
 
 function Acts({ alarm, ask, acknowledge }) {
@@ -26,6 +26,7 @@ function Facts({ alarm }) {
     <dt>Raised</dt><dd><${Time} at=${alarm.raised_at} /> (<${Ago} at=${alarm.raised_at} />)</dd>
     <dt>Type</dt><dd>${alarm.event_type}<br /><span class="mono dim">${alarm.alarm_type}</span></dd>
     <dt>Cause</dt><dd>${alarm.probable_cause}</dd>
+    <dt>Source</dt><dd>${alarm.source}${alarm.authenticated === false && html` <span class="chip">sender not proven</span>`}</dd>
     <dt>Impact</dt><dd>${plural(alarm.impact?.services || 0, "service")}, ${plural(alarm.impact?.customers || 0, "customer")}</dd>
     ${alarm.shelved && html`<dt>Shelved</dt><dd>${alarm.shelved.reason} · ${alarm.shelved.owner}, until <${Time} at=${alarm.shelved.until} /></dd>`}
     ${repair && html`<dt>Repair</dt><dd>${repair}</dd>`}
@@ -58,7 +59,7 @@ function Hurt({ incident }) {
 }
 
 function Timeline({ alarm }) {
-  const events = [...(alarm.history || []), ...(alarm.comments || []).map((each) => ({ ...each, what: "comment" }))].sort((a, b) => (a.at < b.at ? 1 : -1));
+  const events = [...alarm.history].sort((a, b) => (a.at < b.at ? 1 : -1));
   return html`<section class="card"><h2>Timeline</h2><ol class="timeline">
     ${events.slice(0, 100).map((each) => html`<li><${Time} at=${each.at} /> <span>${[each.what, each.severity, each.by].filter(Boolean).join(" · ")}${each.text && html`<br /><span class="dim">${each.text}</span>`}</span></li>`)}
   </ol></section>`;

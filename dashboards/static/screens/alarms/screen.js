@@ -1,11 +1,11 @@
 // Alarms: the list a shift works from.
 import { html, useEffect, useMemo, useRef, useSignal } from "../../view.js";
 import { parse } from "../../filter.js";
-import { age, count, plural, title } from "../../format.js";
+import { count, heardOf, plural, title } from "../../format.js";
 import { useKeys } from "../../keys.js";
 import { Kpis } from "../../kpis.js";
 import { Mark } from "../../marks.js";
-import { setQuery } from "../../router.js";
+import { query, setQuery } from "../../router.js";
 import { toneOf } from "../../severity.js";
 import { Grid } from "../../table.js";
 import { Empty, Problem, Skeleton, Time, toastProblem, useAnswer } from "../../ui.js";
@@ -16,6 +16,7 @@ import { AlarmFeed } from "./feed.js";
 import { acked, rateOf, rowsOf, shelvedIn } from "./model.js";
 
 const TYPED_MS = 250;
+const QUIET_EVERY_MS = 10_000;
 
 const columnsOf = (toggle, picked, pick) => [
   { name: "pick", title: "", width: "26px", from: 560, view: ({ alarm }) => html`<input type="checkbox" aria-label=${`Select ${alarm.device} ${alarm.object}`} checked=${picked.has(alarm.id)} onClick=${(e) => { e.stopPropagation(); pick(alarm.id); }} />` },
@@ -26,10 +27,11 @@ const columnsOf = (toggle, picked, pick) => [
   { name: "problem", title: "Problem", width: "minmax(140px, 2.2fr)", view: (row) => html`${row.children > 0 && html`<button class="chip" tabindex="-1" aria-expanded=${row.open ? "true" : "false"} onClick=${(e) => { e.stopPropagation(); toggle(row.alarm.id); }}>${row.open ? "▾" : "▸"} root +${count(row.children)}</button> `}${row.alarm.text || row.alarm.alarm_type}` },
   { name: "site", title: "Site", width: "minmax(80px, 1fr)", from: 900, view: ({ alarm }) => alarm.site || "–" },
   { name: "count", title: "Count", width: "52px", from: 760, class: "num", view: ({ alarm }) => `×${count(alarm.count)}` },
-  { name: "impact", title: "Impact", width: "minmax(72px, .7fr)", from: 820, view: ({ alarm }) => (alarm.impact?.services ? plural(alarm.impact.services, "service") : "–") },
+  { name: "impact", title: "Impact", width: "minmax(72px, .7fr)", from: 820, view: ({ alarm }) => (alarm.impact?.services ? html`<span title=${`${plural(alarm.impact.services, "service")}, ${plural(alarm.impact.customers, "customer")}`}>${count(alarm.impact.services)} svc</span>` : "–") },
   { name: "owner", title: "Owner", width: "minmax(66px, .6fr)", from: 700, view: ({ alarm }) => (acked(alarm) ? alarm.ack_user : "unacked") },
 ];
 
+const chosenNow = () => query.value.get("sel");
 const stateOf = (alarm) => (alarm.is_cleared ? "cleared" : acked(alarm) ? "acknowledged" : "active");
 
 function FilterLine({ q, error }) {
@@ -79,23 +81,22 @@ function Nothing({ feed, q, shelved }) {
 }
 
 function Quiet() {
-  const { data } = useAnswer("/api/v1/now", ["freshness"]);
-  const fresh = data?.freshness;
-  return html`<${Empty} title="0 alarms">${fresh ? `${count(fresh.answered)} of ${count(fresh.devices)} nodes answered, newest ${age(fresh.newest_at)} ago.` : "The network is quiet."}<//>`;
+  const { data } = useAnswer("/api/v1/now", [], QUIET_EVERY_MS);
+  return html`<${Empty} title="0 alarms">${heardOf(data?.freshness) || "The network is quiet."}<//>`;
 }
 
-/** The keys of the list; `at` is the chosen row's place among the rows. */
+/** The keys of the list. `chosen()` asks the address: a key may come before the choice of the last one is painted. */
 function useListKeys({ rows, chosen, choose, open, toggle, feed, pick, ask }) {
-  const at = rows.findIndex((row) => row.alarm.id === chosen);
   const move = (step) => () => {
+    const at = rows.findIndex((row) => row.alarm.id === chosen());
     const row = rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? 0 : at + step))];
     if (row) choose(row.alarm.id);
   };
   useKeys({
     j: ["Next alarm", move(1)], ArrowDown: ["Next alarm", move(1)], k: ["Previous alarm", move(-1)], ArrowUp: ["Previous alarm", move(-1)],
     PageDown: ["A page down", move(20)], PageUp: ["A page up", move(-20)], Home: ["First alarm", move(-rows.length)], End: ["Last alarm", move(rows.length)],
-    Enter: ["Open", () => chosen && open(chosen)], Escape: ["Close, or select nothing", () => ask("leave")],
-    e: ["Expand the group", () => chosen && toggle(chosen)], x: ["Select", () => chosen && pick(chosen)], "*": ["Select all that match", () => ask("everything")],
+    Enter: ["Open", () => chosen() && open(chosen())], Escape: ["Close, or select nothing", () => ask("leave")],
+    e: ["Expand the group", () => chosen() && toggle(chosen())], x: ["Select", () => chosen() && pick(chosen())], "*": ["Select all that match", () => ask("everything")],
     a: ["Acknowledge", () => ask("acknowledge")], u: ["Give back (unacknowledge)", () => ask("unacknowledge")], s: ["Shelve", () => ask("shelve")],
     c: ["Comment", () => ask("comment")], C: ["Clear", () => ask("clear")], p: ["Pause or go on", () => feed.pause(!feed.paused.value)],
   });
@@ -149,7 +150,7 @@ export default function Alarms({ url }) {
   const pick = (id) => { everything.value = false; picked.value = flipped(picked.value, id); };
   const clear = () => { picked.value = new Set(); everything.value = false; };
   const ask = (what) => {
-    const them = whomOf({ everything: everything.value, picked: picked.value, chosen, feed });
+    const them = whomOf({ everything: everything.value, picked: picked.value, chosen: chosenNow(), feed });
     if (what === "everything") everything.value = true;
     else if (what === "leave") return picked.value.size || everything.value ? clear() : choose(null);
     else if (!them.ids?.length && them.filter === undefined) return undefined;
@@ -157,7 +158,7 @@ export default function Alarms({ url }) {
     else asking.value = { what, them };
     return undefined;
   };
-  useListKeys({ rows, chosen, choose, open: choose, toggle, feed, pick, ask });
+  useListKeys({ rows, chosen: chosenNow, choose, open: choose, toggle, feed, pick, ask });
   const columns = useMemo(() => columnsOf(toggle, picked.value, pick), [picked.value]);
   const Asked = { shelve: Shelve, comment: Comment, clear: Sure, acknowledge: Sure }[asking.value?.what];
   const rowProps = ({ alarm, depth }) => ({

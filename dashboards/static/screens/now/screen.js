@@ -1,16 +1,18 @@
 // Now: is the network well, and if not, what is the one thing to look at.
 import { html, useEffect, useMemo, useRef, useSignal } from "../../view.js";
 import { boot } from "../../boot.js";
-import { Chart } from "../../chart.js";
-import { age, bits, count, plural, title } from "../../format.js";
+import { bits, count, heardOf, plural, span, title } from "../../format.js";
 import { Kpis } from "../../kpis.js";
 import { Mark } from "../../marks.js";
 import { quoted } from "../../palette.js";
-import { Ago, Answer, Empty, Time, now, useAnswer } from "../../ui.js";
+import { Ago, Answer, Empty, Time, lazy, useAnswer } from "../../ui.js";
 import { honeycomb, ranked, regionsOf } from "./model.js";
 
-const HEX_PX = 108;
+const HEX_PX = { named: 108, compact: 56 };
+const NAMED_MAX = 24;
 const ROOTS_MAX = 12;
+const NOW_EVERY_MS = 10_000;
+const Busiest = lazy(async () => (await import("./busiest.js")).Busiest);
 const ALARMS = "/api/v1/alarms?q=&state=active&sort=severity&limit=1000";
 
 function useWidth() {
@@ -40,9 +42,11 @@ function Region({ region, sites, wide }) {
 function Sites({ topology, alarms }) {
   const [box, width] = useWidth();
   const regions = useMemo(() => (topology.data ? regionsOf(topology.data, alarms.data?.items || []) : []), [topology.data, alarms.data]);
-  const wide = Math.max(2, Math.floor((width / Math.max(1, Math.min(regions.length, Math.floor(width / 280) || 1)) - 24) / HEX_PX));
+  const compact = (topology.data?.sites.length || 0) > NAMED_MAX;
+  const across = Math.max(1, Math.min(regions.length, Math.floor(width / (compact ? 200 : 280))));
+  const wide = Math.max(2, Math.floor((width / across - 24) / HEX_PX[compact ? "compact" : "named"]));
   return html`<section class="card sites"><header><h2>Sites</h2><span class="grow" /><a href="/topology">map</a></header>
-    <div ref=${box} class="regions"><${Answer} of=${topology}>${() => (regions.length ? regions.map((each) => html`<${Region} ...${each} wide=${wide} />`) : html`<${Empty} title="No sites yet">Discovery fills this picture.<//>`)}<//></div>
+    <div ref=${box} class="regions" data-compact=${compact ? "" : undefined}><${Answer} of=${topology}>${() => (regions.length ? regions.map((each) => html`<${Region} ...${each} wide=${wide} />`) : html`<${Empty} title="No sites yet">Discovery fills this picture.<//>`)}<//></div>
   </section>`;
 }
 
@@ -60,33 +64,33 @@ function Roots({ incidents, freshness }) {
   return html`<section class="card roots"><header><h2>Root causes</h2><span class="grow" /><a href="/alarms">all alarms</a></header>
     <${Answer} of=${incidents}>${(data) => {
       const rows = ranked(data.items);
-      if (!rows.length) return html`<${Empty} title="Nothing is broken">${freshness ? `${count(freshness.answered)} of ${count(freshness.devices)} nodes answered, newest ${age(freshness.newest_at, now.value)} ago.` : ""}<//>`;
+      if (!rows.length) return html`<${Empty} title="Nothing is broken">${heardOf(freshness)}<//>`;
       return html`<ul>${rows.slice(0, ROOTS_MAX).map((it) => html`<${Root} key=${it.id} it=${it} />`)}</ul>${rows.length > ROOTS_MAX && html`<p class="dim">and ${count(rows.length - ROOTS_MAX)} more</p>`}`;
     }}<//></section>`;
 }
 
+/** A rate beside the same hour a week ago: the bar is the rate, the tick is then. */
+function Flow({ name, bps, before }) {
+  const top = Math.max(bps, before, 1);
+  const change = before > 0 ? Math.round((bps / before - 1) * 100) : null;
+  const than = change === null ? "nothing known of last week" : `${change > 0 ? "+" : ""}${change} % against ${bits(before)} a week ago`;
+  return html`<div class="flow-of"><dt>${title(name)}</dt><dd><b data-live-value>${bits(bps)}</b> <span class="dim">${than}</span>
+    <i class=${`flow-bar ${name}`} style=${{ width: `${(100 * bps) / top}%` }} aria-hidden="true" />${before > 0 && html`<i class="then" style=${{ left: `${(100 * before) / top}%` }} aria-hidden="true" />`}</dd></div>`;
+}
+
 function Traffic({ state }) {
-  return html`<section class="card traffic"><header><h2>Traffic</h2><span class="dim">in and out of the network today, last week behind</span></header>
-    <${Answer} of=${state}>${({ traffic }) => {
-      if (!traffic?.time?.length) return html`<dl class="facts"><dt>In</dt><dd data-live-value>${bits(state.data.in_bps)} <span class="dim">${bits(state.data.week_ago_in_bps)} a week ago</span></dd><dt>Out</dt><dd data-live-value>${bits(state.data.out_bps)} <span class="dim">${bits(state.data.week_ago_out_bps)} a week ago</span></dd></dl>`;
-      const lines = [
-        { name: "in, last week", color: "--last-week", values: traffic.last_week_in, width: 1, fill: true },
-        { name: "in", color: "--series-1", values: traffic.in, width: 2 },
-        { name: "out", color: "--series-2", values: traffic.out, width: 2 },
-      ];
-      return html`<div class="row numbers"><b data-live-value><i class="key in" />in ${bits(state.data.in_bps)}</b><b data-live-value><i class="key out" />out ${bits(state.data.out_bps)}</b></div>
-        <${Chart} label="Traffic in and out of the network" times=${traffic.time} lines=${lines} unit="b/s" height=${270} />`;
-    }}<//></section>`;
+  return html`<section class="card traffic"><header><h2>Traffic</h2><span class="dim">of all interfaces now; the tick is the same hour last week</span></header>
+    <${Answer} of=${state}>${(data) => html`<dl><${Flow} name="in" bps=${data.in_bps} before=${data.week_ago_in_bps} /><${Flow} name="out" bps=${data.out_bps} before=${data.week_ago_out_bps} /></dl>`}<//>
+    <${Busiest} /></section>`;
 }
 
 function Freshness({ state }) {
   return html`<section class="card"><h2>Freshness</h2><${Answer} of=${state}>${({ freshness }) => {
-    if (!freshness) return html`<${Empty} title="Nothing polled yet" />`;
-    const whole = freshness.answered === freshness.devices;
+    if (!freshness.interfaces) return html`<${Empty} title="Nothing polled yet" />`;
+    const whole = freshness.heard === freshness.interfaces;
     return html`<dl class="facts">
-      <dt>Answered</dt><dd data-live-value>${!whole && html`<${Mark} tone="warning" label="not all" /> `}${count(freshness.answered)} of ${count(freshness.devices)} nodes</dd>
-      <dt>Newest</dt><dd data-live-value>${age(freshness.newest_at, now.value)} ago</dd>
-      ${freshness.oldest_at && html`<dt>Oldest</dt><dd data-live-value>${age(freshness.oldest_at, now.value)} ago</dd>`}
+      <dt>Heard</dt><dd data-live-value>${!whole && html`<${Mark} tone="warning" label="not all" /> `}${count(freshness.heard)} of ${plural(freshness.interfaces, "interface")}</dd>
+      <dt>Typical age</dt><dd data-live-value>${freshness.median_age_s === null ? "nothing yet" : span(freshness.median_age_s * 1000)}</dd>
     </dl>`;
   }}<//></section>`;
 }
@@ -102,7 +106,7 @@ export default function Now() {
   const summary = useAnswer("/api/v1/alarms/summary", ["alarm"]);
   const incidents = useAnswer("/api/v1/incidents?state=open", ["incident"]);
   const topology = useAnswer("/api/v1/topology", ["topology"]);
-  const state = useAnswer("/api/v1/now", ["freshness"]);
+  const state = useAnswer("/api/v1/now", [], NOW_EVERY_MS);
   const alarms = useAnswer(ALARMS, ["alarm"]);
   return html`<div class="now" data-testid="now" data-simulated=${boot.simulated ? "" : undefined}>
     <h1 class="hidden-text">Now</h1>

@@ -1,7 +1,7 @@
 // Topology: where it hurts, and in a simulated network, a place to hurt it.
 import { html, useMemo, useRef, useSignal } from "../../view.js";
 import { post } from "../../api.js";
-import { boot } from "../../boot.js";
+import { boot, may } from "../../boot.js";
 import { bits, count, plural, title } from "../../format.js";
 import { GraphCanvas } from "../../graph.js";
 import { useKeys } from "../../keys.js";
@@ -11,35 +11,52 @@ import { tonesOf } from "../../tones.js";
 import { Answer, Time, toast, toastProblem, useAnswer } from "../../ui.js";
 
 const ALARMS = "/api/v1/alarms?q=&state=active&sort=severity&limit=1000";
+const MISSING_MAX = 20;
+const BROKEN_EVERY_MS = 10_000;
+
+/** Ask the simulated network for something, say how it went, and look again at what is broken. */
+async function ask(verb, body, says, again) {
+  try {
+    await post(`/api/v1/simulation/${verb}`, body);
+    toast(says);
+    again();
+  } catch (error) {
+    toastProblem(error);
+  }
+}
 
 function Simulate({ id, broken, again }) {
-  if (!boot.simulated) return null;
-  const act = async (verb, says) => {
-    try {
-      await post(`/api/v1/simulation/${verb}`, { resource_id: id });
-      toast(says);
-      again();
-    } catch (error) {
-      toastProblem(error);
-    }
-  };
-  return broken
+  if (!boot.simulated || !may("engineer")) return null;
+  const act = (verb, says) => ask(verb, { resource_id: id }, says, again);
+  return broken.some((each) => each.resource_id === id)
     ? html`<button class="btn primary" onClick=${() => act("restore", "Put back; the alarms clear by themselves.")}>Put it back</button>`
     : html`<button class="btn" onClick=${() => act("cut", "Cut. Watch the alarms come and one root be named.")}>Cut this</button>`;
+}
+
+function Stories({ stories, broken, again }) {
+  if (!may("engineer")) return null;
+  return html`${broken.length > 0 && html`<section class="card stack"><h2>Broken on purpose</h2><ul class="near">${broken.map((each) => html`<li><button class="btn bare small" disabled=${!each.resource_id} onClick=${() => setQuery({ sel: each.resource_id })}>✕ ${each.name}</button></li>`)}</ul></section>`}
+    <section class="card stack"><h2>Play a story</h2><ul class="near">${stories.map((each) => html`<li><button class="btn small" title=${each.text} onClick=${() => ask("story", { name: each.name }, each.text, again)}>${title(each.name)}</button></li>`)}</ul></section>`;
 }
 
 const alarmsOn = (alarms, ids) => alarms.filter((alarm) => !alarm.is_cleared && ids.includes(alarm.resource_id)).slice(0, 8);
 const AlarmList = ({ alarms }) => html`<ul class="stack near">${alarms.map((alarm) => html`<li class="row"><${Mark} tone=${alarm.perceived_severity} label /><a class="grow clip" href=${`/alarms?sel=${alarm.id}`}>${alarm.object} ${alarm.text}</a><${Time} at=${alarm.raised_at} /></li>`)}</ul>`;
 
+/** Neighbours that a node hears and the inventory does not know. */
+const Missing = ({ ends }) => html`<h2>Heard, but not in the inventory</h2><ul class="near">${ends.map((end) => html`<li class="hatch"><b>${end.text}</b> <span class="dim">${[end.interface, end.why].filter(Boolean).join(" · ")}</span></li>`)}</ul>`;
+
 function NodePanel({ node, topology, alarms, broken, again }) {
   const site = topology.sites.find((each) => each.id === node.site_id);
+  const names = new Map(topology.nodes.map((each) => [each.id, each.name]));
+  const missing = topology.missing.filter((end) => end.node === node.id);
   const links = topology.links.filter((link) => link.a === node.id || link.b === node.id);
   const mine = alarms.filter((alarm) => !alarm.is_cleared && alarm.device_id === node.id).slice(0, 8);
   return html`<section class="card stack"><h1>${node.name}</h1>
     <dl class="facts"><dt>Site</dt><dd>${site?.name || "–"}</dd><dt>Role</dt><dd>${node.role}</dd><dt>Status</dt><dd>${node.status}</dd></dl>
-    <p class="row"><a class="btn" href=${`/devices/${node.id}`}>Everything about it</a><${Simulate} id=${node.id} broken=${broken.includes(node.id)} again=${again} /></p>
+    <p class="row"><a class="btn" href=${`/devices/${node.id}`}>Everything about it</a><${Simulate} id=${node.id} broken=${broken} again=${again} /></p>
     ${mine.length > 0 && html`<h2>Alarms</h2><${AlarmList} alarms=${mine} />`}
-    <h2>Links</h2><ul class="near">${links.map((link) => html`<li><button class="btn bare small" onClick=${() => setQuery({ sel: link.id })}>${link.up ? "–" : "✕"} ${link.a === node.id ? link.b_name : link.a_name} <span class="dim">${bits(link.speed_bps)}</span></button></li>`)}</ul>
+    <h2>Links</h2><ul class="near">${links.map((link) => html`<li><button class="btn bare small" onClick=${() => setQuery({ sel: link.id })}>${link.up ? "–" : "✕"} ${names.get(link.a === node.id ? link.b : link.a)} <span class="dim">${link.a === node.id ? link.a_name : link.b_name} · ${bits(link.speed_bps)}</span></button></li>`)}</ul>
+    ${missing.length > 0 && html`<${Missing} ends=${missing} />`}
   </section>`;
 }
 
@@ -47,17 +64,20 @@ function LinkPanel({ link, topology, alarms, broken, again }) {
   const names = new Map(topology.nodes.map((node) => [node.id, node.name]));
   const mine = alarmsOn(alarms, [link.id, link.a_interface, link.b_interface]);
   return html`<section class="card stack"><h1>${names.get(link.a)} – ${names.get(link.b)}</h1>
-    <dl class="facts"><dt>Ends</dt><dd>${link.a_name}<br />${link.b_name}</dd><dt>State</dt><dd>${link.up ? "up" : "down"}</dd><dt>Speed</dt><dd>${bits(link.speed_bps)}</dd>
+    <dl class="facts"><dt>Ends</dt><dd>${names.get(link.a)} <span class="mono">${link.a_name}</span><br />${names.get(link.b)} <span class="mono">${link.b_name}</span></dd><dt>State</dt><dd>${link.up ? "up" : "down"}</dd><dt>Speed</dt><dd>${bits(link.speed_bps)}${link.utilisation !== null && `, ${link.utilisation.toFixed(1)} % used`}</dd>
+      ${link.duct && html`<dt>Duct</dt><dd>${link.duct}</dd>`}
       <dt>Known by</dt><dd>${(link.sources || []).join(", ")} · ${Math.round((link.confidence || 0) * 100)} % sure</dd></dl>
-    <p class="row"><a class="btn" href=${`/performance?entity=${link.a_interface}`}>Traffic</a><${Simulate} id=${link.id} broken=${broken.includes(link.id)} again=${again} /></p>
+    <p class="row"><a class="btn" href=${`/performance?entity=${link.a_interface}`}>Traffic</a><${Simulate} id=${link.id} broken=${broken} again=${again} /></p>
     ${mine.length > 0 && html`<h2>Alarms</h2><${AlarmList} alarms=${mine} />`}
   </section>`;
 }
 
-function Legend() {
+function Legend({ topology, stories, broken, again }) {
   return html`<section class="card stack"><h1>The network</h1><p class="dim">Choose a node or a link. Grey is healthy; a shape says what is not.</p>
     <ul class="legend">${["critical", "major", "minor", "warning", "indeterminate"].map((tone) => html`<li class="row"><${Mark} tone=${tone} /> ${title(tone)}</li>`)}<li class="row"><b>– ✕ –</b> link down</li><li class="row"><b>◌</b> node not reachable</li></ul>
-    <p class="dim">Drag to move, wheel to zoom, arrow keys to walk, <kbd>0</kbd> to see all.</p></section>`;
+    <p class="dim">Drag to move, wheel to zoom, arrow keys to walk, <kbd>0</kbd> to see all.</p></section>
+    ${topology.missing.length > 0 && html`<section class="card stack"><${Missing} ends=${topology.missing.slice(0, MISSING_MAX)} /></section>`}
+    ${boot.simulated && html`<${Stories} stories=${stories} broken=${broken} again=${again} />`}`;
 }
 
 function ListTwin({ topology, tones }) {
@@ -71,22 +91,22 @@ function ListTwin({ topology, tones }) {
 function Panel({ chosen, ...rest }) {
   const node = rest.topology.nodes.find((each) => each.id === chosen);
   const link = rest.topology.links.find((each) => each.id === chosen);
-  return node ? html`<${NodePanel} node=${node} ...${rest} />` : link ? html`<${LinkPanel} link=${link} ...${rest} />` : html`<${Legend} />`;
+  return node ? html`<${NodePanel} node=${node} ...${rest} />` : link ? html`<${LinkPanel} link=${link} ...${rest} />` : html`<${Legend} ...${rest} />`;
 }
 
 function Picture({ topology, chosen, asList }) {
   const alarms = useAnswer(ALARMS, ["alarm"]);
-  const simulation = useAnswer(boot.simulated ? "/api/v1/simulation" : null, ["topology"]);
+  const simulation = useAnswer(boot.simulated ? "/api/v1/simulation" : null, ["topology", "story"], BROKEN_EVERY_MS);
   const graph = useRef(null);
   const items = alarms.data?.items || [];
   const tones = useMemo(() => tonesOf(topology, items), [topology, alarms.data]);
-  const broken = (simulation.data?.broken || []).map((each) => each.id || each);
+  const { broken = [], stories = [] } = simulation.data || {};
   useKeys({ 0: ["See all of the map", () => graph.current?.fit()], Escape: ["Choose nothing", () => setQuery({ sel: null })] });
   const label = `Map of ${plural(topology.nodes.length, "node")} and ${plural(topology.links.length, "link")}; the list view says the same in words`;
   return html`${asList ? html`<${ListTwin} topology=${topology} tones=${tones} />` : html`<div class="card map"><${GraphCanvas} main topology=${topology} tones=${tones} chosen=${chosen} label=${label}
       onGraph=${(it) => { graph.current = it; }} onPick=${(found) => setQuery({ sel: found ? found.thing.id : null })} />
       <div class="row zoom"><button class="btn small" aria-label="Closer" onClick=${() => graph.current.zoom(1.5)}>+</button><button class="btn small" aria-label="Further" onClick=${() => graph.current.zoom(1 / 1.5)}>−</button><button class="btn small" onClick=${() => graph.current.fit()}>All</button></div></div>`}
-    <aside class="side scroll" aria-label="Chosen"><${Panel} chosen=${chosen} topology=${topology} alarms=${items} broken=${broken} again=${simulation.again} /></aside>`;
+    <aside class="side scroll stack" aria-label="Chosen" tabindex="0"><${Panel} chosen=${chosen} topology=${topology} alarms=${items} broken=${broken} stories=${stories} again=${simulation.again} /></aside>`;
 }
 
 export default function Topology({ url }) {
