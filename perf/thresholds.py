@@ -86,6 +86,7 @@ class RuleFile(Settings):
     raise_when: Condition
     clear_when: Condition
     only_when: Guard | None = None
+    after_clear: bool = False  # raise only what once met clear_when: what was always so is no news
     alarm_type: str
     qualifier: str = ""
     perceived_severity: Literal["critical", "major", "minor", "warning", "indeterminate"]
@@ -117,6 +118,7 @@ class Rule:
     metric: Metric
     guard_code: int = 0
     followed: dict[int, Followed] = field(default_factory=dict)
+    armed: set[int] = field(default_factory=set)
 
     def changes(self, key: U64, time_ns: I64, value: F64, latest: Latest) -> list[Change]:
         """What these samples change, in order of time per series."""
@@ -126,6 +128,9 @@ class Rule:
             guarding = latest(self.guard_code, key)
             fails = ~guard.holds(guarding) & ~np.isnan(guarding)
             raising, clearing = raising & ~fails, clearing | fails
+        if self.file.after_clear:
+            self.armed.update(key[self.file.clear_when.holds(value)].tolist())
+            raising = raising & np.fromiter((k in self.armed for k in key.tolist()), np.bool_, len(key))
         watched = raising
         if self.followed:
             watched = raising | np.isin(key, np.fromiter(self.followed, np.uint64, len(self.followed)))
@@ -214,6 +219,13 @@ class Thresholds:
                 changes = rule.changes(key[rows], time_ns[rows], value[rows], self.latest)
                 made += self._named(rule, changes)
         return made
+
+    def arm(self, keys: Iterable[int]) -> None:
+        """Entities that are known to have been well: rules with `after_clear` raise for them from now on."""
+        known = set(keys)
+        for rule in self.rules:
+            if rule.file.after_clear:
+                rule.armed |= known
 
     def restore(self, raised: Iterable[tuple[int, str, str]]) -> None:
         """Take up the alarms that were active before a restart: (entity key, alarm type, qualifier).

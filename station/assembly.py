@@ -48,7 +48,7 @@ from station.clock import Clock, SystemClock
 from station.colours import Colours
 from station.config import StationSettings
 from station.data import data_dir
-from station.follow import Follower
+from station.follow import UP, Follower
 from station.hub import Hub
 from station.journal import Journal
 from station.lifecycle import keep, stop_on_signals
@@ -213,6 +213,7 @@ class Station:
         ground = self.ground
         await self.fault.load()
         self.pipeline.thresholds.restore(self._raised())
+        self.pipeline.thresholds.arm(entity.key for entity in ground.picture.current().entities.values() if entity.oper_status == UP)
         parts: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "picture": ground.picture.run,
             "pipeline": self.pipeline.run,

@@ -55,8 +55,13 @@ class Follower:
                 self._admin[key] = int(value)
             elif (before := self._oper.get(key)) != int(value):
                 self._oper[key] = int(value)
-                changed[key] = before if before is not None else int(value)
+                changed[key] = before if before is not None else self._known(key) or int(value)
         await self._changed(changed)
+
+    def _known(self, key: int) -> int:
+        """How the interface stood when the station last looked, before it was started again."""
+        entity = self._picture.current().entities.get(key)
+        return entity.oper_status if entity else 0
 
     async def _changed(self, changed: dict[int, int]) -> None:
         if not changed:
