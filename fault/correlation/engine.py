@@ -73,9 +73,8 @@ class Engine:
         return [each for each in told if each is not None]
 
     def _name_of(self, resource: str) -> str:
-        """A resource as people say it; a session of this module's making by its protocol and its link."""
-        protocol, over, link = resource.partition(" over ")
-        return f"{protocol} over {self._topology.name_of(link)}" if over else self._topology.name_of(resource)
+        """A resource as people say it; of a session of this module's making (`ospf over <link>`, `<device> bgp <peer>`) each part."""
+        return " ".join(self._topology.name_of(part) for part in resource.split(" "))
 
     def _withdraw(self, alive: set[str]) -> list[IncidentChange | None]:
         """Incidents that the new topology explains otherwise."""
