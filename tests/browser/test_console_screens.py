@@ -66,7 +66,7 @@ def test_a_link_is_cut_and_put_back_on_the_map(page: Page, console: Console) -> 
     sign_in(page, console, "admin")
     show(page, console, "/topology")
     page.wait_for_selector("[data-testid=topology][data-ready=true]")
-    link = console.network.link_between("fra-core-01", "mai-core-01")
+    link = console.network.link_between("ber-core-01", "dre-core-01")
     at = page.evaluate("id => window.trunkline.where(id)", link["id"])
     page.mouse.click(at["x"], at["y"])
     page.get_by_role("button", name="Cut this").click()

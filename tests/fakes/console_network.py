@@ -69,9 +69,9 @@ class Network:
 
     @property
     def missing(self) -> dict[str, Any]:
-        here = self.node("kie-acc-01")
-        names = {"node": here["id"], "interface": "xe-0/0/7", "neighbour": "unknown-sw-9", "remote_port": "Gi0/1"}
-        return names | {"why": "no device of this name", "text": f"{here['name']} - unknown-sw-9"}
+        here = uid("node", "kie-acc-01")
+        names = {"node": here, "interface": "xe-0/0/7", "neighbour": "unknown-sw-9", "remote_port": "Gi0/1"}
+        return names | {"why": "no device of this name", "text": f"{self.name_of(here)} - unknown-sw-9"}
 
     def name_of(self, node_id: str) -> str:
         return next(str(node["name"]) for node in self.nodes if node["id"] == node_id)
