@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import structlog
 
 from collectors.codecs import snmp_columns
 from collectors.codecs.ber import DecodeError, Oid
@@ -24,6 +25,8 @@ from station.catalogue import code_of
 from station.channel import Channel
 from station.clock import NS_PER_S, Clock
 from station.series import series_of
+
+log = structlog.get_logger("snmp")
 
 _TICK_S = 1.0  # how often what was polled is handed on, and the topology looked at
 _UPTIME_WRAP_CS = 1 << 32
@@ -152,6 +155,10 @@ class Poller:
         polled = self._polled[no]
         try:
             answered = await self._poll(polled)
+        except Exception:  # a bug met by one device must not end the polling of all others
+            log.exception("poll_failed", device=no, address=polled.device.management_address)
+            SNMP_POLLS.labels("failed").inc()
+            answered = True  # it says nothing of the device: no sooner second look
         finally:
             self._running.discard(no)
         interval_ns = int(self._settings.interval_s * NS_PER_S)

@@ -118,4 +118,5 @@ def test_a_pulled_cable_is_one_incident_with_the_right_root_and_mending_clears_i
 def test_a_router_that_loses_power_is_the_root_of_what_its_neighbours_say(station: LabStation) -> None:
     wait_for("quiet", lambda: station.roots() == [], 90, every_s=1)
     station.lab.kill("r3")
+    wait_for("r3 is a root", lambda: "r3" in station.roots(), 90)
     wait_for("r3 as the only root", lambda: station.roots() == ["r3"], 60)

@@ -1,60 +1,64 @@
-"""Two implementations read the same: ours and pysnmp, from an agent of the simulated network."""
+"""Our client and pysnmp ask the same agent the same: the answers must be equal, tags and all."""
 
-import json
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from collectors.codecs.ber import parse_oid
-from collectors.snmp.client import SnmpClient, SnmpError
+from collectors.codecs.usm import Auth, Priv
+from collectors.snmp import reference
+from collectors.snmp.client import SnmpClient, TargetUnreachableError
 from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
-from collectors.snmp.reference import get
+from tests.peers.collectors.conftest import PUBLIC, Peer, free_port
 
-ADDRESS = "127.64.1.1"
-NAMES = ["1.3.6.1.2.1.1.5.0", "1.3.6.1.2.1.2.1.0", "1.3.6.1.2.1.2.2.1.2.501"]
-CREDENTIALS = [
-    SnmpCredential(community="public"),
-    SnmpCredential(
-        version="3",
-        user="trunkline",
-        auth_protocol="sha256",
-        auth_password="simulated-network",
-        priv_protocol="aes128",
-        priv_password="simulated-network",
-    ),
-]
+# pysnmp calls deprecated names of pysmi while it is imported.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((ADDRESS, 0))
-        free: int = probe.getsockname()[1]
-    command = [sys.executable, "-m", "simulator", "--size", "24", "--port", str(free), "--gnmi-devices", "0", "--no-script"]
-    with subprocess.Popen([*command, "--data", str(tmp_path_factory.mktemp("sim"))], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["ready"]
-        yield free
-        process.terminate()
+ASKED = tuple(
+    parse_oid(oid)
+    for oid in (
+        "1.3.6.1.2.1.1.2.0",  # sysObjectID, an object identifier
+        "1.3.6.1.2.1.1.5.0",  # sysName, octets
+        "1.3.6.1.2.1.2.1.0",  # ifNumber, an integer
+        "1.3.6.1.2.1.2.2.1.5.1",  # ifSpeed, a Gauge32
+        "1.3.6.1.2.1.2.2.1.6.1",  # ifPhysAddress of the loopback, no octets
+        "1.3.6.1.2.1.4.20.1.1.127.0.0.1",  # ipAdEntAddr, an IpAddress
+        "1.3.6.1.2.1.1.99.0",  # no such object
+        "1.3.6.1.2.1.1.5.7",  # no such instance
+    )
+)
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("credential", CREDENTIALS, ids=["v2c", "v3 authPriv"])
-async def test_both_clients_read_the_same(port: int, credential: SnmpCredential) -> None:
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
     engine = Engine()
-    ours = await SnmpClient(engine, ADDRESS, port, credential).get([parse_oid(name) for name in NAMES])
+    yield engine
     engine.close()
-    texts = [varbind.value.decode() if isinstance(varbind.value, bytes) else str(varbind.value) for varbind in ours]
-    assert [value for _, value in await get(ADDRESS, port, credential, NAMES)] == texts
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_no_answer_is_an_error_in_words(port: int) -> None:
-    with pytest.raises(SnmpError, match="reference"):
-        await get(ADDRESS, port, SnmpCredential(community="wrong"), NAMES[:1])
+@pytest.mark.parametrize("version", ["2c", "noAuthNoPriv", "sha256", "sha256-aes128", "sha512-aes256"])
+async def test_the_client_says_what_pysnmp_says(snmpd: Peer, engine: Engine, version: str) -> None:
+    users = {
+        "noAuthNoPriv": snmpd.user(None, None),
+        "sha256": snmpd.user(Auth.SHA256, None),
+        "sha256-aes128": snmpd.user(Auth.SHA256, Priv.AES128),
+        "sha512-aes256": snmpd.user(Auth.SHA512, Priv.AES256),
+    }
+    credential = users.get(version, PUBLIC)
+    ours = await SnmpClient(engine, snmpd.address, snmpd.port, credential).get(ASKED)
+    assert await reference.get(snmpd.address, snmpd.port, credential, ASKED) == ours
+
+
+@pytest.mark.slow
+async def test_the_client_says_what_pysnmp_says_in_version_1(snmpd: Peer, engine: Engine) -> None:
+    credential = SnmpCredential(version="1", community="public")
+    ours = await SnmpClient(engine, snmpd.address, snmpd.port, credential).get(ASKED[:6])
+    assert await reference.get(snmpd.address, snmpd.port, credential, ASKED[:6]) == ours
+
+
+@pytest.mark.slow
+async def test_silence_is_the_same_error_on_both_paths() -> None:
+    with pytest.raises(TargetUnreachableError):
+        await reference.get("127.0.0.1", free_port(), PUBLIC, ASKED[:1], timeout_s=0.2, retries=0)
