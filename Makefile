@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup peers demo test check bench torture soak clean
+.PHONY: setup peers demo test check bench torture clean
 setup: .venv/.ready
 
 .venv/.ready: requirements-dev.lock
@@ -29,10 +29,7 @@ bench: .venv/.ready
 	@$(BIN)/python -m benchmarks
 
 torture: .venv/.ready peers
-	TRUNKLINE_TORTURE=20 $(BIN)/python -m pytest tests -q -k "kill_9 or crash or fuzz or any_bytes"
-
-soak: .venv/.ready
-	$(BIN)/python -m benchmarks.soak --hours 24
+	$(BIN)/python -m pytest tests -q -k "kill_9 or crash or fuzz or any_bytes"
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache
