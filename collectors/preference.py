@@ -3,14 +3,12 @@
 Two readers of one counter at slightly different instants would look like duplicates and steps to the rates.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 from station.batch import SampleBatch
 from station.catalogue import metrics_by_code
-from station.channel import Channel
 from station.metrics import counter
 from station.series import devices_of, metrics_of
 
@@ -27,11 +25,3 @@ def without_covered(batch: SampleBatch, covered: frozenset[int]) -> SampleBatch:
         return batch
     PREFERRED.inc(int(theirs.sum()))
     return batch.take(~theirs)
-
-
-async def pass_on(polled: Channel[SampleBatch], covered: Callable[[], frozenset[int]], samples: Channel[SampleBatch]) -> None:
-    """Carry polled batches on until the channel closes."""
-    async for batch in polled:
-        kept = without_covered(batch, covered())
-        if len(kept):
-            await samples.put(kept)
