@@ -63,7 +63,8 @@ def oid(value: tuple[int, ...]) -> bytes:
 
 
 def text(value: str | bytes) -> bytes:
-    return tlv(OCTET_STRING, value.encode() if isinstance(value, str) else value)
+    """An OCTET STRING; surrogates of a str stand for octets that are no UTF-8 (PEP 383)."""
+    return tlv(OCTET_STRING, value.encode(errors="surrogateescape") if isinstance(value, str) else value)
 
 
 def varbind(name: bytes, value: bytes) -> bytes:

@@ -14,10 +14,11 @@ from simulator.agents import PORT, Agents
 from simulator.build import build
 from simulator.control import Control
 from simulator.emitter import Emitter, Wrap, in_v2c
-from simulator.hostile import KINDS, SLOW, poisoned
+from simulator.hostile import KINDS, SLOW
 from simulator.incidents import incidents
 from simulator.live import Live
 from simulator.network import Network
+from simulator.poison import poisoned, story
 from simulator.stories import Stage, load
 from simulator.traffic import Boots
 from simulator.world import MIN_SIZE, Device, World
@@ -83,6 +84,8 @@ async def run(options: argparse.Namespace) -> None:
         world = poisoned(world)
     network = Network(world, Boots.of(world, now_ns, incidents(world, now_ns).again_ns(world)), now_ns)
     stories, scripts = load()
+    if options.poisoned:
+        stories = (*stories, story(world.devices[-1]))
     stage = Stage(network, stories)
     emitter = Emitter(network, trap_to=options.trap, syslog_to=options.syslog, wrap=_wrap(network, options.trap_version))
     live = Live(network, stage, emitter, clock.now_ns)

@@ -1,34 +1,12 @@
-"""A poisoned device and agents that misbehave, for tests of the station: all of it must come out as text, or be counted."""
+"""Agents that misbehave, for tests of the station: whatever they do is counted, and costs only themselves."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from simulator import agent_ber as ber
 from simulator.agent import NO_ERROR, TOO_BIG, V1, V2C, Pdu, read_pdu, response
 from simulator.chance import key_of
-from simulator.world import World
 
 SLOW_S = 5.0
-POISON = (
-    "<img src=x onerror=alert(1)>",
-    "=cmd|' /C calc'!A0",
-    "\u202egnp.exe\u202c",
-    "\x1b[2J\x1b]0;owned\x07",
-    "line\r\n<189>1 - forged - - - forged line",
-    "\U0001f4a5" * 1024,  # 4 KB
-)
-
-
-def poisoned(world: World) -> World:
-    """The world with its last device poisoned: name, model, serial number and every alias.
-
-    So the strings reach sysName, sysDescr, ifAlias, ENTITY-MIB, LLDP at both ends, trap varbinds and syslog.
-    """
-    device = world.devices[-1]
-    interfaces = tuple(replace(interface, alias=POISON[n % len(POISON)]) for n, interface in enumerate(device.interfaces))
-    hostile = replace(device, name=f"{POISON[0]}{device.number}", model=POISON[3] + POISON[2], serial=POISON[1], interfaces=interfaces)
-    return replace(world, devices=(*world.devices[:-1], hostile))
-
 
 Misbehave = Callable[[bytes], bytes | None]
 """What a misbehaving agent makes of a request; None is silence."""

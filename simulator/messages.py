@@ -8,6 +8,7 @@ from simulator import agent_ber as ber
 from simulator.mib import BGP, IFX_ENTRY, MIB_2, OSPF_NEIGHBOUR, RX_SENSOR, SENSOR, address, number, octets
 from simulator.network import NS_PER_S, Network
 from simulator.notices import Notice, Say
+from simulator.poison import spoken
 from simulator.reading import NS_PER_CS
 from simulator.tables import Oid
 from simulator.world import Device, Interface
@@ -19,9 +20,10 @@ SNMP_TRAP_OID: Oid = (1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0)
 STANDARD: Oid = (1, 3, 6, 1, 6, 3, 1, 1, 5)
 UPS: Oid = (*MIB_2, 33)
 OUR_TRAPS: Oid = (1, 3, 6, 1, 4, 1, 99999, 2, 0)
+OUR_OBJECTS: Oid = (1, 3, 6, 1, 4, 1, 99999, 3)
 OSPF_IS_DOWN, OSPF_IS_FULL = 1, 8
 LOCAL_7 = 23
-ERROR, WARNING, NOTICE = 3, 4, 5
+CRITICAL, ERROR, WARNING, NOTICE = 2, 3, 4, 5
 ENTERPRISE_SD = "trunkline@99999"
 
 
@@ -124,6 +126,11 @@ def _on_mains(network: Network, notice: Notice) -> tuple[Oid, Varbinds]:
     return (*UPS, 2, 4), [((*UPS, 1, 6, 2, 1, 1, 1), number(1)), ((*UPS, 1, 6, 2, 1, 2, 1), ber.oid((*UPS, 1, 6, 3, 2)))]
 
 
+def _speak(network: Network, notice: Notice) -> tuple[Oid, Varbinds]:
+    """A notification that no MIB module knows, with a text of the device's choice."""
+    return (*OUR_TRAPS, 9), [((*OUR_OBJECTS, notice.value, 0), ber.text(spoken(notice.value)))]
+
+
 _TRAPS: dict[Say, Callable[[Network, Notice], tuple[Oid, Varbinds]]] = {
     Say.LINK_DOWN: _link(3, 2),
     Say.LINK_UP: _link(4, 1),
@@ -137,11 +144,14 @@ _TRAPS: dict[Say, Callable[[Network, Notice], tuple[Oid, Varbinds]]] = {
     Say.RX_POWER_OK: _light(2),
     Say.ON_BATTERY: _on_battery,
     Say.ON_MAINS: _on_mains,
+    Say.SPEAK: _speak,
 }
 
 
 def line(network: Network, notice: Notice) -> Line | None:
     """The syslog line of a notice; None where devices say it by a trap only."""
+    if notice.say is Say.SPEAK:
+        return Line(CRITICAL, "poison", "POISON-2-SPEAKS", {}, spoken(notice.value))
     name = _interface(network, notice).name if notice.interface >= 0 else ""
     index = str(_interface(network, notice).if_index) if notice.interface >= 0 else ""
     peer = network.world.devices[notice.peer].address if notice.peer >= 0 else ""
@@ -171,7 +181,7 @@ def rfc5424(device: Device, time_ns: int, said: Line) -> bytes:
     stamp = datetime.fromtimestamp(time_ns / NS_PER_S, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     data = "".join(f' {key}="{_escaped(value)}"' for key, value in said.fields.items())
     head = f"<{LOCAL_7 * 8 + said.severity}>1 {stamp} {device.name} {said.app} - {said.mnemonic}"
-    return f"{head} {f'[{ENTERPRISE_SD}{data}]' if data else '-'} {said.text}".encode()
+    return f"{head} {f'[{ENTERPRISE_SD}{data}]' if data else '-'} {said.text}".encode(errors="surrogateescape")
 
 
 def _escaped(value: str) -> str:
@@ -182,7 +192,9 @@ def _escaped(value: str) -> str:
 def rfc3164(device: Device, time_ns: int, said: Line) -> bytes:
     """`<PRI>Nov  4 12:00:00 HOST %MNEMONIC: MSG`, in UTC as there is no zone in it (RFC 3164, section 4.1)."""
     when = datetime.fromtimestamp(time_ns / NS_PER_S, UTC)
-    return f"<{LOCAL_7 * 8 + said.severity}>{when:%b} {when.day:2d} {when:%H:%M:%S} {device.name} %{said.mnemonic}: {said.text}".encode()
+    return f"<{LOCAL_7 * 8 + said.severity}>{when:%b} {when.day:2d} {when:%H:%M:%S} {device.name} %{said.mnemonic}: {said.text}".encode(
+        errors="surrogateescape"
+    )
 
 
 def syslog(network: Network, notice: Notice) -> bytes | None:

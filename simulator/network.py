@@ -23,6 +23,7 @@ LLDP_S = 1.0
 OSPF_DOWN_S, OSPF_UP_S = 0.6, 5.0
 BGP_HOLD_S, BGP_UP_S = 30.0, 9.0
 BOOT_S = 12.0
+SPEAK_EVERY_S = 0.1
 REFLECTORS = ("ham-core-1", "fra-core-1")
 RX_LOW_DBM, RX_LOSS_DBM, RX_DARK_DBM = -14.0, -18.0, -40.0
 MAX_PENDING = 200_000
@@ -157,6 +158,11 @@ class Network:
         for device in devices:
             (self.status.on_battery.add if minutes else self.status.on_battery.discard)(device)
             self._say_later(0.2, now_ns, device, Say.ON_BATTERY if minutes else Say.ON_MAINS, value=minutes)
+
+    def speak(self, device: int, texts: int, now_ns: int) -> None:
+        """Let a poisoned device say its first `texts` texts."""
+        for n in range(texts):
+            self._say_later(SPEAK_EVERY_S * n, now_ns, device, Say.SPEAK, value=n)
 
     # -- what can be asked --------------------------------------------------------------------------------
 

@@ -19,13 +19,14 @@ class Say(Enum):
     RX_POWER_OK = "rx_power_ok"
     ON_BATTERY = "on_battery"
     ON_MAINS = "on_mains"
+    SPEAK = "speak"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One notice of one device. `interface` and `peer` are world numbers, -1 where they mean nothing; `value` in the kind's unit.
 
-    RX_POWER_*: 1/100 dBm. ON_BATTERY: minutes left.
+    RX_POWER_*: 1/100 dBm. ON_BATTERY: minutes left. SPEAK: which of the poisoned texts.
     """
 
     time_ns: int

@@ -116,8 +116,10 @@ class Stage:
             for step in story.steps:
                 if step.link or step.duct:
                     links_named(world, step.link, step.duct)
-                if step.device:
-                    world.interface(step.device, step.interface or "lo0")
+                if step.interface:
+                    world.interface(step.device, step.interface)
+                elif step.device:
+                    world.by_name[step.device]
         except KeyError:
             return False
         return True
@@ -157,4 +159,5 @@ _ACTIONS: dict[str, Callable[[Network, Step, int], None]] = {
     "degrade": _degrade,
     "flap": _flap,
     "clear": _clear,
+    "speak": lambda network, step, now_ns: network.speak(_device(network, step), step.times, now_ns),
 }

@@ -15,6 +15,7 @@ import structlog
 from fastapi import APIRouter
 
 from inventory.services import import_customers
+from simulator import poison
 from simulator.build import build
 from simulator.customers import customers
 from simulator.world import World
@@ -121,11 +122,17 @@ def _around(first: IPv4Address, last: IPv4Address) -> IPv4Network:
     return network if first != network.network_address and last != network.broadcast_address else network.supernet()
 
 
+def world_of(size: int, *, poisoned: bool) -> World:
+    """The world that the simulator was started with."""
+    world = build(SEED, size)
+    return poison.poisoned(world) if poisoned else world
+
+
 class Demo:
     """The guest of a demo station."""
 
-    def __init__(self, network: SimulatedNetwork, echo: Echo, tickets_url: str, size: int, *, history: bool) -> None:
-        self._network, self._echo, self._tickets_url, self._size, self._history = network, echo, tickets_url, size, history
+    def __init__(self, network: SimulatedNetwork, echo: Echo, tickets_url: str, world: World, *, history: bool) -> None:
+        self._network, self._echo, self._tickets_url, self._world, self._history = network, echo, tickets_url, world, history
         self._station: Station | None = None
         self._simulation: Simulation | None = None
 
@@ -133,8 +140,7 @@ class Demo:
         ground = station.ground
         self._station = station
         self._simulation = Simulation(self._network.ready["control_port"], self._network.token, ground.picture.current, ground.hub)
-        world = build(SEED, self._size)
-        await import_customers(ground.state, STATION, customers(world), ground.clock.now_ns())
+        await import_customers(ground.state, STATION, customers(self._world), ground.clock.now_ns())
         await ground.picture.reload()
         if all(hook.name != TICKETS for hook in await station.notifier.webhooks()):
             await station.notifier.add_webhook(STATION, TICKETS, self._tickets_url)
@@ -159,9 +165,9 @@ class Demo:
         """Once everything was seen, in the background of the live station."""
         station = self._station
         assert station is not None
-        while len(station.ground.picture.current().devices) < self._size or not station.ground.picture.current().links:  # noqa: ASYNC110 - once per demo
+        while len(station.ground.picture.current().devices) < len(self._world.devices) or not station.ground.picture.current().links:  # noqa: ASYNC110 - once per demo
             await asyncio.sleep(USEFUL_EVERY_S)
-        past = Past.of(SEED, self._size, self._network.ready["now_ns"], station.ground.clock.now_ns())
+        past = Past.of(self._world, self._network.ready["now_ns"], station.ground.clock.now_ns())
         writer = HistoryWriter(past, station.pipeline, station.meter, station.biller, station.ground.picture.current, station.ground.hub)
         try:
             await writer.write()

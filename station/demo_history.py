@@ -17,7 +17,6 @@ from bss.billing import Biller
 from inventory.topology import Topology
 from perf.pipeline import Pipeline
 from simulator import history
-from simulator.build import build
 from simulator.incidents import Incidents, incidents
 from simulator.traffic import Boots
 from simulator.world import World
@@ -52,9 +51,8 @@ class Past:
         return min(self.start_ns, self.what.month_start_ns)
 
     @classmethod
-    def of(cls, seed: int, size: int, ready_ns: int, now_ns: int) -> "Past":
+    def of(cls, world: World, ready_ns: int, now_ns: int) -> "Past":
         """`ready_ns` is when the simulated network started: what went wrong in its past hangs on it."""
-        world = build(seed, size)
         what = incidents(world, ready_ns)
         start_ns = (now_ns - DAYS * DAY_NS) // DAY_NS * DAY_NS
         return cls(world, Boots.of(world, ready_ns, what.again_ns(world)), what, start_ns, now_ns)

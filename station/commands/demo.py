@@ -49,7 +49,7 @@ def _run(options: DemoOptions, folder: Path) -> int:
     from station.assembly import Plan, run_station
     from station.clock import SystemClock
     from station.commands.run import changed
-    from station.demo import SEED, Demo, demo_settings, start_network, with_free_ports
+    from station.demo import Demo, demo_settings, start_network, with_free_ports, world_of
     from station.echo import Echo
     from station.logs import set_up
 
@@ -59,15 +59,14 @@ def _run(options: DemoOptions, folder: Path) -> int:
         settings = changed(settings, "web", "port", options.port)
 
     async def run() -> None:
-        from simulator.build import build
-
         clock = SystemClock()
+        world = world_of(options.size, poisoned=options.poisoned)
         echo = Echo(clock)
         tickets_url = await echo.open()
         network = await start_network(folder, options.size, settings, script=options.script, poisoned=options.poisoned)
         try:
-            chosen = demo_settings(settings, build(SEED, options.size), network.ready, tickets_url)
-            guest = Demo(network, echo, tickets_url, options.size, history=options.history)
+            chosen = demo_settings(settings, world, network.ready, tickets_url)
+            guest = Demo(network, echo, tickets_url, world, history=options.history)
             plan = Plan(settings=chosen, folder=folder, environ=os.environ, simulated=True, clock=clock, guest=guest)
             await run_station(plan, lambda link: say(f"SIMULATED NETWORK of {options.size} devices. Open {link}"))
         finally:
