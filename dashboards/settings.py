@@ -21,6 +21,6 @@ class WebSettings(Settings):
     sign_ins_per_min: float = Field(20, gt=0)
     streams_max: int = Field(200, ge=1)
     streams_per_user_max: int = Field(20, ge=1)
-    coalesce_ms: int = Field(250, ge=0)
+    coalesce_ms: int = Field(100, ge=0)
     heartbeat_s: float = Field(5, gt=0)
     first_data_timeout_ms: int = Field(400, ge=0)
