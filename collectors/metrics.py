@@ -10,6 +10,8 @@ SNMP_REFUSED = counter("snmp_refused", "Datagrams on the SNMP socket that answer
 SNMP_PROBLEMS = counter("snmp_problems", "What agents did wrong, by reason; the device's own page names the agent.", "reason")
 SNMP_SAMPLES = counter("snmp_samples", "Samples polled.")
 SNMP_POLLS = counter("snmp_polls", "Device polls by outcome.", "outcome")
+SNMP_UNPOLLED = gauge("snmp_unpolled_devices", "Devices of the topology that are not polled, by reason.", "reason")
+SNMP_POLLER_ERRORS = counter("snmp_poller_errors", "Turns of the poll schedule that a bug cut short.")
 SNMP_LATENESS = gauge("snmp_poll_lateness_seconds", "How late the last poll began against its schedule.")
 SNMP_OUTSTANDING = gauge("snmp_outstanding_requests", "SNMP requests waiting for an answer.")
 

@@ -54,6 +54,7 @@ class SnmpClient:
         self.credential = credential
         self.limits = limits or Limits()
         self.problems: Counter[str] = Counter()
+        self.replies = 0  # answers that were this agent's own
         self.security = security_for(credential)
         self._engine = engine
         self._name = peer_name(address, port)
@@ -166,6 +167,7 @@ class SnmpClient:
             data = await answer
         finally:
             self._engine.forget(exchange)
+        self.replies += 1
         self._timed(loop.time() - exchange.sent_s)
         return data
 

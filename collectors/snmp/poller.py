@@ -2,58 +2,41 @@
 
 import asyncio
 import heapq
+import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
 
 from collectors.codecs import snmp_columns
-from collectors.codecs.ber import DecodeError, Oid
+from collectors.codecs.ber import DecodeError
 from collectors.codecs.snmp import EXCEPTIONS
-from collectors.metrics import SNMP_LATENESS, SNMP_POLLS, SNMP_SAMPLES
+from collectors.metrics import SNMP_LATENESS, SNMP_POLLER_ERRORS, SNMP_POLLS, SNMP_SAMPLES, SNMP_UNPOLLED
 from collectors.settings import SnmpSettings
 from collectors.snmp.client import SnmpClient, SnmpError, TargetUnreachableError
 from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
-from collectors.snmp.learn import Learned, learn, learned_plan
+from collectors.snmp.learn import learn, learned_plan
 from collectors.snmp.plan import OPER_STATUS, Answers, Plan, Request, samples
+from collectors.snmp.polled import Polled, device_samples, rebooted, same_target
 from collectors.snmp.profiles import Profiles
 from inventory.topology import Device, Topology
 from station.batch import Notification, SampleBatch
-from station.catalogue import code_of
 from station.channel import Channel
 from station.clock import NS_PER_S, Clock
-from station.series import series_of
 
 log = structlog.get_logger("snmp")
 
-_TICK_S = 1.0  # how often what was polled is handed on, and the topology looked at
-_UPTIME_WRAP_CS = 1 << 32
-_UPTIME_SLACK_CS = 1000  # sysUpTime and our clock drift and jitter
+_TICK_S = 1.0  # how often what was polled is handed on, and the topology's version looked at
+_CREDENTIALS_S = 5.0  # how often every device is held against its credential, which changes without a new version
+_BUSY_S = 0.1  # a device whose former self is still being polled is looked at again after this
 _SPREAD = 0.6180339887498949  # the golden ratio spreads consecutive numbers evenly
 _RELEARN_MIN_S = 60.0
 _NS_PER_CS = NS_PER_S // 100
+_WHY_UNPOLLED = ("no_credential", "no_address", "failed")
 
 CredentialOf = Callable[[str], SnmpCredential | None]
-
-
-@dataclass(slots=True)
-class Polled:
-    """What the poller knows of one device."""
-
-    device: Device
-    client: SnmpClient
-    learned: Learned | None = None
-    plan: Plan | None = None
-    plan_version: int = -1
-    absent: set[Oid] = field(default_factory=set)
-    learned_ns: int = 0
-    misses: int = 0
-    reachable: bool | None = None
-    uptime_cs: int = -1
-    uptime_ns: int = 0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Poller:
@@ -80,9 +63,12 @@ class Poller:
         self._clock = clock
         self.engine = engine or Engine()
         self._polled: dict[int, Polled] = {}
-        self._due: list[tuple[int, int]] = []
+        self._due: list[tuple[int, int, Polled]] = []
+        self._order = itertools.count()
         self._batches: list[SampleBatch] = []
         self._version = -1
+        self._looked_ns = 0
+        self._unpolled: dict[int, str] = {}
         self._running: set[int] = set()
 
     @property
@@ -90,17 +76,31 @@ class Poller:
         """What each device did wrong, by device number and reason."""
         return {no: dict(polled.client.problems) for no, polled in self._polled.items() if polled.client.problems}
 
+    @property
+    def unpolled(self) -> Mapping[int, str]:
+        """Why a device of the topology is not polled at all: no_credential, no_address or failed."""
+        return self._unpolled
+
     async def run(self) -> None:
         """Poll until cancelled; then close the sockets."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
-                    self._reconcile()
-                    self._start_due(tasks)
-                    await self._hand_on()
+                    await self._step(tasks)
                     await asyncio.sleep(self._wait_s())
         finally:
             self.engine.close()
+
+    async def _step(self, tasks: asyncio.TaskGroup) -> None:
+        """One turn of the schedule. A bug in it costs this turn, never the polls that are running."""
+        try:
+            self._reconcile()
+            self._start_due(tasks)
+            await self._hand_on()
+        except Exception:
+            SNMP_POLLER_ERRORS.inc()
+            log.exception("poller_turn_failed")
+            await asyncio.sleep(_TICK_S)
 
     async def poll_now(self, device_no: int) -> bool:
         """Poll one device at once; whether it answered. An unknown device did not."""
@@ -114,27 +114,58 @@ class Poller:
 
     def _reconcile(self) -> None:
         """Follow the topology: new devices join the schedule, gone ones leave, changed ones start afresh."""
-        topology = self._topology()
-        if topology.version == self._version and len(topology.devices) == len(self._polled):
+        topology, now_ns = self._topology(), self._clock.now_ns()
+        if topology.version == self._version and now_ns - self._looked_ns < _CREDENTIALS_S * NS_PER_S:
             return
-        self._version = topology.version
-        for no in self._polled.keys() - topology.devices.keys():
-            del self._polled[no]
+        self._version, self._looked_ns = topology.version, now_ns
+        for no in (self._polled.keys() | self._unpolled.keys()) - topology.devices.keys():
+            self._polled.pop(no, None)
+            self._unpolled.pop(no, None)
         for no, device in topology.devices.items():
-            known = self._polled.get(no)
-            if known is not None and _same_target(known.device, device):
-                known.device = device
-                continue
-            credential = self._credential_of(device.credential)
-            if credential is None or not device.management_address:
-                continue
-            limits = self._profiles.named(device.profile).client_limits()
-            client = SnmpClient(self.engine, device.management_address, device.snmp_port, credential, limits)
-            self._polled[no] = Polled(device, client)
-            if known is None:
-                spread_s = no * _SPREAD % 1 * min(self._settings.first_spread_s, self._settings.interval_s)
-                first_ns = self._clock.now_ns() + int(spread_s * NS_PER_S)
-                heapq.heappush(self._due, (first_ns, no))
+            try:
+                why = self._follow_device(no, device, now_ns)
+            except Exception:  # one device that cannot be set up (its credential, its profile) must not hide the others
+                log.exception("device_not_set_up", device=no)
+                why = "failed"
+            self._unpolled_because(no, why)
+        reasons = Counter(self._unpolled.values())
+        for reason in _WHY_UNPOLLED:
+            SNMP_UNPOLLED.labels(reason).set(reasons[reason])
+
+    def _follow_device(self, no: int, device: Device, now_ns: int) -> str:
+        """Poll this device as the topology and its credential say now; the reason why not, or ""."""
+        credential = self._credential_of(device.credential)
+        if credential is None or not device.management_address:
+            self._polled.pop(no, None)
+            return "no_address" if credential is not None else "no_credential"
+        known = self._polled.get(no)
+        if known is not None and same_target(known.device, device) and known.client.credential == credential:
+            known.device = device
+            return ""
+        limits = self._profiles.named(device.profile).client_limits()
+        polled = Polled(device, SnmpClient(self.engine, device.management_address, device.snmp_port, credential, limits))
+        if known is not None:  # what was known of its reachability still holds
+            polled.reachable, polled.misses = known.reachable, known.misses
+        self._polled[no] = polled
+        spread_s = no * _SPREAD % 1 * min(self._settings.first_spread_s, self._settings.interval_s)
+        self._schedule(polled, now_ns + int(spread_s * NS_PER_S))
+        return ""
+
+    def _unpolled_because(self, no: int, why: str) -> None:
+        if why == self._unpolled.get(no, ""):
+            return
+        if why:
+            self._polled.pop(no, None)
+            self._unpolled[no] = why
+            log.warning("device_not_polled", device=no, reason=why)
+        else:
+            del self._unpolled[no]
+            log.info("device_polled_again", device=no)
+
+    def _schedule(self, polled: Polled, due_ns: int) -> None:
+        """The next poll of this device; each has one place in the schedule, and one who has left it none."""
+        if self._polled.get(polled.device.no) is polled:
+            heapq.heappush(self._due, (due_ns, next(self._order), polled))
 
     def _wait_s(self) -> float:
         if not self._due:
@@ -144,30 +175,35 @@ class Poller:
     def _start_due(self, tasks: asyncio.TaskGroup) -> None:
         now_ns = self._clock.now_ns()
         while self._due and self._due[0][0] <= now_ns and len(self._running) < self._settings.concurrent_devices:
-            due_ns, no = heapq.heappop(self._due)
-            if no in self._polled and no not in self._running:
+            due_ns, _, polled = heapq.heappop(self._due)
+            no = polled.device.no
+            if no in self._running:
+                self._schedule(polled, now_ns + int(_BUSY_S * NS_PER_S))
+            elif self._polled.get(no) is polled:
                 SNMP_LATENESS.set((now_ns - due_ns) / NS_PER_S)
                 self._running.add(no)
-                tasks.create_task(self._turn(no, due_ns), name=f"poll {no}")
+                tasks.create_task(self._turn(polled, due_ns), name=f"poll {no}")
 
-    async def _turn(self, no: int, due_ns: int) -> None:
+    async def _turn(self, polled: Polled, due_ns: int) -> None:
         """One scheduled poll, and when the next is due: on the grid, sooner after a first miss."""
-        polled = self._polled[no]
+        started_ns, heard = self._clock.now_ns(), polled.client.replies
         try:
             answered = await self._poll(polled)
         except Exception:  # a bug met by one device must not end the polling of all others
-            log.exception("poll_failed", device=no, address=polled.device.management_address)
+            log.exception("poll_failed", device=polled.device.no, address=polled.device.management_address)
             SNMP_POLLS.labels("failed").inc()
+            polled.client.problem("poll_failed")
+            self._keep(device_samples(polled, started_ns, self._clock.now_ns(), up=polled.client.replies > heard))
             answered = True  # it says nothing of the device: no sooner second look
         finally:
-            self._running.discard(no)
+            self._running.discard(polled.device.no)
         interval_ns = int(self._settings.interval_s * NS_PER_S)
         next_ns = due_ns + interval_ns
         if not answered and polled.misses < self._settings.unreachable_after:
             next_ns = min(next_ns, self._clock.now_ns() + int(self._settings.verify_after_s * NS_PER_S))
         elif next_ns <= self._clock.now_ns():  # what was missed is not caught up on
             next_ns = self._clock.now_ns() + interval_ns
-        heapq.heappush(self._due, (next_ns, no))
+        self._schedule(polled, next_ns)
 
     async def _poll(self, polled: Polled) -> bool:
         async with polled.lock:
@@ -189,7 +225,7 @@ class Poller:
             if not reason:
                 self._keep(samples(plan, answers))
                 await self._follow(polled, plan, answers)
-            self._keep(_device_samples(polled, started_ns, ended_ns, up=not reason))
+            self._keep(device_samples(polled, started_ns, ended_ns, up=not reason))
             await self._judge(polled, ended_ns, reason)
             SNMP_POLLS.labels("missed" if reason else "answered").inc()
             return not reason
@@ -292,30 +328,3 @@ class Poller:
         if self._batches:
             batches, self._batches = self._batches, []
             await self._samples.put(SampleBatch.concat(batches))
-
-
-def _same_target(a: Device, b: Device) -> bool:
-    return (a.management_address, a.snmp_port, a.credential, a.profile) == (b.management_address, b.snmp_port, b.credential, b.profile)
-
-
-def rebooted(before_cs: int, now_cs: int, elapsed_cs: int) -> bool:
-    """Whether sysUpTime fell for another reason than its wrap after 497 days (RFC 3418)."""
-    if now_cs >= before_cs:
-        return False
-    expected = before_cs + elapsed_cs
-    wrapped = expected >= _UPTIME_WRAP_CS - _UPTIME_SLACK_CS and abs(expected - _UPTIME_WRAP_CS - now_cs) <= _UPTIME_SLACK_CS
-    return not wrapped
-
-
-def _device_samples(polled: Polled, started_ns: int, ended_ns: int, *, up: bool) -> SampleBatch:
-    """Availability and poll duration, and the uptime where the device answered."""
-    values = {"device.availability": float(up)}
-    if up:
-        values["device.poll_duration"] = (ended_ns - started_ns) / NS_PER_S
-        if polled.uptime_cs >= 0:
-            values["device.uptime"] = polled.uptime_cs / 100
-    return SampleBatch.of(
-        np.full(len(values), ended_ns, np.int64),
-        np.array([series_of(polled.device.no, 0, code_of(name)) for name in values], np.uint64),
-        value=np.array(list(values.values()), np.float64),
-    )

@@ -1,51 +1,223 @@
-"""A bug met while one device is polled costs that poll, not the polling of the others."""
+"""The poll schedule: what goes wrong with one device, its credential or one turn costs just that."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import pytest
 
-from collectors.metrics import SNMP_POLLS
+from collectors.metrics import SNMP_POLLER_ERRORS, SNMP_POLLS, SNMP_UNPOLLED
 from collectors.settings import SnmpSettings
 from collectors.snmp.credentials import SnmpCredential
-from collectors.snmp.poller import Polled, Poller
+from collectors.snmp.polled import Polled
+from collectors.snmp.poller import Poller
 from collectors.snmp.profiles import shipped_profiles
 from inventory.topology import Device, Topology
 from station.batch import Notification, SampleBatch
+from station.catalogue import code_of
 from station.channel import Channel
-from station.clock import SystemClock
+from station.clock import NS_PER_S, VirtualClock
+from station.series import series_of
+
+PUBLIC = SnmpCredential(community="public")
+INTERVAL_S = 10
 
 
-@pytest.mark.slow
-async def test_a_bug_in_one_poll_leaves_the_others_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    polls: list[int] = []
-    enough = asyncio.Event()
+def device(no: int) -> Device:
+    return Device(no=no, id=str(no), name=str(no), site_id="", management_address="127.0.0.1")
 
-    async def poll(_: Poller, polled: Polled) -> bool:
-        polls.append(polled.device.no)
-        if polls.count(1) >= 2 and polls.count(2) >= 2:
-            enough.set()
-        if polled.device.no == 1:
+
+@dataclass
+class Network:
+    """A topology and credentials that a test changes, and the poller that follows them on a clock of its own."""
+
+    topology: Topology = field(default_factory=lambda: Topology(version=1, devices={no: device(no) for no in (1, 2)}))
+    credentials: dict[str, SnmpCredential] = field(default_factory=lambda: {"default": PUBLIC})
+    clock: VirtualClock = field(default_factory=lambda: VirtualClock(NS_PER_S))
+    samples: Channel[SampleBatch] = field(default_factory=lambda: Channel("test samples", 100))
+    asked: int = 0
+
+    def credential_of(self, name: str) -> SnmpCredential | None:
+        self.asked += 1
+        return self.credentials.get(name)
+
+    def only(self, *numbers: int) -> None:
+        self.topology = Topology(version=self.topology.version + 1, devices={no: device(no) for no in numbers})
+
+    def poller(self) -> Poller:
+        return Poller(
+            SnmpSettings(interval_s=INTERVAL_S, first_spread_s=0),
+            topology=lambda: self.topology,
+            credential_of=self.credential_of,
+            profiles=shipped_profiles(),
+            samples=self.samples,
+            notifications=Channel[tuple[Notification, ...]]("test notifications", 10),
+            clock=self.clock,
+        )
+
+
+class Step(Protocol):
+    async def __call__(self, seconds: float = 0.0) -> None: ...
+
+
+@asynccontextmanager
+async def stepping(network: Network, poller: Poller) -> AsyncIterator[Step]:
+    """Move the clock and give the schedule one turn; polls that it started run on until they wait."""
+    async with asyncio.TaskGroup() as tasks:
+
+        async def step(seconds: float = 0.0) -> None:
+            network.clock.advance(int(seconds * NS_PER_S))
+            await poller._step(tasks)
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+        yield step
+
+
+@dataclass
+class Polls:
+    """Stands where a poll of the network would be: notes who was polled, and waits or fails as told."""
+
+    made: list[int] = field(default_factory=list)
+    now: list[int] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+    bug_at: int = 0
+
+    async def __call__(self, polled: Polled) -> bool:
+        no = polled.device.no
+        assert no not in self.now, "one device is never polled twice at once"
+        self.made.append(no)
+        if no == self.bug_at:
             raise KeyError("a bug")
+        self.now.append(no)
+        if self.hold is not None:
+            await self.hold.wait()
+        self.now.remove(no)
         return True
 
+
+@pytest.fixture
+def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
+    made = Polls()
+
+    async def poll(_: Poller, polled: Polled) -> bool:
+        return await made(polled)
+
     monkeypatch.setattr(Poller, "_poll", poll)
-    devices = {no: Device(no=no, id=str(no), name=str(no), site_id="", management_address="127.0.0.1") for no in (1, 2)}
-    poller = Poller(
-        SnmpSettings(interval_s=1, first_spread_s=0),
-        topology=lambda: Topology(version=1, devices=devices),
-        credential_of=lambda _: SnmpCredential(community="public"),
-        profiles=shipped_profiles(),
-        samples=Channel[SampleBatch]("test samples", 10),
-        notifications=Channel[tuple[Notification, ...]]("test notifications", 10),
-        clock=SystemClock(),
-    )
+    return made
+
+
+async def test_a_bug_in_one_poll_leaves_the_others_running_and_says_that_nothing_was_heard(polls: Polls) -> None:
+    network = Network()
+    poller, polls.bug_at = network.poller(), 1
     failed = SNMP_POLLS.labels("failed")._value.get()
+    async with stepping(network, poller) as step:
+        await step()
+        await step(INTERVAL_S)
+        await step()
+    assert sorted(polls.made) == [1, 1, 2, 2]
+    assert SNMP_POLLS.labels("failed")._value.get() - failed == 2
+    assert poller.problems == {1: {"poll_failed": 2}}
+    batch = await network.samples.get()
+    assert (batch.series.tolist(), batch.value.tolist()) == ([series_of(1, 0, code_of("device.availability"))], [0.0])
+
+
+async def test_a_device_that_leaves_while_it_is_polled_ends_nothing(polls: Polls) -> None:
+    network = Network()
+    poller, polls.hold = network.poller(), asyncio.Event()
+    async with stepping(network, poller) as step:
+        await step()
+        network.only(2)
+        await step(1)
+        polls.hold.set()
+        await step(1)
+        await step(INTERVAL_S)
+        await step(INTERVAL_S)
+    assert sorted(polls.made) == [1, 2, 2, 2]
+
+
+async def test_a_device_that_leaves_and_returns_while_it_is_polled_keeps_one_place_in_the_schedule(polls: Polls) -> None:
+    network = Network()
+    poller, polls.hold = network.poller(), asyncio.Event()
+    async with stepping(network, poller) as step:
+        await step()
+        network.only(2)
+        await step(1)
+        network.only(1, 2)
+        await step(1)
+        assert sorted(polls.made) == [1, 2], "the former poll is still running"
+        polls.hold.set()
+        await step(1)
+        await step(1)
+        assert polls.made.count(1) == 2, "the device that returned is polled as soon as it can be"
+        for _ in range(4 * INTERVAL_S):
+            await step(1)
+    assert (polls.made.count(1), polls.made.count(2)) == (6, 5)
+
+
+async def test_a_changed_credential_is_used_without_a_new_topology(polls: Polls) -> None:
+    network = Network()
+    poller = network.poller()
+    async with stepping(network, poller) as step:
+        await step()
+        network.credentials["default"] = replace(PUBLIC, community="rotated")
+        await step(INTERVAL_S)
+        clients = [polled.client for polled in poller._polled.values()]
+    assert [client.credential.community for client in clients] == ["rotated", "rotated"]
+
+
+async def test_a_device_whose_credential_is_gone_is_not_polled_and_is_named(polls: Polls) -> None:
+    network = Network()
+    poller = network.poller()
+    async with stepping(network, poller) as step:
+        await step()
+        del network.credentials["default"]
+        await step(INTERVAL_S)
+        assert dict(poller.unpolled) == {1: "no_credential", 2: "no_credential"}
+        assert SNMP_UNPOLLED.labels("no_credential")._value.get() == 2
+        asked = network.asked
+        for _ in range(20):
+            await step()
+        assert network.asked == asked, "nothing is looked at anew in every turn"
+        network.credentials["default"] = PUBLIC
+        await step(INTERVAL_S)
+        await step()
+    assert not poller.unpolled and sorted(polls.made) == [1, 1, 2, 2]
+
+
+async def test_a_device_that_cannot_be_set_up_hides_no_other(polls: Polls) -> None:
+    network = Network(topology=Topology(version=1, devices={1: replace(device(1), management_address="not an address"), 2: device(2)}))
+    poller = network.poller()
+    async with stepping(network, poller) as step:
+        await step()
+    assert (polls.made, dict(poller.unpolled)) == ([2], {1: "failed"})
+
+
+async def test_a_turn_that_a_bug_cuts_short_ends_no_poll(polls: Polls, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network()
+    poller, polls.hold = network.poller(), asyncio.Event()
+    monkeypatch.setattr("collectors.snmp.poller._TICK_S", 0.0)
+    errors = SNMP_POLLER_ERRORS._value.get()
+    async with stepping(network, poller) as step:
+        await step()
+        whole, network.topology = network.topology, None  # type: ignore[assignment]
+        await step(1)
+        assert (SNMP_POLLER_ERRORS._value.get() - errors, sorted(polls.now)) == (1, [1, 2])
+        network.topology = whole
+        polls.hold.set()
+        await step()
+        await step(INTERVAL_S)
+    assert sorted(polls.made) == [1, 1, 2, 2]
+
+
+async def test_cancelling_the_poller_ends_its_polls(polls: Polls) -> None:
+    network = Network()
+    poller, polls.hold = network.poller(), asyncio.Event()
     running = asyncio.create_task(poller.run())
-    try:
-        async with asyncio.timeout(10):
-            await enough.wait()
-        assert not running.done()
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-    assert SNMP_POLLS.labels("failed")._value.get() - failed >= 2
+    async with asyncio.timeout(5):
+        while len(polls.now) < 2:
+            await asyncio.sleep(0)
+    running.cancel()
+    assert isinstance((await asyncio.gather(running, return_exceptions=True))[0], asyncio.CancelledError)

@@ -15,7 +15,7 @@ from collectors.sensors import sensor_metric, sensor_scale
 from collectors.settings import TrapSettings
 from collectors.snmp.learn import instances_of, ratio_of
 from collectors.snmp.plan import work_out
-from collectors.snmp.poller import rebooted
+from collectors.snmp.polled import rebooted
 from collectors.snmp.profiles import Example, Profile, shipped_profiles
 from collectors.snmp.walk import Table, Walk
 from inventory.topology import Topology
