@@ -2,7 +2,8 @@
 
 Wire: `id:` is the hub's sequence number, `event:` its topic, `data:` the domain's JSON. `reload` means
 messages were lost: load afresh. `beat` every few seconds carries the server's time, so that a page can
-tell a quiet network from a dead connection.
+tell a quiet network from a dead connection, and the epoch of the sequence numbers: `?since=N&epoch=E` goes
+on after N, or says `reload` when the station was started anew meanwhile.
 """
 
 import asyncio
@@ -10,8 +11,9 @@ import re
 import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from dashboards.settings import WebSettings
@@ -94,6 +96,10 @@ class Streams:
         self._open += Counter()
         STREAMS.dec()
 
+    def known(self, since: int | None, epoch: str) -> int | None:
+        """`since` where it means something: a number of another run is before everything of this one."""
+        return -1 if since is not None and epoch not in ("", self._hub.epoch) else since
+
     async def stream(self, scope: Scope, session_id: str | None, since: int | None) -> AsyncIterator[str]:
         user = self.admit(scope)
         pending = Pending()
@@ -127,7 +133,7 @@ class Streams:
             await asyncio.sleep(self._settings.coalesce_ms / 1000)
 
     def _beat(self) -> str:
-        return f'event: beat\ndata: {{"seq":{self._hub.seq},"at":{time.time_ns() // 1_000_000}}}\n\n'
+        return f'event: beat\ndata: {{"seq":{self._hub.seq},"epoch":"{self._hub.epoch}","at":{time.time_ns() // 1_000_000}}}\n\n'
 
 
 async def _pump(hub: Hub, since: int | None, pending: Pending) -> None:
@@ -139,12 +145,14 @@ def router(streams: Streams) -> APIRouter:
     events = APIRouter()
 
     @events.get("/events", response_class=StreamingResponse, summary="What just happened, as server-sent events")
-    async def listen(caller: Caller, request: Request, since: int | None = None) -> StreamingResponse:
+    async def listen(
+        caller: Caller, request: Request, since: int | None = None, epoch: Annotated[str, Query(max_length=32)] = ""
+    ) -> StreamingResponse:
         last = request.headers.get("last-event-id", "")
         if last.isdigit():
             since = int(last)
         session = getattr(request.state, "session", None)
-        body = streams.stream(caller, session.id if session else None, since)
+        body = streams.stream(caller, session.id if session else None, streams.known(since, epoch))
         return StreamingResponse(
             body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no", "Cache-Control": "no-cache, no-store"}
         )

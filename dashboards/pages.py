@@ -86,6 +86,7 @@ class Pages:
             "simulated": self._parts.simulated,
             "version": self._parts.version,
             "seq": self._parts.hub.seq,
+            "epoch": self._parts.hub.epoch,
             "assets": f"/static/{self._assets.version}/",
             "first": first,
         }

@@ -1,50 +1,29 @@
 """HTTP: curves, top lists, the numbers of Now, and what Prometheus scrapes."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, Query, Request, Response
 
-from inventory.topology import Topology
 from perf.exposition import MODULES, OPENMETRICS_TYPE, TEXT_TYPE, Exposition, Wanted, targets
 from perf.names import Names
 from perf.pipeline import Pipeline
 from perf.query import POINTS_LIMIT, TOP_LIMIT, QueryError, RangeQuery, Statistic, TopQuery
 from perf.store import TelemetryStore, unit_of
-from station.catalogue import code_of, metrics_by_name
-from station.clock import NS_PER_S, Clock
-from station.scope import Scope
-from station.series import METRIC_BITS
+from perf.totals import HOURS_MAX, Totals
+from perf.visible import visible
+from station.catalogue import metrics_by_name
+from station.clock import NS_PER_S
 from station.web import Caller, ProblemError, iso, not_found, time_ns
 
-WEEK_NS = 7 * 86_400 * NS_PER_S
-HOUR_NS = 3_600 * NS_PER_S
 
-
-def visible(topology: Topology, scope: Scope) -> Callable[[int], bool]:
-    """Whether the scope may see an entity key: by region and customer."""
-    services = [s for s in topology.services.values() if s.customer_id in scope.customers]
-    served = {key for service in services for key in service.access}
-
-    def seen(key: int) -> bool:
-        device = topology.devices.get(key >> 16)
-        if device is None:
-            return False
-        site = topology.sites.get(device.site_id)
-        in_region = not scope.regions or (site is not None and site.region in scope.regions)
-        return in_region and (not scope.customers or key in served)
-
-    return seen
-
-
-def router(pipeline: Pipeline, store: TelemetryStore, clock: Clock) -> APIRouter:
-    """`/api/v1/series`, `/api/v1/top`, `/api/v1/now`."""
+def router(pipeline: Pipeline, store: TelemetryStore, totals: Totals) -> APIRouter:
+    """`/api/v1/series`, `/api/v1/top`, `/api/v1/now`, `/api/v1/traffic`."""
     made = APIRouter(prefix="/api/v1", tags=["performance"])
     _add_series(made, pipeline.names, store)
     _add_top(made, pipeline.names, store)
-    _add_now(made, pipeline, store, clock)
+    _add_now(made, totals)
     return made
 
 
@@ -106,21 +85,22 @@ def _add_top(made: APIRouter, names: Names, store: TelemetryStore) -> None:
         }
 
 
-def _add_now(made: APIRouter, pipeline: Pipeline, store: TelemetryStore, clock: Clock) -> None:
+def _add_now(made: APIRouter, totals: Totals) -> None:
     @made.get("/now")
-    async def now(caller: Caller) -> dict[str, Any]:
-        topology = pipeline.names.topology()
-        seen = visible(topology, caller)
-        keys = np.array([e.key for e in topology.entities.values() if e.kind == "interface" and seen(e.key)], np.uint64)
-        now_ns = clock.now_ns()
-        week_ago = now_ns - WEEK_NS
-        then = await store.total_octets(week_ago - HOUR_NS, week_ago, keys) if len(keys) else (0, 0)
-        return {
-            "at": iso(now_ns),
-            **_totals(pipeline, keys, now_ns),
-            "week_ago_in_bps": then[0] * 8 / 3600,
-            "week_ago_out_bps": then[1] * 8 / 3600,
-        }
+    async def now(caller: Caller, region: Annotated[str, Query(max_length=255)] = "") -> dict[str, Any]:
+        """What the network carries now, how fresh that is, and the same hour a week ago."""
+        sight = totals.sight(caller, region)
+        then = await totals.week_ago(sight)
+        return {"at": iso(totals.clock.now_ns()), **totals.now(sight), "week_ago_in_bps": then[0], "week_ago_out_bps": then[1]}
+
+    @made.get("/traffic")
+    async def traffic(
+        caller: Caller,
+        region: Annotated[str, Query(max_length=255)] = "",
+        hours: Annotated[int, Query(ge=1, le=HOURS_MAX)] = 24,
+    ) -> dict[str, Any]:
+        """In and out of all interfaces over the last hours, and of the same hours a week ago; null is a gap."""
+        return await totals.curve(totals.sight(caller, region), hours)
 
 
 def metrics_router(pipeline: Pipeline) -> APIRouter:
@@ -145,17 +125,6 @@ def metrics_router(pipeline: Pipeline) -> APIRouter:
         return Response(targets(names.topology(), request.url.netloc), media_type="application/json")
 
     return made
-
-
-def _totals(pipeline: Pipeline, keys: npt.NDArray[np.uint64], now_ns: int) -> dict[str, Any]:
-    """Bits per second of all interfaces in sight, and how old their newest and typical sample is."""
-    rates = [pipeline.last.latest(code_of(f"interface.{name}"), keys) for name in ("in_octets", "out_octets")]
-    slots = pipeline.last.index.find(keys << np.uint64(METRIC_BITS) | np.uint64(code_of("interface.in_octets")))
-    ages_s = (now_ns - pipeline.last.time_ns[slots[slots >= 0]]) / NS_PER_S
-    totals = [float(np.nansum(rate) * 8) for rate in rates]
-    freshness: dict[str, Any] = {"interfaces": len(keys), "heard": int((ages_s < pipeline.settings.stale_s).sum())}
-    freshness |= {"median_age_s": float(np.median(ages_s)) if len(ages_s) else None}
-    return {"in_bps": totals[0], "out_bps": totals[1], "freshness": freshness}
 
 
 def _json(values: npt.NDArray[np.float64]) -> list[float | None]:

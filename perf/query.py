@@ -75,6 +75,15 @@ class Top:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TotalCurve:
+    """Rates of many interfaces summed per slot: `rates` in octets per second, inward and outward; `interfaces` had a row."""
+
+    time_ns: npt.NDArray[np.int64]
+    rates: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+    interfaces: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class InterfaceSamples:
     """Raw octet samples of one interface as columns of length n, by time: exact integers for billing and explain.
 

@@ -9,7 +9,7 @@ from perf.curve import reduced
 from perf.history import tier_columns
 from perf.kpis import SPEED, Kpi, kpis
 from perf.names import Names
-from perf.query import InterfaceSamples, QueryError, RangeQuery, Series, Top, TopQuery
+from perf.query import InterfaceSamples, QueryError, RangeQuery, Series, Top, TopQuery, TotalCurve
 from perf.slots import U64
 from station.catalogue import Metric, metrics_by_name
 from station.clock import NS_PER_S
@@ -93,6 +93,18 @@ class TelemetryStore:
         )
         found = await self._client.query(sql, {"start": start_ns, "end": end_ns, "entities": entities.tolist()})
         return int(found["i"][0]), int(found["o"][0])
+
+    async def total_curve(self, start_ns: int, end_ns: int, tier: str, entities: U64) -> TotalCurve:
+        """Mean rates of some interfaces summed per slot of [start, end), by time; a slot without any row is absent."""
+        assert tier in TIER_S
+        sums = ", ".join(f"sum(ifNotFinite({name}_octets_rate_mean, 0)) AS {name}_rate" for name in ("in", "out"))
+        sql = (
+            f"SELECT {_TIME['tier']} AS time_ns, {sums}, count() AS n FROM interface_{tier} FINAL "  # noqa: S608 - names come from the schema, values are bound
+            f"WHERE {_BOUNDS['tier']} AND entity IN {{entities:Array(UInt64)}} GROUP BY time_ns ORDER BY time_ns"
+        )
+        found = await self._client.query(sql, {"start": start_ns, "end": end_ns, "entities": entities.tolist()})
+        rates = (_column(found, "in_rate", np.float64), _column(found, "out_rate", np.float64))
+        return TotalCurve(_column(found, "time_ns", np.int64), rates, _column(found, "n", np.int64))
 
     async def last(self, metric_name: str, entities: U64, since_ns: int) -> dict[int, tuple[int, float]]:
         """The last stored value of one metric of each entity: key -> (time_ns, value); absent when there is none."""

@@ -31,6 +31,7 @@ from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
 from collectors.snmp.poller import Poller
 from collectors.snmp.profiles import shipped_profiles
+from dashboards import freshness
 from dashboards.server import WebParts, create_app
 from fault.correlation.engine import Engine as Correlation
 from fault.notify.outbox import Notifier
@@ -41,6 +42,7 @@ from inventory.facts import DeviceFacts, NoAnswer
 from inventory.picture import Picture
 from perf.pipeline import Pipeline
 from perf.store import TelemetryStore
+from perf.totals import Totals
 from station import __version__
 from station.batch import SampleBatch
 from station.channel import Channel
@@ -175,6 +177,7 @@ class Station:
             settings=settings.perf,
         )
         self.telemetry = TelemetryStore(client, self.pipeline.names)
+        self.totals = Totals(self.pipeline, self.telemetry, clock)
         self.engine = Engine()
         self.profiles = shipped_profiles()
         self.poller = Poller(
@@ -228,6 +231,7 @@ class Station:
             "netconf": self.netconf.run,
             "discovery": self.discovery.run,
             "meter": lambda: self.meter.run(ground.clock),
+            "freshness": lambda: freshness.publish(self.totals, ground.hub),
         }
         async with asyncio.TaskGroup() as tasks:
             for name, work in parts.items():
@@ -248,7 +252,7 @@ class Station:
             fault.api.router(self.fault),
             fault.notify.api.router(self.notifier),
             inventory.api.router(ground.picture, self.discovery, severity=colours.severity, utilisation=colours.utilisation),
-            perf.api.router(self.pipeline, self.telemetry, clock),
+            perf.api.router(self.pipeline, self.telemetry, self.totals),
             perf.api.metrics_router(self.pipeline),
             billing_bridge.api.router(ground.state, clock),
             bss.api.router(ground.state, self.biller, self.telemetry, clock),

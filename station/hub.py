@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,10 +26,14 @@ class Message:
 
 
 class Hub:
-    """`publish` never waits; a watcher that falls behind gets a `reload` message instead of the lost ones."""
+    """`publish` never waits; a watcher that falls behind gets a `reload` message instead of the lost ones.
+
+    `epoch` names this run of the station: a sequence number means something only together with it.
+    """
 
     def __init__(self) -> None:
         self.seq = 0
+        self.epoch = secrets.token_hex(4)
         self._ring: deque[Message] = deque(maxlen=RING)
         self._watchers: set[asyncio.Queue[Message]] = set()
 
@@ -51,7 +56,7 @@ class Hub:
         missed = [m for m in self._ring if since is not None and m.seq > since]
         self._watchers.add(queue)
         try:
-            if since is not None and since < self.seq and (not missed or missed[0].seq != since + 1):
+            if since is not None and since != self.seq and (not missed or missed[0].seq != since + 1):
                 missed = [Message(self.seq, "reload", "{}")]
             for message in missed:
                 yield message

@@ -1,6 +1,6 @@
 // What the page brought along: who is looking, the CSRF token, where files live, and the first API answers.
 
-/** @typedef {{user: string, role: string, csrf: string, simulated: boolean, version: string, seq: number, assets: string, first: Object<string, any>}} Boot */
+/** @typedef {{user: string, role: string, csrf: string, simulated: boolean, version: string, seq: number, epoch: string, assets: string, first: Object<string, any>}} Boot */
 
 /** @type {Boot} */
 export const boot = JSON.parse(document.getElementById("boot").textContent);

@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
 from perf.api import metrics_router, router
+from perf.totals import Totals
 from station.scope import STATION
 from station.telemetry.supervisor import OwnerProcess
 from station.web import ProblemError, iso
@@ -37,7 +38,7 @@ scrape_configs:
 def application(small: Small) -> FastAPI:
     app = FastAPI()
     app.include_router(metrics_router(small.pipeline))
-    app.include_router(router(small.pipeline, small.store, small.clock))
+    app.include_router(router(small.pipeline, small.store, Totals(small.pipeline, small.store, small.clock)))
 
     @app.middleware("http")
     async def signed_in(request: Request, call_next: RequestResponseEndpoint) -> Response:

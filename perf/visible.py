@@ -1,0 +1,22 @@
+"""Which interfaces a scope may see, by region and customer."""
+
+from collections.abc import Callable
+
+from inventory.topology import Topology
+from station.scope import Scope
+
+
+def visible(topology: Topology, scope: Scope) -> Callable[[int], bool]:
+    """Whether the scope may see an entity key: by region and customer."""
+    services = [s for s in topology.services.values() if s.customer_id in scope.customers]
+    served = {key for service in services for key in service.access}
+
+    def seen(key: int) -> bool:
+        device = topology.devices.get(key >> 16)
+        if device is None:
+            return False
+        site = topology.sites.get(device.site_id)
+        in_region = not scope.regions or (site is not None and site.region in scope.regions)
+        return in_region and (not scope.customers or key in served)
+
+    return seen

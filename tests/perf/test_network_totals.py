@@ -1,0 +1,46 @@
+"""The whole network's traffic: gaps stay gaps, a region is a part of it, and many askers cost one question."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perf.totals import WEEK_NS, Totals
+from station.scope import STATION, Role, Scope
+from station.telemetry.supervisor import OwnerProcess
+from tests.perf.conftest import HOUR, METERED, PLAIN, S, Small, assembled, now_ns, owner
+
+pytestmark = pytest.mark.slow
+__all__ = ["now_ns", "owner"]  # fixtures
+SLOT = 300 * S
+
+
+async def stored(small: Small, start_ns: int, slots: int, missing: range) -> None:
+    """Five-minute rows of both interfaces: 3000 octets in and 1500 out a slot each; one interface is not heard in `missing`."""
+    rows = [(key, start_ns + n * SLOT) for key in (METERED, PLAIN) for n in range(slots) if key == METERED or n not in missing]
+    entity, time_ns = (np.array(column) for column in zip(*rows, strict=True))
+    octets = {"in_octets": np.full(len(rows), 3000), "out_octets": np.full(len(rows), 1500)}
+    await small.store.insert_interface_tier("5m", {"entity": entity, "time_ns": time_ns, **octets}, 1)
+
+
+async def test_a_curve_has_gaps_where_nothing_was_stored_and_last_week_behind_it(owner: OwnerProcess, tmp_path: Path, now_ns: int) -> None:
+    async with assembled(owner, tmp_path, now_ns) as small:
+        await stored(small, now_ns - WEEK_NS - 2 * HOUR, 24, missing=range(3))
+        await stored(small, now_ns - HOUR, 10, missing=range(0))
+        small.clock.advance(40 * S)
+        totals = Totals(small.pipeline, small.store, small.clock)
+        curve = await totals.curve(totals.sight(STATION), 2)
+    assert curve["step_s"] == 300 and curve["time"][0] == (now_ns - 2 * HOUR) // 1_000_000
+    assert curve["in_bps"] == [None] * 12 + [160.0] * 10 + [None] * 2
+    assert curve["out_bps"][12] == 80.0
+    assert curve["week_ago_in_bps"] == [80.0] * 3 + [160.0] * 21
+
+
+async def test_who_sees_a_region_gets_its_sum(owner: OwnerProcess, tmp_path: Path, now_ns: int) -> None:
+    async with assembled(owner, tmp_path, now_ns) as small:
+        totals = Totals(small.pipeline, small.store, small.clock)
+        eastern = Scope(STATION.tenant, Role.VIEWER, "x", regions=("east",))
+        seen = [totals.sight(STATION), totals.sight(STATION, "north"), totals.sight(eastern), totals.sight(eastern, "north")]
+        assert [len(sight.keys) for sight in seen] == [2, 2, 0, 0]
+        assert set((await totals.curve(totals.sight(eastern), 1))["in_bps"]) == {None}
+        assert await totals.week_ago(totals.sight(eastern)) == (0.0, 0.0)
