@@ -152,6 +152,7 @@ class Station:
         self.ground, self.client = ground, client
         settings, clock, topology = ground.settings, ground.clock, ground.picture.current
         self.polled: Channel[SampleBatch] = Channel("polled", BATCHES_MAX)
+        self.streamed: Channel[SampleBatch] = Channel("streamed", BATCHES_MAX)
         self.samples: Channel[SampleBatch] = Channel("samples", BATCHES_MAX)
         guard = Guard(settings.notify.allow)
         self.notifier = Notifier(ground.state, guard, clock, settings.notify, ground.vault, ground.hub, simulated=ground.plan.simulated)
@@ -193,9 +194,9 @@ class Station:
         self.discovery = Discovery(ground.state, ground.picture, ground.hub, clock, self.look, settings.inventory)
         self.traps = Receiver(settings.traps, topology=topology, mibs=shipped_mibs(), out=heard, clock=clock)
         self.syslog = Syslog(settings.syslog, topology, clock, heard)
-        self.gnmi = Gnmi(settings.gnmi, topology, clock, ground.login, self.polled)
+        self.gnmi = Gnmi(settings.gnmi, topology, clock, ground.login, self.streamed)
         self.mqtt = Mqtt(settings.mqtt, topology, clock, ground.login, self.samples, heard)
-        self.netconf = Netconf(settings.netconf, topology, clock, ground.login, heard)
+        self.netconf = Netconf(settings.netconf, topology, clock, ground.login, self.streamed, heard)
         self.meter = Meter(ground.state, STATION, self.telemetry, settings.billing)
         self.biller = Biller(
             ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
@@ -223,7 +224,8 @@ class Station:
             "fault": self.fault.run,
             "notify": self.notifier.run,
             "snmp": lambda: snmp.run(self.poller, ground.plan.folder / "cache"),
-            "follow": lambda: self.follower.pass_on(self.polled, lambda: self.gnmi.covered, self.samples),
+            "follow": lambda: self.follower.pass_on(self.polled, lambda: self.gnmi.covered | self.netconf.covered, self.samples),
+            "follow streams": lambda: self.follower.pass_on(self.streamed, frozenset, self.samples),
             "traps": self.traps.run,
             "syslog": self.syslog.run,
             "gnmi": self.gnmi.run,

@@ -8,19 +8,19 @@ import asyncio
 import random
 import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
-import numpy as np
 import structlog
 from gnmi_pb import gnmi_pb2 as pb
 from gnmi_pb import gnmi_pb2_grpc as pb_grpc
 from pydantic import Field
 
 from collectors.codecs.gnmi import GnmiDecodeError, Leaf, leaves, path_of
+from collectors.rows import Rows, number_of
 from inventory.topology import Device, Topology
 from station.batch import SampleBatch
 from station.catalogue import Metric, metrics_by_name
@@ -28,7 +28,6 @@ from station.channel import Channel
 from station.clock import NS_PER_S, Clock
 from station.data import data_dir
 from station.metrics import counter, gauge
-from station.series import series_of
 from station.settings import Settings
 
 log = structlog.get_logger("gnmi")
@@ -97,34 +96,6 @@ def subscription(interval_s: float) -> pb.SubscribeRequest:
     return pb.SubscribeRequest(
         subscribe=pb.SubscriptionList(subscription=entries, mode=pb.SubscriptionList.STREAM, encoding=pb.Encoding.JSON_IETF)
     )
-
-
-@dataclass(slots=True)
-class Rows:
-    """Samples that wait for their batch, as growing columns."""
-
-    time_ns: list[int] = field(default_factory=list)
-    series: list[int] = field(default_factory=list)
-    value: list[float] = field(default_factory=list)
-    raw: list[int] = field(default_factory=list)
-
-    def add(self, time_ns: int, device: Device, entity_no: int, metric: Metric, number: int) -> None:
-        counts = metric.kind == "counter"
-        self.time_ns.append(time_ns)
-        self.series.append(series_of(device.no, entity_no, metric.code))
-        self.value.append(np.nan if counts else float(number))
-        self.raw.append(number if counts else 0)
-
-    def batch(self) -> SampleBatch:
-        made = SampleBatch.of(
-            np.array(self.time_ns, np.int64),
-            np.array(self.series, np.uint64),
-            value=np.array(self.value, np.float64),
-            raw=np.array(self.raw, np.uint64),
-        )
-        for column in (self.time_ns, self.series, self.value, self.raw):
-            column.clear()
-        return made
 
 
 class Gnmi:
@@ -196,7 +167,7 @@ class Gnmi:
                     self._live[target.address] = device_no
             else:
                 self._take(target, response.update, rows)
-            if rows.series:
+            if len(rows):
                 await self._out.put(rows.batch())
 
     def _take(self, target: GnmiTarget, notification: pb.Notification, rows: Rows) -> None:
@@ -223,13 +194,5 @@ class Gnmi:
             GNMI_IGNORED.labels("unknown_interface" if interface is None else "value").inc()
             return
         time_ns = leaf.time_ns if abs(leaf.time_ns - now_ns) <= CLOCK_DIFFERENCE_MOST_NS else now_ns
-        rows.add(time_ns, device, interface.entity_no, model.metrics[leaf.path], number)
+        rows.add(time_ns, device.no, interface.entity_no, model.metrics[leaf.path], number)
         GNMI_UPDATES.inc()
-
-
-def number_of(value: int | float | str | bool, states: Mapping[str, int]) -> int | None:
-    """A counter or state as an integer: 64-bit integers arrive as text in JSON_IETF (RFC 7951, 6.1); None if it is none."""
-    if isinstance(value, str):
-        text = value.rpartition(":")[2]
-        return int(text) if text.isdecimal() else states.get(text)
-    return int(value) if value >= 0 else None

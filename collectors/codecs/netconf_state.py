@@ -1,0 +1,122 @@
+"""Operational state by NETCONF: what to ask a server for (RFC 6241, 6: subtree filters), and its answer as flat leaves. No I/O.
+
+A model is one file of `config/netconf`: a YANG list, its key, and which leaf of it is which metric.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from xml.sax.saxutils import quoteattr
+
+from lxml import etree
+
+from collectors.codecs.netconf_xml import DEPTH_MAX, name_of, parsed
+from station.catalogue import Metric, metrics_by_name
+
+LEAVES_MAX: Final = 200_000
+YANG_LIBRARY: Final = (
+    '<modules-state xmlns="urn:ietf:params:xml:ns:yang:ietf-yang-library"><module><name/><revision/></module></modules-state>'
+)
+_MODULE = re.compile(r"[?&]module=([^&]+)")
+_REVISION = re.compile(r"[?&]revision=([^&]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class NetconfModel:
+    """`steps` lead from the data root to the list; `metrics` are by path below a list entry. `since` and `before` are revisions."""
+
+    name: str
+    module: str
+    namespace: str
+    since: str
+    before: str
+    steps: tuple[str, ...]
+    key: str
+    metrics: Mapping[str, Metric]
+    states: Mapping[str, int]
+
+    def serves(self, modules: Mapping[str, str]) -> bool:
+        """Whether a server with these modules (name to revision) has the list."""
+        revision = modules.get(self.module)
+        return revision is not None and self.since <= revision and not (self.before and revision >= self.before)
+
+    @property
+    def subtree(self) -> str:
+        """The filter: just the key and the leaves that are metrics, so that a large box answers with what is wanted."""
+        opened = "".join(f"<{step}>" for step in self.steps[1:])
+        closed = "".join(f"</{step}>" for step in reversed(self.steps))
+        wanted = _nested((self.key, *self.metrics))
+        return f"<{self.steps[0]} xmlns={quoteattr(self.namespace)}>{opened}{wanted}{closed}"
+
+
+def _nested(paths: Iterable[str]) -> str:
+    """The elements of these paths, siblings below one parent: some servers do not take a container twice."""
+    below: dict[str, list[str]] = {}
+    for path in paths:
+        step, _, rest = path.partition("/")
+        below.setdefault(step, []).extend([rest] if rest else [])
+    return "".join(f"<{step}>{_nested(rest)}</{step}>" if rest else f"<{step}/>" for step, rest in below.items())
+
+
+def load(path: Path) -> NetconfModel:
+    data = tomllib.loads(path.read_text())
+    by_name = metrics_by_name()
+    return NetconfModel(
+        name=path.stem,
+        module=data["module"],
+        namespace=data["namespace"],
+        since=data.get("since", ""),
+        before=data.get("before", ""),
+        steps=tuple(data["list"].strip("/").split("/")),
+        key=data["key"],
+        metrics={leaf: by_name[name] for leaf, name in data["metrics"].items()},
+        states=data["states"],
+    )
+
+
+def modules_of(capabilities: Iterable[str]) -> dict[str, str]:
+    """Module names and revisions that a hello announces (RFC 6020, 5.6.4); several revisions: the newest."""
+    found: dict[str, str] = {}
+    for capability in capabilities:
+        module, revision = _MODULE.search(capability), _REVISION.search(capability)
+        if module is not None:
+            found[module[1]] = max(found.get(module[1], ""), revision[1] if revision else "")
+    return found
+
+
+def library_modules(reply: str) -> dict[str, str]:
+    """The same from a reply to YANG_LIBRARY (RFC 7895), for servers whose hello names only the library."""
+    found: dict[str, str] = {}
+    for element in parsed(reply).iter("{urn:ietf:params:xml:ns:yang:ietf-yang-library}module"):
+        texts = {name_of(child): (child.text or "").strip() for child in element}
+        found[texts.get("name", "")] = max(found.get(texts.get("name", ""), ""), texts.get("revision", ""))
+    return found
+
+
+def leaves(reply: str, model: NetconfModel) -> Iterator[tuple[str, str, str]]:
+    """(key, path below the list entry, text) of every leaf in a reply's data, at most LEAVES_MAX; DecodeError when it is no XML."""
+    level: list[etree._Element] = [child for data in parsed(reply).iter("{*}data") for child in data]
+    for step in model.steps[:-1]:
+        level = [child for element in level if name_of(element) == step for child in element]
+    left = LEAVES_MAX
+    for entry in level:
+        if name_of(entry) != model.steps[-1]:
+            continue
+        key = next(((child.text or "").strip() for child in entry if name_of(child) == model.key), "")
+        for path, text in _below(entry, (), DEPTH_MAX):
+            if left == 0:
+                return
+            left -= 1
+            yield key, path, text
+
+
+def _below(element: etree._Element, path: tuple[str, ...], depth: int) -> Iterator[tuple[str, str]]:
+    for child in element:
+        at = (*path, name_of(child))
+        if len(child) and depth:
+            yield from _below(child, at, depth - 1)
+        else:
+            yield "/".join(at), (child.text or "").strip()
