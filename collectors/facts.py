@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collectors.codecs.ber import Oid, dotted, parse_oid
+from collectors.codecs.snmp import EXCEPTIONS
+from collectors.hardware import read_hardware, read_identity
 from collectors.neighbours import cdp_neighbours, lldp_chassis_id, lldp_neighbours
-from collectors.sensors import Hardware, entity_sensors, profile_sensors, read_hardware, storage_sensors
+from collectors.sensors import Naming, entity_sensors, profile_sensors
 from collectors.sessions import read_sessions
 from collectors.snmp.client import Limits, SnmpClient, SnmpError
 from collectors.snmp.credentials import SnmpCredential
@@ -97,13 +99,29 @@ async def _read_system(client: SnmpClient) -> _System:
     )
 
 
+async def _present(client: SnmpClient, probes: Sequence[Oid]) -> list[Oid]:
+    """The subtrees that the agent has something in. Version 1 is asked one by one: a miss fails the whole request."""
+    parts = [(probe,) for probe in probes] if client.credential.version == "1" else [tuple(probes)] if probes else []
+    found: list[Oid] = []
+    for part in parts:
+        try:
+            answer = await client.getbulk(part, non_repeaters=len(part), max_repetitions=0)
+        except SnmpError:
+            continue
+        pairs = zip(part, answer, strict=False)
+        found += [probe for probe, cell in pairs if cell.oid[: len(probe)] == probe and cell.tag not in EXCEPTIONS]
+    return found
+
+
 async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, profiles: Profiles) -> DeviceFacts:
-    profile = profiles.bind(system.sys_object_id, system.sys_descr)
+    present = await _present(knocked, profiles.probes(system.sys_object_id))
+    profile = profiles.bind(system.sys_object_id, system.sys_descr, present)
     client = SnmpClient(engine, knocked.address, knocked.port, knocked.credential, profile.client_limits())
     client.security = knocked.security  # what was learned of a v3 engine is not asked again
     reader = Reader(client)
     interfaces = await read_interfaces(reader)
     hardware = await read_hardware(reader)
+    model, serial = await read_identity(reader, profile)
     return DeviceFacts(
         address=client.address,
         snmp_port=client.port,
@@ -115,12 +133,12 @@ async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, pro
         uptime_cs=system.uptime_cs,
         engine_id=system.engine_id,
         chassis_id=await lldp_chassis_id(reader),
-        serial=hardware.serial,
-        model=hardware.model,
+        serial=serial or hardware.serial,
+        model=model or hardware.model,
         vendor=profile.vendor,
         profile=profile.name,
         interfaces=interfaces,
-        sensors=await _read_sensors(reader, profile, hardware),
+        sensors=await _read_sensors(reader, profile, Naming.of(interfaces, hardware)),
         neighbours=await lldp_neighbours(reader, interfaces) + await cdp_neighbours(reader, interfaces),
         addresses=await _read_addresses(reader, client.address),
         problems=tuple(reader.problems),
@@ -131,7 +149,7 @@ async def read_interfaces(reader: Reader) -> tuple[InterfaceFacts, ...]:
     """The rows of ifTable, with ifXTable's columns where the agent has them, by ifIndex."""
     table = await reader.table("ifTable", (_IF_DESCR, _IF_TYPE, _IF_SPEED, _IF_MAC, _IF_ADMIN, _IF_OPER))
     extended = await reader.table("ifXTable", (IF_NAME, _IF_HIGH_SPEED, _IF_ALIAS))
-    rows = sorted(table.column(_IF_DESCR).keys() | extended.column(IF_NAME).keys() | table.column(_IF_OPER).keys())
+    rows = sorted({row for found in (table, extended) for column in found.columns.values() for row in column})
     if len(rows) > INTERFACES_MAX:
         reader.problems.append(f"ifTable: {len(rows)} rows, the first {INTERFACES_MAX} are kept")
     return tuple(_interface(row, table, extended) for row in rows[:INTERFACES_MAX] if len(row) == 1)
@@ -160,12 +178,11 @@ def _speed_bps(if_speed: int, if_high_speed: int) -> int:
     return if_speed
 
 
-async def _read_sensors(reader: Reader, profile: Profile, hardware: Hardware) -> tuple[SensorFacts, ...]:
+async def _read_sensors(reader: Reader, profile: Profile, naming: Naming) -> tuple[SensorFacts, ...]:
     found = [
-        *await entity_sensors(reader, hardware),
-        *await profile_sensors(reader, profile),
-        *await storage_sensors(reader),
-        *await read_sessions(reader),
+        *await entity_sensors(reader, naming.hardware, profile, naming.by_name),
+        *await profile_sensors(reader, profile, naming),
+        *await read_sessions(reader, profile),
     ]
     unique = {(sensor.kind, sensor.name, sensor.metric): sensor for sensor in reversed(found)}
     return tuple(sensor for sensor in found if unique[sensor.kind, sensor.name, sensor.metric] is sensor)

@@ -1,26 +1,23 @@
-"""What a device measures besides its interfaces: ENTITY-MIB, ENTITY-SENSOR-MIB (RFC 3433), storage (RFC 2790), its profile."""
+"""What a device measures besides its interfaces: ENTITY-MIB, ENTITY-SENSOR-MIB (RFC 3433) and the tables of its profile."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from collectors.codecs.ber import Oid, dotted, parse_oid
-from collectors.codecs.snmp import VarBind
-from collectors.snmp.profiles import Profile, SensorTable
+from collectors.hardware import Hardware
+from collectors.snmp.learn import admitted, value_of
+from collectors.snmp.profile_model import SensorTable
+from collectors.snmp.profiles import Profile
 from collectors.snmp.reader import Reader
-from collectors.snmp.text import integer_of, text_of
+from collectors.snmp.text import integer_of, number_of, text_of
 from collectors.snmp.walk import Table
-from inventory.facts import SensorFacts
+from inventory.facts import InterfaceFacts, SensorFacts
+from station.catalogue import metrics_by_name
 
-_PHYSICAL = parse_oid("1.3.6.1.2.1.47.1.1.1.1")
-_DESCR, _CONTAINED_IN, _CLASS, _NAME, _SERIAL, _MODEL = ((*_PHYSICAL, i) for i in (2, 4, 5, 7, 11, 13))
-_ALIAS = parse_oid("1.3.6.1.2.1.47.1.3.2.1.2")
-_IF_INDEX = parse_oid("1.3.6.1.2.1.2.2.1.1")
-_CHASSIS, _STACK = 3, 11  # PhysicalClass
 _SENSOR = parse_oid("1.3.6.1.2.1.99.1.1.1")
-_TYPE, _SCALE, _PRECISION, _VALUE, _STATUS, _UNITS = ((*_SENSOR, i) for i in (1, 2, 3, 4, 5, 6))
-_STORAGE = parse_oid("1.3.6.1.2.1.25.2.3.1")
-_STORAGE_TYPE, _STORAGE_DESCR, _STORAGE_SIZE, _STORAGE_USED = ((*_STORAGE, i) for i in (2, 3, 5, 6))
-_FIXED_DISKS = (parse_oid("1.3.6.1.2.1.25.2.1.4"), parse_oid("1.3.6.1.2.1.25.2.1.9"))  # fixed and flash
+_TYPE, _SCALE, _PRECISION, _VALUE, _STATUS, _UNITS = range(1, 7)  # columns of entPhySensorEntry
+_OVERFLOW = (-1_000_000_000, 1_000_000_000)  # EntitySensorValue: beyond what can be told
 
 # EntitySensorDataScale; the order of exa and peta is the standard's own.
 _EXPONENT = {1: -24, 2: -21, 3: -18, 4: -15, 5: -12, 6: -9, 7: -6, 8: -3, 9: 0, 10: 3, 11: 6, 12: 9, 13: 12, 14: 18, 15: 15, 16: 21, 17: 24}
@@ -29,85 +26,61 @@ _METRIC_BY_TYPE = {
     4: "sensor.voltage",
     5: "sensor.current",
     6: "sensor.power",
+    7: "sensor.frequency",
     8: "sensor.temperature",
+    9: "sensor.humidity",
     10: "sensor.fan_speed",
+    11: "sensor.air_flow",
 }
+_TO_UNIT = {"sensor.humidity": 0.01, "sensor.air_flow": 1 / 60}  # percent to ratio, cubic metres a minute to a second
 _DBM_TYPE = 14  # dBm, CISCO-ENTITY-SENSOR-MIB; some agents use it in the standard table too
-_UNAVAILABLE = 2
+_OK = (0, 1)  # EntitySensorStatus: not told, ok
 _RECEIVE = re.compile(r"\b(rx|receive|received|input|in)\b", re.IGNORECASE)
 _TRANSMIT = re.compile(r"\b(tx|transmit|transmitted|output|out)\b", re.IGNORECASE)
-CONTAINMENT_MAX = 32
+_BIAS = re.compile(r"\b(bias|laser)", re.IGNORECASE)
 SENSORS_MAX = 8192
+DIGITS_MAX = 12
+INDEX_TEXT_MIN = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """The physical entities of a device; `port_of` gives the ifIndex a physical index belongs to."""
+async def entity_sensors(reader: Reader, hardware: Hardware, profile: Profile, interfaces: Mapping[str, int]) -> list[SensorFacts]:
+    """entPhySensorTable, and the family's tables of its layout, in the catalogue's units.
 
-    serial: str = ""
-    model: str = ""
-    names: dict[int, str] = field(default_factory=dict)
-    parents: dict[int, int] = field(default_factory=dict)
-    if_indexes: dict[int, int] = field(default_factory=dict)
-
-    def port_of(self, physical: int) -> int:
-        """The ifIndex of the nearest container that is a port, 0 for none."""
-        for _ in range(CONTAINMENT_MAX):
-            if physical in self.if_indexes:
-                return self.if_indexes[physical]
-            physical = self.parents.get(physical, 0)
-            if not physical:
-                return 0
-        return 0
-
-    def name_of(self, physical: int) -> str:
-        return self.names.get(physical, "") or f"sensor {physical}"
+    Kinds the catalogue has no metric for are left out, and what measures nothing now.
+    """
+    entries = (*profile.sensor_tables, _SENSOR)
+    table = await reader.table("entPhySensorTable", [(*entry, column) for entry in entries for column in range(1, 7)])
+    found: dict[int, SensorFacts] = {}
+    for entry in entries:
+        for row in sorted(table.column((*entry, _VALUE)))[:SENSORS_MAX]:
+            sensor = _entity_sensor(entry, row, table, hardware, interfaces) if len(row) == 1 else None
+            if sensor is not None:
+                found.setdefault(row[0], sensor)
+    return distinct(list(found.values()))
 
 
-async def read_hardware(reader: Reader) -> Hardware:
-    """entPhysicalTable and entAliasMappingTable."""
-    table = await reader.table("entPhysicalTable", (_DESCR, _CONTAINED_IN, _CLASS, _NAME, _SERIAL, _MODEL))
-    if not table.column(_CLASS):
-        return Hardware()
-    aliases = await reader.table("entAliasMappingTable", (_ALIAS,))
-    rows: list[Oid] = [row for row in sorted(table.column(_CLASS)) if len(row) == 1]
-    chassis: list[Oid] = [row for row in rows if integer_of(table.column(_CLASS)[row]) == _CHASSIS]
-    chassis += [row for row in rows if integer_of(table.column(_CLASS)[row]) == _STACK]
-    return Hardware(
-        serial=_first_text(table, _SERIAL, chassis),
-        model=_first_text(table, _MODEL, chassis) or _first_text(table, _DESCR, chassis),
-        names={row[0]: text_of(table.column(_NAME).get(row)) or text_of(table.column(_DESCR).get(row)) for row in rows},
-        parents={row[0]: integer_of(table.column(_CONTAINED_IN).get(row)) for row in rows},
-        if_indexes={
-            row[0]: varbind.value[-1]
-            for row, varbind in aliases.column(_ALIAS).items()
-            if isinstance(varbind.value, tuple) and varbind.value[:-1] == _IF_INDEX
-        },
-    )
+def _entity_sensor(entry: Oid, row: Oid, table: Table, hardware: Hardware, interfaces: Mapping[str, int]) -> SensorFacts | None:
+    def told(column: int) -> int:
+        return integer_of(table.column((*entry, column)).get(row))
 
-
-def _first_text(table: Table, column: Oid, rows: list[Oid]) -> str:
-    return next((text for row in rows if (text := text_of(table.column(column).get(row)))), "")
-
-
-async def entity_sensors(reader: Reader, hardware: Hardware) -> list[SensorFacts]:
-    """entPhySensorTable in the catalogue's units; kinds the catalogue has no metric for are left out."""
-    table = await reader.table("entPhySensorTable", (_TYPE, _SCALE, _PRECISION, _VALUE, _STATUS, _UNITS))
-    found: list[SensorFacts] = []
-    for row in sorted(table.column(_VALUE))[:SENSORS_MAX]:
-        name = hardware.name_of(row[0])
-        metric = sensor_metric(integer_of(table.column(_TYPE).get(row)), text_of(table.column(_UNITS).get(row)), name)
-        if metric and integer_of(table.column(_STATUS).get(row)) != _UNAVAILABLE:
-            scale = sensor_scale(integer_of(table.column(_SCALE).get(row)), integer_of(table.column(_PRECISION).get(row)))
-            found.append(SensorFacts("sensor", name, metric, dotted(_VALUE + row), scale, hardware.port_of(row[0])))
-    return _distinct(found)
+    units = text_of(table.column((*entry, _UNITS)).get(row)) if entry == _SENSOR else ""
+    name, value = hardware.name_of(row[0]), told(_VALUE)
+    metric = sensor_metric(told(_TYPE), units, name)
+    if not metric or told(_STATUS) not in _OK or value in _OVERFLOW:
+        return None
+    scale = sensor_scale(told(_SCALE), told(_PRECISION)) * _TO_UNIT.get(metric, 1.0)
+    known = metrics_by_name()[metric]
+    if not known.low <= value * scale <= known.high:
+        return None
+    return SensorFacts("sensor", name, metric, dotted((*entry, _VALUE, *row)), scale, hardware.port_named(row[0], interfaces))
 
 
 def sensor_metric(kind: int, units: str, name: str) -> str:
     """The catalogue's metric of a sensor, "" for none. dBm is no standard type: its units text, or Cisco's number, says so."""
     if kind == _DBM_TYPE or "dbm" in units.lower():
         return "sensor.optical_transmit_power" if _TRANSMIT.search(name) and not _RECEIVE.search(name) else "sensor.optical_receive_power"
-    return _METRIC_BY_TYPE.get(kind, "")
+    metric = _METRIC_BY_TYPE.get(kind, "")
+    return "sensor.optical_bias_current" if metric == "sensor.current" and _BIAS.search(name) else metric
 
 
 def sensor_scale(scale: int, precision: int) -> float:
@@ -115,54 +88,99 @@ def sensor_scale(scale: int, precision: int) -> float:
     return float(10.0 ** (_EXPONENT.get(scale, 0) - max(precision, 0)))
 
 
-def _distinct(sensors: list[SensorFacts]) -> list[SensorFacts]:
+def distinct(sensors: Sequence[SensorFacts]) -> list[SensorFacts]:
     """Names are an entity's identity: one that stands twice gets its place in the table behind it."""
     seen: dict[str, int] = {}
     for sensor in sensors:
         seen[sensor.name] = seen.get(sensor.name, 0) + 1
     return [
-        sensor if seen[sensor.name] == 1 else SensorFacts("sensor", f"{sensor.name} {sensor.oid.rpartition('.')[2]}", *_rest(sensor))
-        for sensor in sensors
+        sensor if seen[sensor.name] == 1 else replace(sensor, name=f"{sensor.name} {sensor.oid.rpartition('.')[2]}") for sensor in sensors
     ]
 
 
-def _rest(sensor: SensorFacts) -> tuple[str, str, float, int]:
-    return sensor.metric, sensor.oid, sensor.scale, sensor.if_index
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What the tables of a device are told apart by: its interfaces' names and its hardware's."""
+
+    interfaces: Mapping[int, str]
+    hardware: Hardware
+
+    @classmethod
+    def of(cls, interfaces: Sequence[InterfaceFacts], hardware: Hardware) -> "Naming":
+        return cls({one.if_index: one.name for one in interfaces}, hardware)
+
+    @property
+    def by_name(self) -> dict[str, int]:
+        return {name: if_index for if_index, name in self.interfaces.items()}
 
 
-async def storage_sensors(reader: Reader) -> list[SensorFacts]:
-    """Fixed disks and flash as the used part of each; the size is in the scale, re-read at each look."""
-    table = await reader.table("hrStorageTable", (_STORAGE_TYPE, _STORAGE_DESCR, _STORAGE_SIZE, _STORAGE_USED))
-    found = []
-    for row, size in sorted(table.column(_STORAGE_SIZE).items())[:SENSORS_MAX]:
-        kind, blocks = table.column(_STORAGE_TYPE).get(row), integer_of(size)
-        if kind is not None and kind.value in _FIXED_DISKS and blocks > 0:
-            name = text_of(table.column(_STORAGE_DESCR).get(row)) or f"storage {dotted(row)}"
-            found.append(SensorFacts("sensor", name, "sensor.utilisation", dotted(_STORAGE_USED + row), 1 / blocks))
-    return _distinct(found)
-
-
-async def profile_sensors(reader: Reader, profile: Profile) -> list[SensorFacts]:
-    """The sensors of a device's own family."""
-    found: list[SensorFacts] = []
+async def profile_sensors(reader: Reader, profile: Profile, naming: Naming) -> list[SensorFacts]:
+    """The sensors of a device's own family and of the standards."""
+    columns = tuple(dict.fromkeys(column for table in profile.sensors for column in table.asked))
+    read = await reader.table(f"the sensors of {profile.name}", columns)
+    found: dict[tuple[str, str], SensorFacts] = {}
     for table in profile.sensors:
-        columns = (table.oid, table.name_oid) if table.name_oid else (table.oid,)
-        read = await reader.table(f"{profile.name} {table.metric}", columns)
-        found += sensors_of(table, read)
-    return _distinct(found)
+        for sensor in sensors_of(table, read, naming):
+            found.setdefault((sensor.oid, sensor.metric), sensor)
+    return distinct(list(found.values()))
 
 
-def sensors_of(table: SensorTable, read: Table) -> list[SensorFacts]:
+def sensors_of(table: SensorTable, read: Table, naming: Naming) -> list[SensorFacts]:
     """The sensors of one table of a profile from what a walk read of it."""
-    names = read.column(table.name_oid) if table.name_oid else {}
     found = []
-    for row, varbind in sorted(read.column(table.oid).items())[:SENSORS_MAX]:
-        if integer_of(varbind) not in table.ignore or not isinstance(varbind.value, int):
-            name = " ".join(part for part in (table.name, _instance_name(row, names)) if part)
-            if_index = row[0] if table.if_index == "index" else 0
-            found.append(SensorFacts("sensor", name, table.metric, dotted(table.oid + row), table.scale, if_index))
+    for row in sorted(read.column(table.key))[:SENSORS_MAX]:
+        scale = _scale_here(table, row, read)
+        if admitted(table, row, read) and _measured(table, row, read, scale) is not None:
+            if_index = _if_index_of(table, row, read, naming)
+            name = _name_of(table, row, read, naming, if_index)
+            found.append(SensorFacts("sensor", name, table.metric, dotted(table.key + row), scale, if_index))
     return found
 
 
-def _instance_name(row: Oid, names: dict[Oid, VarBind]) -> str:
-    return text_of(names.get(row)) or ("" if row == (0,) else dotted(row))
+def _scale_here(table: SensorTable, row: Oid, read: Table) -> float:
+    """The table's scale, over the decimals that a row tells; 0 and more digits, an absurd number counts as none."""
+    digits = integer_of(read.column(table.digits_oid).get(row)) if table.digits_oid else 0
+    return float(table.scale / 10 ** (digits if 0 <= digits <= DIGITS_MAX else 0))
+
+
+def _measured(table: SensorTable, row: Oid, read: Table, scale: float) -> float | None:
+    """What a row says now; None where it measures nothing."""
+    number = number_of(read.column(table.key).get(row))
+    if table.oid is None or number is None:
+        return value_of(table, (row,), read) if number is not None else None
+    if metrics_by_name()[table.metric].kind == "counter":
+        return number
+    return table.state(number) if table.is_state else table.value(number, scale)
+
+
+def _if_index_of(table: SensorTable, row: Oid, read: Table, naming: Naming) -> int:
+    if table.if_oid is not None:
+        return integer_of(read.column(table.if_oid).get(row[: table.name_arcs]))
+    if table.if_arc is not None and table.if_arc < len(row):
+        return row[table.if_arc]
+    if table.entity_arc is not None and table.entity_arc < len(row):
+        return naming.hardware.port_named(row[table.entity_arc], naming.by_name)
+    return 0
+
+
+def _name_of(table: SensorTable, row: Oid, read: Table, naming: Naming, if_index: int) -> str:
+    """The instance's own name with the table's before it, or the table's behind the interface's or entity's."""
+    told = text_of(read.column(table.name_oid).get(row[: table.name_arcs])) if table.name_oid else ""
+    if told:
+        return " ".join(filter(None, (table.name, told)))
+    holder = naming.interfaces.get(if_index, "") if table.entity_arc is None else ""
+    if table.entity_arc is not None and table.entity_arc < len(row):
+        holder = naming.hardware.names.get(row[table.entity_arc], "")
+    if holder:
+        return " ".join(filter(None, (holder, table.name)))
+    return " ".join(filter(None, (table.name, _instance_text(row)))) or dotted(table.key)
+
+
+def _instance_text(row: Oid) -> str:
+    """An instance as people read it: nothing for a scalar, text where it is a string (RFC 2578, 7.7), else dotted."""
+    if row == (0,):
+        return ""
+    counted = row[0] == len(row) - 1 and len(row) > INDEX_TEXT_MIN
+    if counted and all(0x20 <= arc < 0x7F for arc in row[1:]):
+        return bytes(row[1:]).decode()
+    return dotted(row)

@@ -1,44 +1,58 @@
-"""Routing sessions of a device: BGP peers (RFC 4273), OSPF neighbours (RFC 4750), IS-IS adjacencies (RFC 4444)."""
+"""Routing and tunnel sessions of a device, by the session tables of its profile."""
 
-from dataclasses import dataclass
+from ipaddress import IPv4Address
 
-from collectors.codecs.ber import Oid, dotted, parse_oid
+from collectors.codecs.ber import Oid, dotted
+from collectors.snmp.profile_model import SessionTable
+from collectors.snmp.profiles import Profile
 from collectors.snmp.reader import Reader
+from collectors.snmp.text import address_text, number_of, text_of
+from collectors.snmp.walk import Table
 from inventory.facts import SensorFacts
 
 SESSIONS_MAX = 4096
+_INET_ADDRESS_TYPES = (1, 2, 3, 4)  # ipv4, ipv6, and both with a zone (RFC 4001)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionTable:
-    """A column of session states: which of them mean up, and the counter of transitions beside it, if any."""
-
-    protocol: str
-    state: Oid
-    up: frozenset[int]
-    transitions: Oid | None
-    name_arcs: int  # how many leading arcs of the index name the session
-
-
-SESSION_TABLES = (
-    SessionTable("bgp", parse_oid("1.3.6.1.2.1.15.3.1.2"), frozenset({6}), parse_oid("1.3.6.1.2.1.15.3.1.15"), 4),
-    # two-way is as far as neighbours that are neither DR nor BDR ever get (RFC 2328, 10.3)
-    SessionTable("ospf", parse_oid("1.3.6.1.2.1.14.10.1.6"), frozenset({4, 8}), None, 4),
-    SessionTable("isis", parse_oid("1.3.6.1.2.1.138.1.6.1.1.2"), frozenset({3}), None, 2),
-)
+async def read_sessions(reader: Reader, profile: Profile) -> list[SensorFacts]:
+    """Each session as something to poll; of two tables that tell of one, the first."""
+    columns = dict.fromkeys(column for table in profile.sessions for column in (table.state, table.peer_oid) if column is not None)
+    read = await reader.table(f"the sessions of {profile.name}", tuple(columns))
+    found: dict[str, SensorFacts] = {}
+    for table in profile.sessions:
+        known = frozenset(found)
+        for row, cell in sorted(read.column(table.state).items())[:SESSIONS_MAX]:
+            name = f"{table.protocol} {peer_of(table, row, read)}"
+            if name not in known and number_of(cell) is not None:
+                if name in found:  # one neighbour in several VRFs or over several links
+                    name = f"{name} {dotted(row)}"
+                found[name] = SensorFacts("session", name, "session.state", dotted(table.state + row))
+    return list(found.values())
 
 
-async def read_sessions(reader: Reader) -> list[SensorFacts]:
-    """Each session as something to poll: its state, 1 up and 0 not up once `session_table` has judged it."""
-    found: list[SensorFacts] = []
-    for table in SESSION_TABLES:
-        read = await reader.table(f"{table.protocol} sessions", (table.state,))
-        for row in sorted(read.column(table.state))[:SESSIONS_MAX]:
-            name = f"{table.protocol} {dotted(row[: table.name_arcs])}"
-            found.append(SensorFacts("session", name, "session.state", dotted(table.state + row)))
-    return found
+def peer_of(table: SessionTable, row: Oid, read: Table) -> str:
+    """The neighbour of a session, as the column or the index tells it."""
+    cell = read.column(table.peer_oid).get(row) if table.peer_oid is not None else None
+    if cell is not None and isinstance(cell.value, bytes):
+        return address_text(cell.value) or text_of(cell)
+    if cell is not None:
+        return text_of(cell)
+    index = row[table.peer_arc :]
+    match table.peer:
+        case "ipv4" if len(index) >= 4:
+            return dotted(index[:4])
+        case "router_id" if index:
+            return str(IPv4Address(index[0]))
+        case "inet" if address := _inet_address(index):
+            return address
+        case _:
+            return dotted(index or row)
 
 
-def session_table(oid: Oid) -> SessionTable | None:
-    """The table a state's OID belongs to."""
-    return next((table for table in SESSION_TABLES if oid[: len(table.state)] == table.state), None)
+def _inet_address(index: Oid) -> str:
+    """The address at the head of an index part: InetAddressType, length, octets; some agents leave the length out."""
+    if len(index) < 2 or index[0] not in _INET_ADDRESS_TYPES:
+        return ""
+    length = index[1]
+    octets = index[2 : 2 + length] if len(index) >= 2 + length and length in (4, 8, 16, 20) else index[1:]
+    return address_text(bytes(octets)) if all(arc <= 255 for arc in octets) else ""

@@ -1,5 +1,6 @@
 """The metrics the station knows, from `config/metrics.toml`: one table, by code and by name."""
 
+import math
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,8 @@ class Metric:
     help: str
     snmp: str = ""
     derived: bool = False
+    low: float = -math.inf  # what lies outside low and high cannot be: an agent's way to say that nothing is measured
+    high: float = math.inf
 
 
 def load(path: Path) -> tuple[Metric, ...]:

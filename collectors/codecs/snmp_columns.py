@@ -5,6 +5,7 @@ and by the plain codec before that, so that nothing waits for a compiler. `numbe
 """
 
 import os
+import re
 import struct
 import threading
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ _KIND = np.zeros(256, np.uint8)
 _KIND[ber.INTEGER] = _SIGNED
 _KIND[[snmp.COUNTER32, snmp.GAUGE32, snmp.TIME_TICKS, snmp.COUNTER64, snmp.UINTEGER32]] = _UNSIGNED
 _KIND[FLOAT32], _KIND[FLOAT64], _KIND[ber.OCTET_STRING] = _FLOAT, _DOUBLE, _TEXT
+
+_NUMBER = re.compile(rb"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+))(?=$|[\0\s%A-Za-z\xb0\xc2])")
 
 U8 = npt.NDArray[np.uint8]
 _lock = threading.Lock()
@@ -115,7 +118,7 @@ def _status(status: int) -> str:
 
 
 def numbers(tags: U8, cells: U8) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """(raw u64, value f64, is a number) of each variable; text counts when it is a number of at most 8 characters."""
+    """(raw u64, value f64, is a number) of each variable; text counts when it begins with a number (`text_number`)."""
     kind = _KIND[tags]
     raw = cells.view(">u8").astype(np.uint64)
     value = np.where(kind == _SIGNED, raw.view(np.int64), raw).astype(np.float64)
@@ -132,7 +135,12 @@ def _float(kind: int, octets: bytes) -> float:
         return float(struct.unpack(">f", octets[4:])[0])
     if kind == _DOUBLE:
         return float(struct.unpack(">d", octets)[0])
-    try:
-        return float(octets.rstrip(b"\0 ").decode("ascii"))
-    except ValueError:
+    return text_number(octets)
+
+
+def text_number(octets: bytes) -> float:
+    """The number that a text begins with, alone or before a unit; NaN where it has none, or may go on beyond 8 octets."""
+    found = _NUMBER.match(octets[:8])
+    if found is None or (found.end() == 8 and b"." not in found[1]):
         return float("nan")
+    return float(found[1])

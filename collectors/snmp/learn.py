@@ -1,112 +1,200 @@
 """What a device has, learned by walking now and then: which ifIndex each name has, and the instances of its device metrics."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from collectors.codecs.ber import Oid, parse_oid
-from collectors.codecs.snmp import VarBind
-from collectors.sessions import session_table
 from collectors.snmp.client import SnmpClient
-from collectors.snmp.plan import Item, Plan, Ratio, build, interface_items, is_polled_metric
-from collectors.snmp.profiles import DeviceMetric, Profile, SensorTable
-from collectors.snmp.text import text_of, value_text
+from collectors.snmp.plan import Item, Plan, Ratio, build, interface_items, is_polled_metric, work_out
+from collectors.snmp.profile_model import DeviceMetric, Reading, SensorTable, SessionTable, admits_arc
+from collectors.snmp.profiles import Profile
+from collectors.snmp.text import number_of, text_of, value_text
 from collectors.snmp.walk import Table
+from inventory.identity import clean
 from inventory.topology import Device, Entity, Topology
-from station.catalogue import code_of, metrics_by_code
-from station.series import series_of
+from station.catalogue import code_of, metrics_by_code, metrics_by_name
+from station.series import series_of, split_key
 
 _IF_DESCR = parse_oid("1.3.6.1.2.1.2.2.1.2")
 _IF_NAME = parse_oid("1.3.6.1.2.1.31.1.1.1.1")
+_ENTITY_SENSOR_OVERFLOW = (-1_000_000_000.0, 1_000_000_000.0)  # EntitySensorValue (RFC 3433): beyond what can be told
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """`if_index_of` by ifName (else ifDescr); `metrics` are the device metrics the agent has instances for."""
+    """`names` (ifName, else ifDescr) by ifIndex; `metrics` are the device metrics the agent has instances for."""
 
-    if_index_of: dict[str, int]
+    names: dict[int, str]
     metrics: tuple[tuple[DeviceMetric, tuple[Oid, ...]], ...]
-    sensors: tuple[SensorTable, ...]
+    profile: Profile
 
 
 async def learn(client: SnmpClient, profile: Profile) -> Learned:
     """Walk the names and the columns of the profile's device metrics. SnmpError when nothing answers."""
-    names = await client.walk((_IF_NAME, _IF_DESCR))
-    rows = names.column(_IF_DESCR).keys() | names.column(_IF_NAME).keys()
-    named = {
-        text_of(names.column(_IF_NAME).get(row)) or text_of(names.column(_IF_DESCR).get(row)) or f"if{row[0]}": row[0]
-        for row in sorted(rows, reverse=True)  # of equal names the lowest ifIndex stays
-        if len(row) == 1
-    }
-    found = []
+    names = named_interfaces(await client.walk((_IF_NAME, _IF_DESCR)))
+    table = await client.walk(tuple(dict.fromkeys(column for metric in profile.device for column in _asked(metric))))
+    return Learned(names, tuple(device_metrics(profile, table)), profile)
+
+
+def named_interfaces(names: Table) -> dict[int, str]:
+    """Each interface's name as the inventory has it, by ifIndex, falling: of equal names the lowest ifIndex comes last."""
+    rows = sorted(names.column(_IF_DESCR).keys() | names.column(_IF_NAME).keys(), reverse=True)
+    return {row[0]: interface_name(row, names) for row in rows if len(row) == 1}
+
+
+def interface_name(row: Oid, names: Table) -> str:
+    """ifName, else ifDescr, else the number."""
+    return clean(text_of(names.column(_IF_NAME).get(row))) or clean(text_of(names.column(_IF_DESCR).get(row))) or f"if{row[0]}"
+
+
+def _asked(metric: DeviceMetric) -> tuple[Oid, ...]:
+    condition = metric.where.oid if metric.where is not None else None
+    return metric.columns if condition is None else (*metric.columns, condition)
+
+
+def device_metrics(profile: Profile, table: Table) -> Iterator[tuple[DeviceMetric, tuple[Oid, ...]]]:
+    """Of each metric the first form that gives a value here, with its instances."""
+    found: set[str] = set()
     for metric in profile.device:
-        columns = metric.columns if metric.where is None else (*metric.columns, metric.where.oid)
-        table = await client.walk(columns)
-        instances = instances_of(metric, table)
-        if instances:
-            found.append((metric, instances))
-    return Learned(named, tuple(found), profile.sensors)
+        if metric.metric not in found:
+            instances = instances_of(metric, table)
+            if instances and value_of(metric, instances, table) is not None:
+                found.add(metric.metric)
+                yield metric, instances
 
 
-def instances_of(metric: DeviceMetric, table: Table) -> tuple[Oid, ...]:
-    """The instances that every column of a device metric has and its condition admits."""
-    rows = set(table.column(metric.columns[0]))
-    for column in metric.columns[1:]:
-        rows &= table.column(column).keys()
-    if metric.where is not None:
-        admitted = table.column(metric.where.oid)
-        rows = {row for row in rows if row in admitted and _equals(admitted[row], metric.where.equals)}
-    return tuple(sorted(rows))
+def instances_of(reading: Reading, table: Table) -> tuple[Oid, ...]:
+    """The instances that every column of a reading has as a number and its condition admits."""
+    rows = {row for row, cell in table.column(reading.key).items() if number_of(cell) is not None}
+    for column in reading.columns[1:]:
+        rows &= {row for row, cell in table.column(column).items() if number_of(cell) is not None}
+    return tuple(sorted(row for row in rows if admitted(reading, row, table)))
 
 
-def _equals(varbind: VarBind, wanted: str) -> bool:
-    return value_text(varbind.value) == wanted
+def admitted(reading: Reading, row: Oid, table: Table) -> bool:
+    """Whether a reading's condition admits an instance."""
+    where = reading.where
+    if where is None:
+        return True
+    if where.oid is None:
+        return admits_arc(where, row)
+    cell = table.column(where.oid).get(row)
+    return cell is not None and where.admits(value_text(cell.value))
 
 
-def ratio_of(device_no: int, metric: DeviceMetric, instances: tuple[Oid, ...]) -> Ratio:
-    """A device metric over its instances as slots to ask and a rule to work it out."""
-    series = series_of(device_no, 0, code_of(metric.metric))
+def value_of(reading: Reading, instances: tuple[Oid, ...], table: Table) -> float | None:
+    """What a reading's value is by a walk, None where there is none."""
+    ratio = ratio_of(0, reading, instances)
+
+    def told(oids: tuple[Oid, ...]) -> list[float]:
+        cells = (table.column(column).get(oid[len(column) :]) for oid in oids for column in reading.columns if oid[: len(column)] == column)
+        return [number for cell in cells if (number := number_of(cell)) is not None]
+
+    return work_out(ratio, told(ratio.parts), told(ratio.whole))
+
+
+def ratio_of(key: int, reading: Reading, instances: tuple[Oid, ...], aggregate: str = "") -> Ratio:
+    """A reading over its instances as slots to ask and a rule to work it out, for the entity of that key."""
+    metric = metrics_by_name()[reading.metric]
+    aggregate = aggregate or (reading.aggregate if isinstance(reading, DeviceMetric) else "mean")
+    parts, whole, complement = _sides(reading, instances)
+    return Ratio(
+        series=series_of(*split_key(key), metric.code),
+        parts=parts,
+        whole=whole,
+        scale=reading.scale,
+        aggregate=aggregate,
+        complement=complement,
+        offset=reading.offset,
+        ignore=reading.ignore,
+        low=metric.low,
+        high=metric.high,
+    )
+
+
+def _sides(reading: Reading, instances: tuple[Oid, ...]) -> tuple[tuple[Oid, ...], tuple[Oid, ...], bool]:
+    """(parts, whole, whether it is the whole less the parts) of a reading."""
 
     def at(*columns: Oid) -> tuple[Oid, ...]:
         return tuple((*column, *row) for column in columns for row in instances)
 
-    if metric.oid is not None:
-        return Ratio(series, at(metric.oid), scale=metric.scale, aggregate=metric.aggregate)
-    if metric.used is None:
-        assert metric.total is not None
-        return Ratio(series, at(*metric.free), at(metric.total), complement=True)
-    whole = (metric.total,) if metric.total is not None else (metric.used, *metric.free)
-    return Ratio(series, at(metric.used), at(*whole))
+    if reading.oid is not None:
+        return at(reading.oid), (), False
+    if reading.used is None:
+        assert reading.total is not None
+        return at(*reading.free), at(reading.total), True
+    whole = (reading.total,) if reading.total is not None else (reading.used, *reading.free)
+    return at(reading.used), at(*whole), False
 
 
 def learned_plan(device: Device, topology: Topology, learned: Learned, client: SnmpClient, absent: set[Oid]) -> Plan:
     """The plan of a device from the inventory and what was learned; names the agent does not know are left out."""
     wide = client.credential.version != "1"
     items: list[Item] = []
+    by_name = {name: if_index for if_index, name in learned.names.items()}
+    ratios = [ratio_of(device.no << 16, metric, instances) for metric, instances in learned.metrics]
     for entity in _entities(topology, device.no):
         if entity.kind == "interface":
-            if_index = learned.if_index_of.get(entity.name, 0 if learned.if_index_of else entity.if_index)
+            if_index = _if_index_now(entity, learned.names, by_name)
             if if_index:
                 items += interface_items(device.no, entity.entity_no, if_index, wide=wide, absent=absent)
-        elif entity.oid:
-            items += [item for item in _entity_items(entity, learned) if item.oid not in absent]
-    ratios = [ratio_of(device.no, metric, instances) for metric, instances in learned.metrics]
+        elif entity.oid and is_polled_metric(entity.metric):
+            polled = entity_items(entity, learned.profile)
+            items += [one for one in polled if isinstance(one, Item) and one.oid not in absent]
+            ratios += [one for one in polled if isinstance(one, Ratio) and absent.isdisjoint(one.parts + one.whole)]
     return build(items, ratios, varbinds_max=max(2, client.limits.varbinds))
+
+
+def _if_index_now(entity: Entity, names: dict[int, str], by_name: dict[str, int]) -> int:
+    """The ifIndex an interface has now, 0 when it is not there: where its number shows another name it was renumbered."""
+    if not names:
+        return entity.if_index
+    if names.get(entity.if_index) in (entity.name, entity.name.removesuffix(f"#{entity.if_index}")):
+        return entity.if_index
+    return by_name.get(entity.name, 0)
 
 
 def _entities(topology: Topology, device_no: int) -> list[Entity]:
     return [entity for entity in topology.entities.values() if entity.device_no == device_no]
 
 
-def _entity_items(entity: Entity, learned: Learned) -> list[Item]:
-    if not is_polled_metric(entity.metric):
-        return []
-    oid = parse_oid(entity.oid)
-    metric = metrics_by_code()[entity.metric]
+def entity_items(entity: Entity, profile: Profile) -> list[Item | Ratio]:
+    """What a sensor or session asks, by the table of the profile its name belongs to."""
+    oid, metric = parse_oid(entity.oid), metrics_by_code()[entity.metric]
+    sessions = profile.sessions_of(oid) if entity.kind == "session" else None
+    if sessions is not None:
+        return _session_items(entity, oid, sessions)
+    table = profile.table_of(oid, metric.name)
+    if table is not None and table.oid is None:
+        return [ratio_of(entity.key, table, (oid[len(table.key) :],))]
     series = series_of(entity.device_no, entity.entity_no, entity.metric)
-    table = session_table(oid)
+    if metric.kind == "counter":
+        return [Item(oid, series, counter=True)]
+    return [_sensor_item(oid, series, entity, table)]
+
+
+def _sensor_item(oid: Oid, series: int, entity: Entity, table: SensorTable | None) -> Item:
+    metric = metrics_by_code()[entity.metric]
     if table is None:
-        states = next(({int(k): v for k, v in t.states.items()} for t in learned.sensors if t.states and oid[: len(t.oid)] == t.oid), None)
-        return [Item(oid, series, metric.kind == "counter", entity.scale, states)]
-    items = [Item(oid, series, states={state: int(state in table.up) for state in range(16)})]
+        return Item(oid, series, scale=entity.scale, ignore=_ENTITY_SENSOR_OVERFLOW, low=metric.low, high=metric.high)
+    return Item(
+        oid,
+        series,
+        scale=entity.scale,
+        offset=table.offset,
+        milliwatt=table.milliwatt,
+        ignore=table.ignore,
+        low=metric.low,
+        high=metric.high,
+        states={int(told): state for told, state in table.states.items()} if table.is_state else None,
+        otherwise=table.otherwise,
+    )
+
+
+def _session_items(entity: Entity, oid: Oid, table: SessionTable) -> list[Item | Ratio]:
+    """The state, 1 up and 0 not up, and the counter of transitions where the table has one."""
+    series = series_of(entity.device_no, entity.entity_no, entity.metric)
+    items: list[Item | Ratio] = [Item(oid, series, states=dict.fromkeys(table.up, 1), otherwise=0)]
     if table.transitions is not None:
         transitions = series_of(entity.device_no, entity.entity_no, code_of("session.transitions"))
         items.append(Item((*table.transitions, *oid[len(table.state) :]), transitions, counter=True))

@@ -4,6 +4,7 @@ A plan is a row of slots. Each request covers some slots; its first asks sysUpTi
 the uptime of the very answer it came in. All counters of an interface stay in one request.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from collectors.codecs.ber import Oid, parse_oid
 from collectors.codecs.snmp import Pdu, PduType
 from collectors.codecs.snmp_columns import Wanted, numbers
 from collectors.snmp.client import split_at_id
+from collectors.snmp.profile_model import DARK_DBM
 from station.batch import NO_UPTIME, SampleBatch
 from station.catalogue import metrics_by_code, metrics_by_name
 from station.series import series_of
@@ -38,6 +40,7 @@ _INTERFACE_COLUMNS: Mapping[str, tuple[Oid | None, Oid]] = {
     "interface.admin_status": (None, (*_IF, 7)),
 }
 OPER_STATUS = _INTERFACE_COLUMNS["interface.oper_status"][1]
+_LEAST_MW = 1e-12  # keeps the logarithm defined where it is not used
 NO_SERIES = 0  # a slot that is asked for another's sake
 _VALUE_OCTETS = 15  # the header of a variable and the longest number
 _PACKET_OCTETS = 1400
@@ -45,21 +48,31 @@ _PACKET_OCTETS = 1400
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One variable to poll. `states` maps the agent's enumeration to the metric's; `group` items share a request."""
+    """One variable to poll, whose value is the raw number times `scale` plus `offset`, or of `milliwatt` in dBm.
+
+    `ignore` are raw numbers that mean nothing is measured, as does a value outside `low` and `high`. `states` maps
+    the agent's enumeration to the metric's, `otherwise` every other number; `group` items share a request.
+    """
 
     oid: Oid
     series: int
     counter: bool = False
     scale: float = 1.0
+    offset: float = 0.0
+    milliwatt: bool = False
+    ignore: tuple[float, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
     states: Mapping[int, int] | None = None
+    otherwise: int | None = None
     group: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A device metric out of several slots: mean, max or sum of `parts` times scale, or sum(parts) over sum(whole).
+    """A metric out of several slots: mean, max or sum of `parts` times scale plus offset, or sum(parts) over sum(whole).
 
-    With `complement`, 1 less that ratio (free of total).
+    With `complement`, 1 less that ratio (free of total). Parts that are in `ignore` do not count.
     """
 
     series: int
@@ -68,6 +81,10 @@ class Ratio:
     scale: float = 1.0
     aggregate: str = "mean"
     complement: bool = False
+    offset: float = 0.0
+    ignore: tuple[float, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +98,49 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Readings:
+    """From raw numbers to values; arrays have one entry a slot, but `ignored` (slots) and `ignored_values` one a pair."""
+
+    scale: npt.NDArray[np.float64]
+    offset: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    milliwatt: npt.NDArray[np.intp]
+    ignored: npt.NDArray[np.intp]
+    ignored_values: npt.NDArray[np.float64]
+    states: tuple[tuple[int, Mapping[int, int], float], ...]  # slot, mapping, and the state of what it lacks
+
+    @classmethod
+    def of(cls, slots: Sequence[Item]) -> "Readings":
+        ignored = [(slot, value) for slot, item in enumerate(slots) for value in item.ignore]
+        return cls(
+            scale=np.array([item.scale for item in slots], np.float64),
+            offset=np.array([item.offset for item in slots], np.float64),
+            low=np.array([item.low for item in slots], np.float64),
+            high=np.array([item.high for item in slots], np.float64),
+            milliwatt=np.array([slot for slot, item in enumerate(slots) if item.milliwatt], np.intp),
+            ignored=np.array([slot for slot, _ in ignored], np.intp),
+            ignored_values=np.array([value for _, value in ignored], np.float64),
+            states=tuple(
+                (slot, item.states, np.nan if item.otherwise is None else item.otherwise)
+                for slot, item in enumerate(slots)
+                if item.states is not None
+            ),
+        )
+
+    def values(self, told: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The values of raw numbers, NaN where nothing is measured (f64[n] -> f64[n])."""
+        value = told * self.scale + self.offset
+        milliwatts = value[self.milliwatt]
+        value[self.milliwatt] = np.where(milliwatts > 0, 10 * np.log10(np.maximum(milliwatts, _LEAST_MW)), DARK_DBM)
+        for slot, states, otherwise in self.states:
+            value[slot] = states.get(int(told[slot]), otherwise) if np.isfinite(told[slot]) else np.nan
+        value[self.ignored[told[self.ignored] == self.ignored_values]] = np.nan
+        value[(value < self.low) | (value > self.high)] = np.nan
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The requests of one poll and what their slots mean; arrays have one entry a slot."""
 
@@ -88,10 +148,9 @@ class Plan:
     oids: tuple[Oid, ...]
     series: npt.NDArray[np.uint64]
     counter: npt.NDArray[np.bool_]
-    scale: npt.NDArray[np.float64]
+    readings: "Readings"
     uptime_slot: npt.NDArray[np.intp]
     discontinuity_slot: npt.NDArray[np.intp]  # -1: none
-    states: tuple[tuple[int, Mapping[int, int]], ...] = ()
     ratios: tuple[Ratio, ...] = ()
     slot_of: Mapping[Oid, int] = field(default_factory=dict)
 
@@ -137,10 +196,9 @@ def _plan(requests: list[Request], slots: list[Item], uptime_slots: list[int], r
         oids=tuple(item.oid for item in slots),
         series=np.array([item.series for item in slots], np.uint64),
         counter=np.array([item.counter for item in slots], np.bool_),
-        scale=np.array([item.scale for item in slots], np.float64),
+        readings=Readings.of(slots),
         uptime_slot=np.array(uptime_slots, np.intp),
         discontinuity_slot=np.array([discontinuity.get(item.group, -1) if item.counter else -1 for item in slots], np.intp),
-        states=tuple((slot, item.states) for slot, item in enumerate(slots) if item.states is not None),
         ratios=tuple(ratios),
         slot_of=slot_of,
     )
@@ -185,10 +243,8 @@ class Answers:
 
 def samples(plan: Plan, answers: Answers) -> SampleBatch:
     """The samples of one poll: counters raw, gauges scaled, states mapped, device metrics worked out."""
-    raw, value, is_number = numbers(answers.tags, answers.cells)
-    for slot, states in plan.states:
-        value[slot] = states.get(int(value[slot]), np.nan) if is_number[slot] else np.nan
-    value *= plan.scale
+    raw, told, is_number = numbers(answers.tags, answers.cells)
+    value = plan.readings.values(np.where(is_number, told, np.nan))
     uptime = np.where(is_number[plan.uptime_slot], raw[plan.uptime_slot].view(np.int64), NO_UPTIME)
     has = (plan.discontinuity_slot >= 0) & is_number[plan.discontinuity_slot]
     discontinuity = np.where(has, raw[plan.discontinuity_slot].view(np.int64), NO_UPTIME)
@@ -202,16 +258,16 @@ def samples(plan: Plan, answers: Answers) -> SampleBatch:
         uptime_cs=uptime[keep],
         discontinuity_cs=discontinuity[keep],
     )
-    ratios = _ratios(plan, value, is_number, answers.time_ns)
+    ratios = _ratios(plan, told, is_number, answers.time_ns)
     return SampleBatch.concat([polled, ratios]) if len(ratios) else polled
 
 
-def _ratios(plan: Plan, value: npt.NDArray[np.float64], is_number: npt.NDArray[np.bool_], time_ns: npt.NDArray[np.int64]) -> SampleBatch:
+def _ratios(plan: Plan, told: npt.NDArray[np.float64], is_number: npt.NDArray[np.bool_], time_ns: npt.NDArray[np.int64]) -> SampleBatch:
     found: list[tuple[int, int, float]] = []
     for ratio in plan.ratios:
         parts = [plan.slot_of[oid] for oid in ratio.parts if is_number[plan.slot_of[oid]]]
         whole = [plan.slot_of[oid] for oid in ratio.whole if is_number[plan.slot_of[oid]]]
-        worked = work_out(ratio, value[parts].tolist(), value[whole].tolist())
+        worked = work_out(ratio, told[parts].tolist(), told[whole].tolist())
         if worked is not None:
             found.append((int(time_ns[parts].max()), ratio.series, worked))
     return SampleBatch.of(
@@ -222,14 +278,17 @@ def _ratios(plan: Plan, value: npt.NDArray[np.float64], is_number: npt.NDArray[n
 
 
 def work_out(ratio: Ratio, parts: Sequence[float], whole: Sequence[float]) -> float | None:
-    """The value of a device metric from the values of its slots; None where they do not suffice."""
+    """The value of a metric from the raw numbers of its slots; None where they do not suffice, or cannot be."""
+    parts = [part for part in parts if part not in ratio.ignore]
     if not parts or (ratio.whole and sum(whole) <= 0):
         return None
     if ratio.whole:
         share = sum(parts) / sum(whole)
-        return 1 - share if ratio.complement else share
-    total = {"max": max(parts), "sum": sum(parts), "mean": sum(parts) / len(parts)}[ratio.aggregate]
-    return total * ratio.scale
+        value = 1 - share if ratio.complement else share
+    else:
+        total = {"max": max(parts), "sum": sum(parts), "mean": sum(parts) / len(parts)}[ratio.aggregate]
+        value = total * ratio.scale + ratio.offset
+    return value if ratio.low <= value <= ratio.high else None
 
 
 def is_polled_metric(code: int) -> bool:

@@ -1,9 +1,11 @@
 """Octets of agents as text: names, physical addresses, LLDP identifiers. What comes from a device stays hostile until escaped."""
 
+import math
 import socket
 
 from collectors.codecs.ber import dotted
 from collectors.codecs.snmp import Value, VarBind
+from collectors.codecs.snmp_columns import text_number
 
 TEXT_MAX = 255
 DESCR_MAX = 4096
@@ -44,6 +46,14 @@ def value_text(value: Value) -> str:
 def integer_of(varbind: VarBind | None) -> int:
     """The number of a variable, 0 where there is none."""
     return varbind.value if varbind is not None and isinstance(varbind.value, int) else 0
+
+
+def number_of(varbind: VarBind | None) -> float | None:
+    """The number a variable tells, also one written as text; None where there is none."""
+    value = varbind.value if varbind is not None else None
+    if isinstance(value, bytes):
+        value = text_number(value.ljust(8, b"\0"))
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def mac_text(octets: Value) -> str:

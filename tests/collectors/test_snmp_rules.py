@@ -6,21 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.codecs import snmp, snmp_columns
-from collectors.codecs.ber import DecodeError, Oid, parse_oid
+from collectors.codecs.ber import DecodeError, parse_oid
 from collectors.codecs.snmp import COUNTER64, END_OF_MIB_VIEW, Message, Pdu, PduType, TrapV1, VarBind, Version
 from collectors.codecs.snmp_columns import Wanted
 from collectors.inputs.traps import Receiver, as_v2
 from collectors.mibs import shipped_mibs
 from collectors.sensors import sensor_metric, sensor_scale
 from collectors.settings import TrapSettings
-from collectors.snmp.learn import instances_of, ratio_of
-from collectors.snmp.plan import work_out
 from collectors.snmp.polled import rebooted
-from collectors.snmp.profiles import Example, Profile, shipped_profiles
-from collectors.snmp.walk import Table, Walk
+from collectors.snmp.text import number_of
+from collectors.snmp.walk import Walk
 from inventory.topology import Topology
 from station.batch import Notification
-from station.catalogue import code_of, metrics_by_code
 from station.channel import Channel
 from station.clock import VirtualClock
 from tests.collectors.test_snmp_codec import messages
@@ -106,44 +103,26 @@ def test_sensor_scales_of_rfc_3433(scale: int, precision: int, factor: float) ->
 def test_optical_power_is_found_by_its_units() -> None:
     assert sensor_metric(1, "dBm", "xe-0/0/1 Rx Power") == "sensor.optical_receive_power"
     assert sensor_metric(14, "", "xe-0/0/1 Transmit Power") == "sensor.optical_transmit_power"
-    assert sensor_metric(9, "%RH", "humidity") == ""
+    assert sensor_metric(9, "%RH", "humidity") == "sensor.humidity"
+    assert sensor_metric(12, "", "door open") == ""
 
 
-PROFILES = shipped_profiles()
-EXAMPLES = [(profile, example) for profile in PROFILES.by_name.values() for example in profile.examples]
-
-
-@pytest.mark.parametrize(("profile", "example"), EXAMPLES, ids=lambda value: value.says if isinstance(value, Example) else value.name)
-def test_every_recorded_example_of_every_profile(profile: Profile, example: Example) -> None:
-    bound = PROFILES.bind(example.sys_object_id, example.sys_descr)
-    if example.expect:
-        assert bound.name == profile.name
-    found = {}
-    for metric in bound.device:
-        columns = metric.columns if metric.where is None else (*metric.columns, metric.where.oid)
-        instances = instances_of(metric, Table({column: _column(column, example) for column in columns}))
-        ratio = ratio_of(1, metric, instances)
-        values = {
-            oid: float(cell.value)
-            for column in metric.columns
-            for oid, cell in _whole(column, example).items()
-            if isinstance(cell.value, int)
-        }
-        worked = work_out(ratio, [values[oid] for oid in ratio.parts], [values[oid] for oid in ratio.whole]) if instances else None
-        if worked is not None:
-            found[metric.metric] = worked
-    assert found == pytest.approx(dict(example.expect))
-    assert all(metrics_by_code()[code_of(name)] for name in found)
-
-
-def _column(column: Oid, example: Example) -> dict[Oid, VarBind]:
-    return {oid[len(column) :]: cell for oid, cell in _whole(column, example).items()}
-
-
-def _whole(column: Oid, example: Example) -> dict[Oid, VarBind]:
-    cells = {parse_oid(name): value for name, value in example.values.items()}
-    made = {oid: VarBind(oid, 4, value.encode() if isinstance(value, str) else int(value)) for oid, value in cells.items()}
-    return {oid: cell for oid, cell in made.items() if oid[: len(column)] == column}
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (b"45", 45.0),
+        (b"-2.5 dBm", -2.5),
+        (b" 12 %", 12.0),
+        (b"-12.3456", -12.3456),
+        (b"3.3V\0\0", 3.3),
+        (b"42949672", None),
+        (b"12:34:56", None),
+        (b"n/a", None),
+        (b"", None),
+    ],
+)
+def test_a_number_written_as_text_is_read_only_where_it_is_whole(text: bytes, number: float | None) -> None:
+    assert number_of(VarBind((1, 3), 4, text)) == number
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20), st.integers(0, 400), st.integers(0, 255))
