@@ -5,12 +5,13 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from fault.probable_causes import EVENT_TYPES, PROBABLE_CAUSES
 from station.clock import NS_PER_S
 from station.data import data_dir
 
-VerifiedBy = Literal["interface", "device", "claim", "none"]
+VerifiedBy = Literal["interface", "session", "device", "claim", "none"]
 TypeClass = Literal[
     "link", "adjacency", "path", "device", "card", "power", "battery", "degraded", "congestion", "change",
     "environment", "restart", "security", "client", "other",
@@ -33,6 +34,13 @@ class AlarmType(BaseModel):
     verified_by: VerifiedBy
     proposed_repair: str = ""
     clear_after_s: int = 0
+
+    @field_validator("probable_cause", "event_type")
+    @classmethod
+    def _is_standard(cls, name: str) -> str:
+        if name not in PROBABLE_CAUSES | EVENT_TYPES:
+            raise ValueError(f"{name!r} is not in config/probable_causes.toml")
+        return name
 
     @property
     def clear_after_ns(self) -> int:

@@ -1,38 +1,48 @@
-"""Rules as data: what a message of the network means, from `config/alarm_rules/*.toml`."""
+"""Rules as data: what a message of the network means, from `config/alarm_rules/*.toml`.
 
-import tomllib
+A notification that no rule knows is an alarm too, of indeterminate severity and with its raw text: somebody said
+something, and only a person can tell what. Of syslog, which talks all day, only what its sender calls critical.
+"""
+
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from fault.alarm_types import AlarmTypes, alarm_types, type_of
 from fault.metrics import NOTIFICATIONS
 from fault.patterns import compile_pattern
+from fault.probable_causes import PROBABLE_CAUSES
 from fault.resources import Resources
 from inventory.topology import Device
 from station.batch import Event, Notification
 from station.data import data_dir
+from station.settings import Fault, Settings, SettingsError, load
 
-TEXT_CHARS_MAX = 1_024
+TEXT_CHARS_MAX: Final = 1_024
+UNKNOWN: Final = "communications.unknown_notification"
+QUIET: Final = frozenset({"poll"})  # the station's own messages: what has no rule there is no news
+SYSLOG_URGENT: Final = frozenset({"emergency", "alert", "critical"})
 
 
 class RuleFileError(Exception):
-    """A rule file that cannot be used: the file, the key and the reason. The whole set is refused."""
+    """Rule files that cannot be used: each fault with file, line, key and reason. The whole set is refused."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Rule(Strict):
+class Rule(Settings):
     """Which messages, and the alarm they speak of.
 
     `names` any of them ([]: every name); `fields` a field and the values it may have, `fields_not` may not:
-    `down(2)` stands for the label and the number. `text` a `fault.patterns` pattern. `severity` a perceived
-    severity, "cleared", or "verify": no alarm, but a reason to poll the device. Texts may use `{field}`.
+    `down(2)` stands for the label and the number. `pattern` of the text, see `fault.patterns`. `severity` a perceived
+    severity, "cleared", "verify": no alarm, but a reason to poll the device, or "ignore": known, and nobody's alarm.
+    Texts may use `{field}`.
     """
 
     protocol: str
@@ -43,10 +53,32 @@ class Rule(Strict):
     on: Literal["device", "interface"] = "device"
     interface: tuple[str, ...] = ("ifName", "ifDescr")
     alarm_type: str = ""
-    severity: str
+    severity: Literal["cleared", "indeterminate", "warning", "minor", "major", "critical", "verify", "ignore"]
     qualifier: str = ""
     says: str = ""
     probable_cause: str = ""
+
+    @field_validator("alarm_type")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name and name not in alarm_types():
+            near = difflib.get_close_matches(name, alarm_types(), 1)
+            raise ValueError(f"no such type in config/alarm_types.toml{f'; did you mean {near[0]!r}?' if near else ''}")
+        return name
+
+    @field_validator("probable_cause")
+    @classmethod
+    def _is_a_cause(cls, name: str) -> str:
+        if name and name not in PROBABLE_CAUSES:
+            near = difflib.get_close_matches(name, PROBABLE_CAUSES, 1)
+            raise ValueError(f"not in the lists of X.733, X.736 and M.3100{f'; did you mean {near[0]!r}?' if near else ''}")
+        return name
+
+    @model_validator(mode="after")
+    def _speaks_of_an_alarm(self) -> Self:
+        if bool(self.alarm_type) == (self.severity in ("verify", "ignore")):
+            raise ValueError("an alarm_type belongs to every rule but those that verify or ignore")
+        return self
 
     @field_validator("pattern")
     @classmethod
@@ -56,7 +88,7 @@ class Rule(Strict):
         return text
 
 
-class Message(Strict):
+class Message(Settings):
     """A message of an example; `device` r1 has the interfaces ge-0/0/1 (ifIndex 101) and ge-0/0/2 (102)."""
 
     protocol: str
@@ -65,20 +97,20 @@ class Message(Strict):
     fields: dict[str, str] = Field(default_factory=dict)
 
 
-class Expected(Strict):
+class Expected(Settings):
     resource: str
     alarm_type: str
     severity: str
     qualifier: str = ""
 
 
-class Example(Strict):
+class Example(Settings):
     says: str
     messages: tuple[Message, ...]
     expect: tuple[Expected, ...]
 
 
-class RuleFile(Strict):
+class RuleFile(Settings):
     """One file: what it is for, its rules in the order they are tried, and examples that the suite runs."""
 
     summary: str
@@ -90,15 +122,23 @@ class RuleFile(Strict):
 def load_file(path: Path) -> RuleFile:
     """The rules of one file, or RuleFileError."""
     try:
-        return RuleFile.model_validate(tomllib.loads(path.read_text()))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise RuleFileError(f"{path}: {error}") from error
+        return load(RuleFile, path, {})
+    except SettingsError as error:
+        raise RuleFileError(*error.faults) from error
 
 
 def load_rules(folder: Path | None = None) -> tuple[Rule, ...]:
-    """Every rule of the folder, by file name; one bad file refuses the set."""
-    files = sorted((folder or data_dir("config") / "alarm_rules").glob("*.toml"))
-    return tuple(rule for path in files for rule in load_file(path).rules)
+    """Every rule of the folder, by file name; one bad file refuses the set, and RuleFileError has the faults of all."""
+    rules: list[Rule] = []
+    faults: list[Fault] = []
+    for path in sorted((folder or data_dir("config") / "alarm_rules").glob("*.toml")):
+        try:
+            rules += load_file(path).rules
+        except RuleFileError as error:
+            faults += error.faults
+    if faults:
+        raise RuleFileError(*faults)
+    return tuple(rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +174,42 @@ class Rules:
             if device is None:
                 NOTIFICATIONS.labels(message.protocol, "unknown_sender").inc()
                 continue
-            found = self._find(message)
-            if found is None:
-                NOTIFICATIONS.labels(message.protocol, "no_rule").inc()
-                continue
-            rule, words = found
-            if rule.severity == "verify":
+            event, outcome = self._meaning(message, device, resources)
+            NOTIFICATIONS.labels(message.protocol, outcome).inc()
+            if event is not None:
+                events.append(event)
+            elif outcome == "verify":
                 ask.add(device.no)
-                NOTIFICATIONS.labels(message.protocol, "verify").inc()
-                continue
-            events.append(self._event(rule, _Meant(message, device, words), resources))
-            NOTIFICATIONS.labels(message.protocol, "event").inc()
         return events, ask
+
+    def _meaning(self, message: Notification, device: Device, resources: Resources) -> tuple[Event | None, str]:
+        """The event a message stands for, if any, and one word for what became of the message."""
+        found = self._find(message)
+        if found is None:
+            return (self._unknown(message, device), "unknown") if _matters(message) else (None, "no_rule")
+        rule, words = found
+        if rule.severity in ("verify", "ignore"):
+            return None, rule.severity
+        return self._event(rule, _Meant(message, device, words), resources), "event"
+
+    def _unknown(self, message: Notification, device: Device) -> Event:
+        """An alarm of its device under the message's own name, with everything that was said."""
+        kind = type_of(UNKNOWN, self._types)
+        said = ", ".join(f"{name}={value}" for name, value in message.fields.items())
+        return Event(
+            time_ns=message.time_ns,
+            resource=device.id,
+            alarm_type=UNKNOWN,
+            severity="indeterminate",
+            text=(message.text or f"{message.name}: {said}")[:TEXT_CHARS_MAX],
+            qualifier=f"{message.protocol} {message.name}"[:255],
+            source=f"{message.protocol} {message.name}"[:128],
+            event_type=kind.event_type,
+            probable_cause=kind.probable_cause,
+            proposed_repair=kind.proposed_repair,
+            fields=message.fields,
+            authenticated=message.authenticated,
+        )
 
     def _find(self, message: Notification) -> tuple[Rule, Mapping[str, str]] | None:
         for rule in (*self._named.get((message.protocol, message.name), ()), *self._any.get(message.protocol, ())):
@@ -177,6 +241,13 @@ class Rules:
             fields=meant.message.fields,
             authenticated=meant.message.authenticated,
         )
+
+
+def _matters(message: Notification) -> bool:
+    """Whether a message without a rule is an alarm."""
+    if message.protocol == "syslog":
+        return message.fields.get("severity", "") in SYSLOG_URGENT
+    return message.protocol not in QUIET
 
 
 def _holds(rule: Rule, fields: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fault import incident_store, store
-from fault.alarm_types import AlarmTypes, alarm_types
+from fault.alarm_types import AlarmTypes, VerifiedBy, alarm_types, type_of
 from fault.alarms import Alarm, AlarmBook, Change, Severity
 from fault.correlation.contract import AlarmChange, Correlator
 from fault.incidents import Incident, IncidentBook
@@ -102,6 +102,7 @@ class FaultService:
         self._closed: dict[str, int] = {}
         self._young: dict[str, int] = {}  # open alarms outside every incident -> when that began
         self._purge_ns = 0
+        self._doubted: dict[int, set[str]] = {}  # device -> its alarms that a verifying poll is to look at
         self._unsaved: list[Change] = []
         self._untold: list[tuple[str, Incident]] = []
 
@@ -127,7 +128,7 @@ class FaultService:
         self._young = {alarm.id: now_ns for alarm in open_alarms if not alarm.incident_id}
         self._refresh_topology()
         for alarm in open_alarms:
-            if alarm.claimed_ns:
+            if _doubtful(alarm):
                 self._ask(alarm)
         async with self._turn:
             feed = [_fed(alarm, alarm.raised_ns) for alarm in open_alarms]
@@ -216,24 +217,33 @@ class FaultService:
         return refused
 
     async def _verified(self, claims: dict[str, int]) -> None:
-        """A device answered its verifying poll: claims of states that no poll shows are believed now."""
+        """A device answered its verifying poll, which showed nothing of these alarms: the claims that they are over are believed."""
         async with self._turn:
             now_ns = self.clock.now_ns()
             changes: list[Change] = []
             for key, claimed_ns in claims.items():
                 alarm = self.book.alarms.get(key)
-                if alarm is not None and alarm.claimed_ns == claimed_ns and self._by_claim(alarm):
+                if alarm is not None and alarm.claimed_ns == claimed_ns:
                     says = "said by an unauthenticated message, not repeated since, and the device answered a poll"
                     changes += self.book.end(key, claimed_ns, now_ns, by="verification", text=says)
             await self._commit(changes, self._feed(changes), now_ns)
 
-    def _by_claim(self, alarm: Alarm) -> bool:
-        kind = self.types.get(alarm.alarm_type)
-        return kind is None or kind.verified_by in ("claim", "device")
+    def doubtful(self, device_no: int) -> list[Alarm]:
+        """Open alarms of a device that nothing trusted has confirmed, or of which an unauthenticated message says that they are over."""
+        known = (self.book.alarms.get(key) for key in self._doubted.pop(device_no, ()))
+        found = [alarm for alarm in known if alarm is not None and _doubtful(alarm)]
+        if found:
+            self._doubted[device_no] = {alarm.id for alarm in found}
+        return found
+
+    def verified_by(self, alarm: Alarm) -> VerifiedBy:
+        """Whose word decides about the state of this alarm."""
+        return type_of(alarm.alarm_type, self.types).verified_by
 
     def _ask(self, alarm: Alarm) -> None:
         device = self._resources.device_of(alarm.resource)
         if device is not None:
+            self._doubted.setdefault(device.no, set()).add(alarm.id)
             self.verifier.ask(device.no, alarm.id, alarm.claimed_ns)
 
     # -- one transaction ---------------------------------------------------------------------------
@@ -389,6 +399,10 @@ class FaultService:
         for severity, n in counts.items():
             ACTIVE.labels(severity.word).set(n)
         INCIDENTS_OPEN.set(sum(it.state == "open" and not it.noise for it in self.incidents.incidents.values()))
+
+
+def _doubtful(alarm: Alarm) -> bool:
+    return not alarm.is_cleared and (alarm.claimed_ns > 0 or not alarm.authenticated)
 
 
 def _fed(alarm: Alarm, time_ns: int) -> AlarmChange:

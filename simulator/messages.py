@@ -21,6 +21,7 @@ STANDARD: Oid = (1, 3, 6, 1, 6, 3, 1, 1, 5)
 UPS: Oid = (*MIB_2, 33)
 OUR_TRAPS: Oid = (1, 3, 6, 1, 4, 1, 99999, 2, 0)
 OUR_OBJECTS: Oid = (1, 3, 6, 1, 4, 1, 99999, 3)
+SPOKEN = 100  # the first of the notifications of a poisoned device
 OSPF_IS_DOWN, OSPF_IS_FULL = 1, 8
 LOCAL_7 = 23
 CRITICAL, ERROR, WARNING, NOTICE = 2, 3, 4, 5
@@ -128,7 +129,7 @@ def _on_mains(network: Network, notice: Notice) -> tuple[Oid, Varbinds]:
 
 def _speak(network: Network, notice: Notice) -> tuple[Oid, Varbinds]:
     """A notification that no MIB module knows, with a text of the device's choice."""
-    return (*OUR_TRAPS, 9), [((*OUR_OBJECTS, notice.value, 0), ber.text(spoken(notice.value)))]
+    return (*OUR_TRAPS, SPOKEN + notice.value), [((*OUR_OBJECTS, notice.value, 0), ber.text(spoken(notice.value)))]
 
 
 _TRAPS: dict[Say, Callable[[Network, Notice], tuple[Oid, Varbinds]]] = {
@@ -151,7 +152,7 @@ _TRAPS: dict[Say, Callable[[Network, Notice], tuple[Oid, Varbinds]]] = {
 def line(network: Network, notice: Notice) -> Line | None:
     """The syslog line of a notice; None where devices say it by a trap only."""
     if notice.say is Say.SPEAK:
-        return Line(CRITICAL, "poison", "POISON-2-SPEAKS", {}, spoken(notice.value))
+        return Line(CRITICAL, "poison", f"POISON-2-SPEAKS_{notice.value}", {}, spoken(notice.value))
     name = _interface(network, notice).name if notice.interface >= 0 else ""
     index = str(_interface(network, notice).if_index) if notice.interface >= 0 else ""
     peer = network.world.devices[notice.peer].address if notice.peer >= 0 else ""

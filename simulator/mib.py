@@ -24,6 +24,7 @@ ETHERNET, SOFTWARE_LOOPBACK = 6, 24
 BRIDGE_AND_ROUTER = b"\x28"  # LldpSystemCapabilitiesMap: bridge(2), router(4)
 RAM_KIB = 8 * 1024 * 1024
 LOCAL_AS = 64_512
+BGP_SHOWN_MAX = 300
 DBM = 14
 """EntitySensorDataType dBm as Cisco and others extend RFC 3433; entPhySensorUnitsDisplay says it in words."""
 CHASSIS, FAN, FAN_SENSOR, TEMPERATURE = 1, 2, 3, 4
@@ -240,13 +241,13 @@ def _ospf(network: Network, device: Device) -> Iterator[dict[Oid, Value]]:
 
 
 def _bgp(network: Network, device: Device) -> Iterator[dict[Oid, Value]]:
-    """Sessions with the route reflectors; a reflector's own sessions are too many for its table here."""
+    """Sessions with the route reflectors; in a large network a reflector's own are too many for its table here."""
     yield {(*BGP, 1, 0): ber.text(b"\x10"), (*BGP, 2, 0): number(LOCAL_AS), (*BGP, 4, 0): address(device.address)}
-    for reflector in network.reflectors(device.number):
-        there = network.world.devices[reflector]
+    for peer in network.sessions(device.number) if len(network.world.devices) <= BGP_SHOWN_MAX else network.reflectors(device.number):
+        there = network.world.devices[peer]
         row: tuple[tuple[int, Value], ...] = (
             (1, address(there.address)),
-            (2, Live(INTEGER, Column.BGP_STATE, reflector)),
+            (2, Live(INTEGER, Column.BGP_STATE, peer)),
             (3, number(2)),
             (4, number(4)),
             (5, address(device.address)),

@@ -56,6 +56,7 @@ class Status:
     rx_low: set[int] = field(default_factory=set)
     on_battery: set[int] = field(default_factory=set)
     no_adjacency: set[int] = field(default_factory=set)
+    no_session: set[int] = field(default_factory=set)  # devices that the route reflectors lost
 
 
 class Network:
@@ -181,6 +182,12 @@ class Network:
         """The route reflectors a device has BGP sessions with."""
         return [number for number in (self.world.by_name[name].number for name in REFLECTORS) if number != device]
 
+    def sessions(self, device: int) -> list[int]:
+        """Whom a device has BGP sessions with: a route reflector with everybody, all others with the reflectors."""
+        if self.world.devices[device].name in REFLECTORS:
+            return [other.number for other in self.world.devices if other.number != device]
+        return self.reflectors(device)
+
     # -- consequences -------------------------------------------------------------------------------------
 
     def _works(self, link: Link) -> bool:
@@ -204,7 +211,7 @@ class Network:
         for device in before - self.reachable:
             self.later(now_ns + int(BGP_HOLD_S * NS_PER_S), lambda at_ns, device=device: self._hold_time_over(device, at_ns))  # type: ignore[misc]
         for device in self.reachable - before:
-            self._bgp(device, Say.BGP_UP, BGP_UP_S, now_ns)
+            self.later(now_ns + int(BGP_UP_S * NS_PER_S), lambda at_ns, device=device: self._established(device, at_ns))  # type: ignore[misc]
 
     def _carrier(self, link: Link, device: int, interface: int, peer: int, works: bool, now_ns: int) -> None:
         self.status.up[interface] = works
@@ -229,14 +236,21 @@ class Network:
         self._say(Notice(now_ns, device, Say.OSPF_UP if up else Say.OSPF_DOWN, interface=interface, peer=peer))
 
     def _hold_time_over(self, device: int, now_ns: int) -> None:
-        if device not in self.reachable:
-            self._bgp(device, Say.BGP_DOWN, 0.0, now_ns)
+        if device not in self.reachable and device not in self.status.no_session:
+            self.status.no_session.add(device)
+            self._bgp(device, Say.BGP_DOWN, now_ns)
 
-    def _bgp(self, device: int, say: Say, after_s: float, now_ns: int) -> None:
+    def _established(self, device: int, now_ns: int) -> None:
+        """A session that outlived a short cut says nothing."""
+        if device in self.reachable and device in self.status.no_session:
+            self.status.no_session.discard(device)
+            self._bgp(device, Say.BGP_UP, now_ns)
+
+    def _bgp(self, device: int, say: Say, now_ns: int) -> None:
         """The route reflectors tell of their session with a device."""
         for reflector in self.reflectors(device):
             if reflector not in self.dead:
-                self._say_later(after_s, now_ns, reflector, say, peer=device)
+                self._say(Notice(now_ns, reflector, say, peer=device))
 
     def _booted(self, device: int, now_ns: int) -> None:
         if device not in self.dead:

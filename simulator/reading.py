@@ -101,9 +101,8 @@ class Snapshot:
         own = between(0.35, 0.6, self._network.world.seed, "memory", self._device.name)
         return round((own + 0.02 * self._wander("memory", 0, 600)) * 8 * 1024 * 1024)
 
-    def bgp_state(self, reflector: int) -> int:
-        reachable = self._network.reachable
-        return BGP_ESTABLISHED if reflector in reachable and self._device.number in reachable else BGP_IDLE
+    def bgp_state(self, peer: int) -> int:
+        return BGP_IDLE if {peer, self._device.number} & self._network.status.no_session else BGP_ESTABLISHED
 
     def engine_boots(self) -> int:
         return self._network.status.boots[self._device.number]

@@ -1,7 +1,7 @@
 """The station, wired: build, connect, run. Every stage meets the others here and nowhere else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,8 @@ from collectors.inputs.netconf import Netconf
 from collectors.inputs.syslog import Syslog
 from collectors.inputs.traps import Receiver
 from collectors.mibs import shipped_mibs
+from collectors.proof import Proof, look_at
+from collectors.snmp.client import SnmpClient
 from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
 from collectors.snmp.poller import Poller
@@ -190,7 +192,7 @@ class Station:
             notifications=heard,
             clock=clock,
         )
-        self.follower = Follower(ground.picture, self.fault, clock)
+        self.follower = Follower(ground.picture, self.fault, clock, look_at=self.look_at, poll=self.poller.poll_now)
         self.discovery = Discovery(ground.state, ground.picture, ground.hub, clock, self.look, settings.inventory)
         self.traps = Receiver(settings.traps, topology=topology, mibs=shipped_mibs(), out=heard, clock=clock)
         self.syslog = Syslog(settings.syslog, topology, clock, heard)
@@ -205,12 +207,18 @@ class Station:
     async def look(self, address: str) -> DeviceFacts | NoAnswer:
         return await look(self.engine, address, self.ground.settings.inventory.port, self.ground.credentials(), self.profiles)
 
-    async def verify(self, device_no: int) -> bool:
+    async def verify(self, device_no: int) -> frozenset[str] | None:
         """A poll now, asked for by a message that proves nothing; what it finds raises or clears for good."""
-        answered = await self.poller.poll_now(device_no)
-        if answered:
-            await self.follower.prove(device_no)
-        return answered
+        return await self.follower.prove(device_no)
+
+    async def look_at(self, device_no: int, ports: Sequence[int], protocols: Collection[str]) -> Proof | None:
+        """Ask one device how these interfaces and sessions stand; None without an answer."""
+        device = self.ground.picture.current().devices.get(device_no)
+        credential = self.ground.credential(device.credential) if device else None
+        if device is None or credential is None:
+            return None
+        limits = self.profiles.named(device.profile).client_limits()
+        return await look_at(SnmpClient(self.engine, device.management_address, device.snmp_port, credential, limits), ports, protocols)
 
     async def run(self) -> None:
         """Everything at once, until cancelled."""

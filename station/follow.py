@@ -1,11 +1,12 @@
 """What polling sees of devices and interfaces, carried to the picture of the network and, as messages, to the rules."""
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from collectors.preference import without_covered
+from collectors.proof import Proof
 from fault.service import FaultService
 from inventory.picture import Picture
 from inventory.topology import Entity
@@ -17,11 +18,26 @@ from station.series import entity_keys, metrics_of
 
 UP: Final = 1
 IF_STATUS: Final = "ifStatus"
+SESSION_STATE: Final = "sessionState"
 IF_STATES: Final = ("", "up", "down", "testing", "unknown", "dormant", "notPresent", "lowerLayerDown")  # RFC 2863
+DECISIVE: Final = frozenset({1, 2, 5, 6, 7})  # ifOperStatus testing and unknown say nothing about the link
+SUSPECTS_MAX: Final = 1_000  # sessions of one device that polling saw change and that wait for a closer look
 _OPER: Final = code_of("interface.oper_status")
 _ADMIN: Final = code_of("interface.admin_status")
 _AVAILABLE: Final = code_of("device.availability")
-_WATCHED: Final = np.array([_OPER, _ADMIN, _AVAILABLE], np.uint8)
+_SESSION: Final = code_of("session.state")
+_WATCHED: Final = np.array([_OPER, _ADMIN, _AVAILABLE, _SESSION], np.uint8)
+
+LookAt = Callable[[int, Sequence[int], Collection[str]], Awaitable[Proof | None]]
+"""(device, ifIndexes, protocols) -> how they stand now; None without an answer."""
+Poll = Callable[[int], Awaitable[bool]]
+
+
+class _Doubts(NamedTuple):
+    """What the open alarms of one device are about as far as polling can see it: alarm ids by port and by session."""
+
+    ports: Mapping[int, str]  # entity key
+    sessions: Mapping[str, str]  # `bgp 192.0.2.1`
 
 
 class Follower:
@@ -30,10 +46,13 @@ class Follower:
     What has been down ever since it was first seen is no news: an unused port is not an alarm.
     """
 
-    def __init__(self, picture: Picture, fault: FaultService, clock: Clock) -> None:
+    def __init__(self, picture: Picture, fault: FaultService, clock: Clock, *, look_at: LookAt, poll: Poll) -> None:
         self._picture, self._fault, self._clock = picture, fault, clock
+        self._look_at, self._poll = look_at, poll
         self._oper: dict[int, int] = {}
         self._admin: dict[int, int] = {}
+        self._sessions: dict[int, int] = {}
+        self._suspects: dict[int, set[str]] = {}
 
     async def pass_on(self, polled: Channel[SampleBatch], covered: Callable[[], frozenset[int]], samples: Channel[SampleBatch]) -> None:
         """Carry polled batches on until the channel closes, without what a live stream delivers."""
@@ -53,10 +72,24 @@ class Follower:
                 await self._picture.set_device_status(key >> 16, "up" if value else "down", time_ns if value else 0)
             elif metric == _ADMIN:
                 self._admin[key] = int(value)
+            elif metric == _SESSION:
+                self._session(key, int(value))
             elif (before := self._oper.get(key)) != int(value):
                 self._oper[key] = int(value)
                 changed[key] = before if before is not None else self._known(key) or int(value)
         await self._changed(changed)
+
+    def _session(self, key: int, state: int) -> None:
+        """A session that changed is looked at closely: its table says by which name messages call the neighbour."""
+        before = self._sessions.get(key, state)
+        self._sessions[key] = state
+        entity = self._picture.current().entities.get(key)
+        if before == state or entity is None:
+            return
+        waiting = self._suspects.setdefault(entity.device_no, set())
+        if len(waiting) < SUSPECTS_MAX:
+            waiting.add(entity.name)
+        self._fault.verifier.ask(entity.device_no)
 
     def _known(self, key: int) -> int:
         """How the interface stood when the station last looked, before it was started again."""
@@ -72,14 +105,69 @@ class Follower:
         known = {key: entities[key] for key in changed if key in entities}
         await self._tell([entity for key, entity in known.items() if changed[key] != self._oper[key] or entity.id in alarmed])
 
-    async def prove(self, device_no: int) -> None:
-        """After a verifying poll: say again how the interfaces stand of which somebody claimed something."""
-        alarmed = self._fault.open_resources()
-        interfaces = self._picture.current().interfaces_of.get(device_no, ())
-        await self._tell([entity for entity in interfaces if entity.id in alarmed and entity.key in self._oper])
+    # -- proof ---------------------------------------------------------------------------------------------
 
-    async def _tell(self, entities: Iterable[Entity]) -> None:
-        now_ns, devices = self._clock.now_ns(), self._picture.current().devices
+    async def prove(self, device_no: int) -> frozenset[str] | None:
+        """Look at what the device's open alarms are about and say how it stands; the ids of the alarms this decides.
+
+        None when the device does not answer. Where polling cannot see what an alarm is about, its id is not among them.
+        """
+        doubts = self._doubts(device_no)
+        suspects = self._suspects.pop(device_no, set())
+        sessions = {name: doubts.sessions.get(name, "") for name in (*doubts.sessions, *suspects)}
+        if not doubts.ports and not sessions:
+            return frozenset() if await self._poll(device_no) else None
+        entities = self._picture.current().entities
+        asked_ns = self._clock.now_ns()
+        indexes = {entities[key].if_index: key for key in doubts.ports}
+        proof = await self._look_at(device_no, list(indexes), {name.partition(" ")[0] for name in sessions})
+        if proof is None:
+            return None
+        seen = {indexes[index]: states for index, states in proof.ports.items() if states[1] in DECISIVE}
+        await self._saw(seen, asked_ns)
+        decided = await self._tell_sessions(device_no, proof, sessions, asked_ns)
+        return frozenset({*(doubts.ports[key] for key in seen), *decided})
+
+    def _doubts(self, device_no: int) -> _Doubts:
+        """Open alarms of the device that nothing trusted has confirmed, or of which somebody says that they are over."""
+        ports: dict[int, str] = {}
+        sessions: dict[str, str] = {}
+        for alarm in self._fault.doubtful(device_no):
+            entity = self._picture.current().entity_by_id.get(alarm.resource)
+            match self._fault.verified_by(alarm):
+                case "interface" if entity is not None and entity.if_index:
+                    ports[entity.key] = alarm.id
+                case "session":
+                    sessions[alarm.qualifier] = alarm.id
+        return _Doubts(ports, sessions)
+
+    async def _saw(self, seen: Mapping[int, tuple[int, int]], at_ns: int) -> None:
+        """(ifAdminStatus, ifOperStatus) by entity key, as a look of its own brought them."""
+        entities = self._picture.current().entities
+        for key, (admin, oper) in seen.items():
+            self._admin[key], self._oper[key] = admin, oper
+            await self._picture.set_interface_status(key, admin, oper)
+        await self._tell([entities[key] for key in seen if key in entities], at_ns)
+
+    async def _tell_sessions(self, device_no: int, proof: Proof, sessions: Mapping[str, str], at_ns: int) -> set[str]:
+        """Say how the sessions stand; the alarms decided by that."""
+        address = self._picture.current().devices[device_no].management_address
+        said: list[Notification] = []
+        decided: set[str] = set()
+        for name, alarm_id in sessions.items():
+            protocol, _, peer = name.partition(" ")
+            found = proof.session(protocol, peer)
+            if found is None:
+                continue
+            decided.add(alarm_id)
+            fields = {"session": name if alarm_id else f"{protocol} {found.names[0]}", "state": "up" if found.up else "down"}
+            said.append(Notification(at_ns, address, device_no, "poll", SESSION_STATE, fields=fields, authenticated=True))
+        if said:
+            await self._fault.notifications.put(tuple(said))
+        return decided - {""}
+
+    async def _tell(self, entities: Iterable[Entity], at_ns: int = 0) -> None:
+        now_ns, devices = at_ns or self._clock.now_ns(), self._picture.current().devices
         said = tuple(
             Notification(
                 now_ns,

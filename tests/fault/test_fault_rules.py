@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from fault.alarm_types import alarm_types
 from fault.patterns import compile_pattern
 from fault.resources import Resources
-from fault.rules import RuleFileError, Rules, load_file, load_rules
+from fault.rules import Rule, RuleFileError, Rules, load_file, load_rules
 from station.batch import Notification
 from station.data import data_dir
 from tests.fault.network import NETWORK, at
@@ -32,7 +33,7 @@ def test_every_example_holds_with_all_rules_together(path: Path) -> None:
 def test_every_rule_names_a_known_type(path: Path) -> None:
     file = load_file(path)
     assert file.examples
-    assert {rule.alarm_type for rule in file.rules if rule.severity != "verify"} <= alarm_types().keys()
+    assert {rule.alarm_type for rule in file.rules if rule.alarm_type} <= alarm_types().keys()
 
 
 def test_an_unknown_sender_gives_no_event() -> None:
@@ -48,10 +49,52 @@ def test_a_change_of_neighbours_asks_for_a_poll() -> None:
     assert RULES.events([Notification(at(0), "127.64.0.1", 1, "snmp_trap", "lldpRemTablesChange")], HERE) == ([], {1})
 
 
-def test_a_bad_file_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "bad.toml").write_text('summary = "x"\nreference = "y"\nrulez = []\n')
-    with pytest.raises(RuleFileError, match=r"bad\.toml"):
+BAD = """summary = "x"
+reference = "y"
+examples = []
+
+[[rules]]
+protocol = "syslog"
+alarm_type = "communications.link_dwn"
+severity = "major"
+
+[[rules]]
+protocol = "syslog"
+sevrity = "major"
+severity = "verify"
+pattern = "{everything}"
+"""
+
+
+def test_bad_files_are_refused_as_a_set_each_fault_with_file_line_and_key(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(BAD)
+    (tmp_path / "b.toml").write_text("summary = = 1\n")
+    (tmp_path / "good.toml").write_text((data_dir("config") / "alarm_rules" / "ups.toml").read_text())
+    with pytest.raises(RuleFileError) as refused:
         load_rules(tmp_path)
+    found = [(Path(fault.where).name, fault.line, fault.key) for fault in refused.value.faults]
+    assert found == [
+        ("a.toml", 7, "rules.0.alarm_type"),
+        ("a.toml", 14, "rules.1.pattern"),
+        ("a.toml", 12, "rules.1.sevrity"),
+        ("b.toml", 1, ""),
+    ]
+    assert [word for word in ("did you mean 'communications.link_down'", "did you mean 'severity'") if word in str(refused.value)] != []
+
+
+@pytest.mark.parametrize("wrong", [{"probable_cause": "gremlins"}, {"severity": "fatal"}, {"severity": "verify"}, {"alarm_type": ""}])
+def test_a_rule_that_says_nothing_sound_is_refused(wrong: dict[str, str]) -> None:
+    sound = {"protocol": "syslog", "alarm_type": "communications.link_down", "severity": "major", "probable_cause": "lossOfSignal"}
+    assert Rule.model_validate(sound)
+    with pytest.raises(ValidationError):
+        Rule.model_validate(sound | wrong)
+
+
+def test_an_unknown_notification_keeps_its_raw_text() -> None:
+    heard = Notification(at(0), "127.64.0.1", 1, "snmp_trap", "1.3.6.1.4.1.9.9.9", fields={"1.3.6.1.4.1.9.1": "<b>odd</b>"})
+    (event,), ask = RULES.events([heard], HERE)
+    assert (event.resource, event.severity, event.text) == ("dev-r1", "indeterminate", "1.3.6.1.4.1.9.9.9: 1.3.6.1.4.1.9.1=<b>odd</b>")
+    assert (event.probable_cause, ask) == ("indeterminate", set())
 
 
 @given(st.text(max_size=300), st.dictionaries(st.sampled_from(["ifIndex", "ifName", "x"]), st.text(max_size=50)))

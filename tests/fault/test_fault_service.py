@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,13 +155,13 @@ async def test_old_alarms_are_purged_with_their_history(state: State) -> None:
         assert await conn.scalar(sa.select(sa.func.count()).select_from(store.incident)) == 1
 
 
-async def proven(service: FaultService, answers: dict[int, bool]) -> None:
-    """Ask once for what waits, as `Verifier.run` would."""
+async def proven(service: FaultService, answer: frozenset[str] | None) -> None:
+    """Ask once for what waits, as `Verifier.run` would; `answer` are the alarms that the poll showed, None for silence."""
     for device_no in list(service.verifier._questions):
         question = service.verifier._questions.pop(device_no)
 
-        async def verify(no: int) -> bool:
-            return answers[no]
+        async def verify(no: int) -> frozenset[str] | None:
+            return answer
 
         await service.verifier._one(verify, device_no, question)
 
@@ -170,9 +171,10 @@ async def test_a_forged_link_up_clears_nothing_but_asks_for_a_poll(state: State)
     await service.handle([down()])
     await service.handle([up(t=1, authenticated=False)])
     assert list(service.verifier._questions) == [1]
-    await proven(service, {1: True})
+    (shown,) = [alarm.id for alarm in service.doubtful(1)]
+    await proven(service, frozenset({shown}))
     (alarm,) = await stored(state)
-    assert not alarm.is_cleared, "the poll's own event clears a link, an answered poll alone does not"
+    assert not alarm.is_cleared, "what the poll saw clears a link, that it was answered does not"
     await service.handle([up(t=2)])
     assert (await stored(state))[0].is_cleared
 
@@ -184,10 +186,20 @@ def adjacency(severity: str, t: float) -> Event:
 async def test_a_claim_that_no_poll_can_show_needs_an_answered_poll(state: State) -> None:
     service = await service_on(state, VirtualClock(at(0)))
     await service.handle([adjacency("major", 0), adjacency("cleared", 1)])
-    await proven(service, {1: False})
+    await proven(service, None)
     assert not (await stored(state))[0].is_cleared
-    await proven(service, {1: True})
+    await proven(service, frozenset())
     assert (await stored(state))[0].is_cleared
+
+
+async def test_a_forged_raise_is_doubted_until_a_poll_confirms_it(state: State) -> None:
+    service = await service_on(state, VirtualClock(at(0)))
+    await service.handle([adjacency("major", 0)])
+    assert [alarm.qualifier for alarm in service.doubtful(1)] == ["ospf 198.18.255.2"]
+    await proven(service, None)
+    assert list(service.verifier._questions) == [1], "a device that was silent is asked again"
+    await service.handle([replace(adjacency("major", 1), authenticated=True)])
+    assert service.doubtful(1) == []
 
 
 async def test_a_claim_survives_a_restart(state: State) -> None:
