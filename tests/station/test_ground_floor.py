@@ -2,8 +2,8 @@
 
 import asyncio
 import json
+import time
 import uuid
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from station.batch import SampleBatch
 from station.catalogue import metrics_by_code, metrics_by_name
-from station.clock import SystemClock, VirtualClock
+from station.clock import NS_PER_S, SystemClock, VirtualClock
 from station.hub import RING, WAITING_PER_WATCHER, Hub, Message
 from station.ids import derived_id, new_id
 from station.scope import ForbiddenError, Role, Scope
@@ -38,11 +38,28 @@ def test_derived_ids_differ_whenever_any_part_does(one: list[str], other: list[s
     assert (derived_id(*one) == derived_id(*other)) == (one == other)
 
 
-def test_the_system_clock_never_goes_backwards_and_slews_only_forwards() -> None:
+def test_the_system_clock_never_goes_backwards_while_it_is_steered(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, wall = SystemClock(), time.time_ns
+    for step_ns in (0, -NS_PER_S, NS_PER_S, -3600 * NS_PER_S):
+        monkeypatch.setattr(time, "time_ns", lambda step_ns=step_ns: wall() + step_ns)
+        clock.steer(NS_PER_S)
+        times = [clock.now_ns() for _ in range(1000)]
+        assert times == sorted(times)
+
+
+def test_a_step_of_the_system_clock_is_told_and_closed_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    elapsed_ns, step_ns = 0, 0
+    monkeypatch.setattr(time, "monotonic_ns", lambda: elapsed_ns)
+    monkeypatch.setattr(time, "time_ns", lambda: elapsed_ns + step_ns)
     clock = SystemClock()
-    times = [clock.now_ns() for _ in range(1000)]
-    assert all(a <= b for a, b in pairwise(times))
-    assert clock.slew(0) == 0
+    step_ns = NS_PER_S
+    assert clock.steer(10 * NS_PER_S) == NS_PER_S
+    elapsed_ns = 10 * NS_PER_S
+    assert clock.now_ns() == 10 * NS_PER_S + 50_000_000
+    while clock.steer(10 * NS_PER_S):
+        elapsed_ns += 10 * NS_PER_S
+    assert elapsed_ns == 200 * NS_PER_S
+    assert clock.now_ns() == elapsed_ns + step_ns
 
 
 def test_a_virtual_clock_stands_still_until_told() -> None:
