@@ -63,6 +63,7 @@ from station.security.targets import Guard
 from station.security.vault import Vault, load_key
 from station.serve import Server, listener
 from station.state import State
+from station.steady import steady
 from station.telemetry import schema
 from station.telemetry.client import TelemetryClient
 from station.telemetry.supervisor import OwnerProcess
@@ -227,6 +228,7 @@ class Station:
         self.pipeline.thresholds.restore(self._raised())
         self.pipeline.thresholds.arm(entity.key for entity in ground.picture.current().entities.values() if entity.oper_status == UP)
         parts: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "clock": lambda: steady(ground.clock),
             "picture": ground.picture.run,
             "pipeline": self.pipeline.run,
             "fault": self.fault.run,
