@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
+from perf.device_view import DeviceView
 from perf.exposition import MODULES, OPENMETRICS_TYPE, TEXT_TYPE, Exposition, Wanted, targets
 from perf.names import Names
 from perf.pipeline import Pipeline
@@ -14,7 +15,7 @@ from perf.store import TelemetryStore, unit_of
 from perf.totals import HOURS_MAX, Totals
 from perf.visible import visible
 from station.catalogue import metrics_by_name
-from station.clock import NS_PER_S
+from station.clock import NS_PER_S, Clock
 from station.web import Caller, ProblemError, iso, not_found, time_ns
 
 
@@ -24,6 +25,7 @@ def router(pipeline: Pipeline, store: TelemetryStore, totals: Totals) -> APIRout
     _add_series(made, pipeline.names, store)
     _add_top(made, pipeline.names, store)
     _add_now(made, totals)
+    _add_device(made, pipeline.names, DeviceView(pipeline, store), totals.clock)
     return made
 
 
@@ -101,6 +103,20 @@ def _add_now(made: APIRouter, totals: Totals) -> None:
     ) -> dict[str, Any]:
         """In and out of all interfaces over the last hours, and of the same hours a week ago; null is a gap."""
         return await totals.curve(totals.sight(caller, region), hours)
+
+
+def _add_device(made: APIRouter, names: Names, view: DeviceView, clock: Clock) -> None:
+    @made.get("/devices/{device_id}/performance")
+    async def device_performance(
+        caller: Caller, device_id: Annotated[str, Path(max_length=64)], hours: Annotated[int, Query(ge=1, le=HOURS_MAX)] = 4
+    ) -> dict[str, Any]:
+        """Small curves of every interface and sensor of a device, and what each sensor said last."""
+        topology = names.topology()
+        device = topology.device_by_id.get(device_id)
+        seen = visible(topology, caller)
+        if device is None or not any(seen(entity.key) for entity in topology.entities.values() if entity.device_no == device.no):
+            raise not_found("device")
+        return await view.of(device, seen, clock.now_ns(), hours)
 
 
 def metrics_router(pipeline: Pipeline) -> APIRouter:

@@ -84,6 +84,14 @@ class TotalCurve:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Sparks:
+    """Small curves of many things: `values[column, row, slot]`, NaN where nothing is known; `rows` by key."""
+
+    rows: dict[int, int]
+    values: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class InterfaceSamples:
     """Raw octet samples of one interface as columns of length n, by time: exact integers for billing and explain.
 

@@ -9,7 +9,7 @@ from perf.curve import reduced
 from perf.history import tier_columns
 from perf.kpis import SPEED, Kpi, kpis
 from perf.names import Names
-from perf.query import InterfaceSamples, QueryError, RangeQuery, Series, Top, TopQuery, TotalCurve
+from perf.query import InterfaceSamples, QueryError, RangeQuery, Series, Sparks, Top, TopQuery, TotalCurve
 from perf.slots import U64
 from station.catalogue import Metric, metrics_by_name
 from station.clock import NS_PER_S
@@ -106,6 +106,33 @@ class TelemetryStore:
         rates = (_column(found, "in_rate", np.float64), _column(found, "out_rate", np.float64))
         return TotalCurve(_column(found, "time_ns", np.int64), rates, _column(found, "n", np.int64))
 
+    async def traffic_sparks(self, entities: U64, start_ns: int, step_ns: int, slots: int) -> Sparks:
+        """Mean octets per second in and out of each interface over `slots` steps, from the 5-minute tier."""
+        return await self._sparks("interface_5m", ("in_octets_rate_mean", "out_octets_rate_mean"), entities, (start_ns, step_ns, slots))
+
+    async def value_sparks(self, series: U64, start_ns: int, step_ns: int, slots: int) -> Sparks:
+        """Mean value of each series of the narrow table over `slots` steps, from the 5-minute tier."""
+        return await self._sparks("sample_5m", ("mean",), series, (start_ns, step_ns, slots))
+
+    async def _sparks(self, table: str, columns: tuple[str, ...], keys: U64, grid: tuple[int, int, int]) -> Sparks:
+        start_ns, step_ns, slots = grid
+        values = np.full((len(columns), len(keys), slots), np.nan)
+        rows = {int(found): row for row, found in enumerate(keys)}
+        if not len(keys):
+            return Sparks(rows, values)
+        key = "entity" if table.startswith("interface") else "series"
+        means = ", ".join(f"avgIf(toFloat64({column}), isFinite({column})) AS v{n}" for n, column in enumerate(columns))
+        sql = (
+            f"SELECT {key} AS k, intDiv({_TIME['tier']} - {{start:Int64}}, {{step:Int64}}) AS slot, {means} FROM {table} FINAL "  # noqa: S608 - names come from the schema, values are bound
+            f"WHERE {key} IN {{keys:Array(UInt64)}} AND {_BOUNDS['tier']} GROUP BY k, slot"
+        )
+        span = {"start": start_ns, "step": step_ns, "end": start_ns + slots * step_ns}
+        found = await self._client.query(sql, {"keys": keys.tolist(), **span})
+        at = np.array([rows[int(k)] for k in _column(found, "k", np.uint64)], np.intp), _column(found, "slot", np.intp)
+        for n in range(len(columns)):
+            values[(n, *at)] = _column(found, f"v{n}", np.float64)
+        return Sparks(rows, values)
+
     async def last(self, metric_name: str, entities: U64, since_ns: int) -> dict[int, tuple[int, float]]:
         """The last stored value of one metric of each entity: key -> (time_ns, value); absent when there is none."""
         metric = _metric(metric_name)
@@ -149,11 +176,11 @@ def _metric(name: str) -> Metric:
 def _tier(metric: Metric, query: RangeQuery) -> str:
     """The finest tier that gives at most a few rows a point; narrow metrics have raw and 5 minutes."""
     span_s = (query.end_ns - query.start_ns) / NS_PER_S
-    if span_s <= RAW_SPAN_S or metric.kind == "state":
+    step_s = span_s / query.points
+    if (span_s <= RAW_SPAN_S and step_s < TIER_S["5m"]) or metric.kind == "state":
         return "raw"
     if metric.entity != "interface":
         return "5m"
-    step_s = span_s / query.points
     return "5m" if step_s < TIER_S["1h"] else "1h" if step_s < TIER_S["1d"] else "1d"
 
 

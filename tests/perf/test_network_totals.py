@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from perf.device_view import POINTS, DeviceView
 from perf.totals import WEEK_NS, Totals
 from station.scope import STATION, Role, Scope
 from station.telemetry.supervisor import OwnerProcess
@@ -44,3 +45,15 @@ async def test_who_sees_a_region_gets_its_sum(owner: OwnerProcess, tmp_path: Pat
         assert [len(sight.keys) for sight in seen] == [2, 2, 0, 0]
         assert set((await totals.curve(totals.sight(eastern), 1))["in_bps"]) == {None}
         assert await totals.week_ago(totals.sight(eastern)) == (0.0, 0.0)
+
+
+async def test_a_device_at_a_glance_has_a_curve_of_each_port_that_is_seen(owner: OwnerProcess, tmp_path: Path, now_ns: int) -> None:
+    async with assembled(owner, tmp_path, now_ns) as small:
+        await stored(small, now_ns - HOUR, 12, missing=range(0))
+        topology = small.pipeline.names.topology()
+        view = DeviceView(small.pipeline, small.store)
+        found = await view.of(topology.devices[1], lambda key: key == METERED, now_ns, 4)
+        sensors = (await view.of(topology.devices[2], lambda _: True, now_ns, 4))["sensors"]
+    assert (found["step_s"], len(found["time"]), found["time"][-1]) == (300, POINTS, (now_ns - SLOT) // 1_000_000)
+    assert found["interfaces"] == [{"id": "if-1", "in_bps": [None] * 36 + [80.0] * 12, "out_bps": [None] * 36 + [40.0] * 12}]
+    assert [(each["id"], each["value"], each["at"], set(each["values"])) for each in sensors] == [("sensor-5", None, None, {None})]
