@@ -1,6 +1,7 @@
 """The inventory over HTTP: devices, sites, topology, services, customers, search and discovery."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Final
 
@@ -178,6 +179,14 @@ def _add_lists(routes: APIRouter, api: InventoryApi) -> None:
             for s in sorted(seen.sites.values(), key=lambda site: (site.region, site.name))
         ]
         return _page(rows, cursor, limit)
+
+    @routes.get("/regions")
+    async def regions(caller: Caller) -> Any:
+        """The regions in sight, by name, with how many sites and devices each has."""
+        seen = api.seen_by(caller)
+        places = Counter(site.region for site in seen.sites.values())
+        devices = Counter(seen.sites[d.site_id].region for d in seen.devices.values() if d.site_id in seen.sites)
+        return {"items": [{"name": name, "sites": places[name], "devices": devices[name]} for name in sorted(places)], "next": None}
 
     @routes.get("/topology")
     async def topology(caller: Caller) -> Any:

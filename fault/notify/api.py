@@ -5,7 +5,8 @@ Webhooks tell of the whole network: a caller limited to a part of it sees none a
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -44,13 +45,20 @@ def router(notifier: Notifier) -> APIRouter:
     @api.post("/webhooks", status_code=201)
     async def add(caller: Caller, body: Registration) -> dict[str, Any]:
         _require_engineer(notifier, caller)
-        try:
+        with _refused():
             hook, secret = await notifier.registry.add(caller, body)
-        except TargetError as error:
-            raise ProblemError(422, "Not sent to", str(error), reason=error.reason, field="url") from error
-        except WebhookError as error:
-            raise ProblemError(422, "Not a webhook", str(error), field=error.field) from error
         return webhook_json(hook, caller) | ({} if body.secret else {"secret": secret})
+
+    @api.put("/webhooks/{key}")
+    async def change(caller: Caller, key: str, body: Registration) -> dict[str, Any]:
+        """Make it what the body says. A secret, routing key or headers left empty stay, unless the host changes: then give them again."""
+        _require_engineer(notifier, caller)
+        with _refused():
+            changed = await notifier.registry.change(caller, key, body)
+        if changed is None:
+            raise not_found("webhook")
+        hook, secret = changed
+        return webhook_json(hook, caller) | ({"secret": secret} if secret else {})
 
     @api.patch("/webhooks/{key}")
     async def pause(caller: Caller, key: str, body: Pause) -> dict[str, Any]:
@@ -116,6 +124,8 @@ def webhook_json(hook: Webhook, caller: Scope) -> dict[str, Any]:
         "about": hook.about,
         "severity": Severity(hook.severity).word,
         "filter": hook.filter,
+        "template": hook.template if _is_engineer(caller) else "",
+        "content_type": hook.content_type,
         "enabled": hook.enabled,
         "created_at": iso(hook.created_ns),
     }
@@ -146,6 +156,17 @@ def try_json(row: Mapping[str, Any]) -> dict[str, Any]:
     """One attempt; `reply` is how the answer began, as the other side sent it."""
     known = {name: row[name] for name in ("attempt", "outcome", "status", "error", "reply", "took_ms")}
     return {"at": iso(row["at_ns"])} | known
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """What is wrong with a webhook, as a problem that names the field."""
+    try:
+        yield
+    except TargetError as error:
+        raise ProblemError(422, "Not sent to", str(error), reason=error.reason, field="url") from error
+    except WebhookError as error:
+        raise ProblemError(422, "Not a webhook", str(error), field=error.field) from error
 
 
 def _sees(notifier: Notifier, caller: Scope) -> bool:

@@ -4,6 +4,7 @@ import re
 import secrets as random_secrets
 from collections.abc import Callable
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import delete, func, insert, select, update
@@ -30,6 +31,7 @@ SECRET_BYTES: Final = 32
 HEADERS_MAX: Final = 16
 HEADER_CHARS_MAX: Final = 4_096
 DELETED: Final = "the webhook was removed"
+_SECRET: Final = ("secret", "routing_key", "headers")  # in the vault, never shown
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110, section 5.6.2
 _OURS: Final = re.compile(
     r"host|content-.*|transfer-encoding|connection|te|trailer|upgrade|expect|idempotency-key|x-trunkline-.*", re.IGNORECASE
@@ -153,11 +155,37 @@ class Registry:
         self._forget()
         return hook, secret
 
-    async def _require_usable(self, scope: Scope, wanted: Registration) -> None:
+    async def change(self, scope: Scope, key: str, wanted: Registration) -> tuple[Webhook, str] | None:
+        """Make it what `wanted` says; the webhook, and its signing secret if a new one was made. None where there is none; errors as `add`.
+
+        What is secret and left empty stays as it was, but does not follow the webhook to another host: whoever may
+        change where it goes would otherwise read there what nobody can read here.
+        """
+        scope.require(Role.ENGINEER, "changing a webhook")
+        async with self._state.read() as conn:
+            old = {row["id"]: _webhook(row) for row in await store.webhooks(conn, scope.tenant)}.get(key)
+        if old is None:
+            return None
+        stays = _host(old.url) == _host(wanted.url)
+        kept = await self.secrets(key) if stays else Secrets(random_secrets.token_urlsafe(SECRET_BYTES))
+        sealed = {name: getattr(wanted, name) or getattr(kept, name) for name in _SECRET}
+        await self._require_usable(scope, wanted.model_copy(update=sealed), but=key)
+        shown = wanted.model_dump(exclude=set(_SECRET))
+        hook = Webhook(**{**shown, "id": key, "severity": int(SEVERITIES[wanted.severity]), "created_ns": old.created_ns})
+        await self._vault.put_json(scope, _vault_name(key), sealed)
+        after = {**shown, "secrets": sorted(name for name in _SECRET if getattr(wanted, name))}
+        try:
+            found = await self._write(scope, key, "webhook.change", update(store.webhook).values(_row(scope.tenant, hook)), after)
+        except IntegrityError as error:
+            raise WebhookError("name", f"There is a webhook named {wanted.name!r} already.") from error
+        return (hook, "" if stays or wanted.secret else kept.secret) if found else None
+
+    async def _require_usable(self, scope: Scope, wanted: Registration, *, but: str = "") -> None:
+        """`but` is the webhook that is changed itself."""
         if scope.tenant != self._tenant:
             raise WebhookError("name", "This station announces nothing of your tenant.")
         async with self._state.read() as conn:
-            mine = select(func.count()).select_from(store.webhook).where(store.webhook.c.tenant == scope.tenant)
+            mine = select(func.count()).select_from(store.webhook).where(store.webhook.c.tenant == scope.tenant, store.webhook.c.id != but)
             if int(await conn.scalar(mine) or 0) >= self._settings.webhooks_max:
                 raise WebhookError("name", f"There are {self._settings.webhooks_max} webhooks already, which is the most.")
             if await conn.scalar(mine.where(store.webhook.c.name == wanted.name)):
@@ -193,7 +221,7 @@ class Registry:
         await self._vault.delete(scope, _vault_name(key))
         return True
 
-    async def _write(self, scope: Scope, key: str, act: str, statement: Any) -> bool:
+    async def _write(self, scope: Scope, key: str, act: str, statement: Any, after: dict[str, Any] | None = None) -> bool:
         scope.require(Role.ENGINEER, act)
         now_ns = self._clock.now_ns()
         async with self._state.write() as conn:
@@ -202,7 +230,7 @@ class Registry:
                 return False
             if act == "webhook.remove":
                 await store.give_up(conn, scope.tenant, DELETED, now_ns, store.outbox.c.webhook_id == key)
-            await audit.record(conn, scope, act, f"webhook:{key}", now_ns=now_ns)
+            await audit.record(conn, scope, act, f"webhook:{key}", now_ns=now_ns, after=after)
         self._forget()
         return True
 
@@ -211,6 +239,10 @@ class Registry:
         self._version += 1
         self._sealed.clear()
         self._changed()
+
+
+def _host(url: str) -> tuple[str, str]:
+    return urlsplit(url)[:2]
 
 
 def _vault_name(key: str) -> str:

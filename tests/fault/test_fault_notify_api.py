@@ -99,6 +99,32 @@ async def test_what_is_secret_never_comes_out_nor_into_the_store(notifier: Notif
         assert word.encode() not in seen
 
 
+async def test_a_changed_webhook_keeps_what_is_secret_but_not_for_another_host(notifier: Notifier, receiver: Receiver) -> None:
+    wanted = {"name": "pd", "url": receiver.url, "format": "pagerduty"}
+    async with browser(notifier) as http:
+        made = await http.post("/webhooks", json={**wanted, "routing_key": "r0ut1ng", "headers": {"Authorization": "Bearer t0k3n"}})
+        path = f"/webhooks/{made.json()['id']}"
+        changed = await http.put(path, json={**wanted, "name": "on call", "severity": "major", "filter": "site:Ber*"})
+        await http.post(f"{path}/test")
+        elsewhere = {**wanted, "url": receiver.url.replace("127.0.0.1", "localhost")}
+        refused = await http.put(path, json=elsewhere)
+        moved = await http.put(path, json={**elsewhere, "format": "trunkline"})
+        await http.post(f"{path}/test")
+        missing = await http.put("/webhooks/none", json=wanted)
+    assert {key: changed.json()[key] for key in ("name", "severity", "filter")} == {
+        "name": "on call",
+        "severity": "major",
+        "filter": "site:Ber*",
+    }
+    assert "secret" not in changed.json() and len(moved.json()["secret"]) >= 32
+    assert (refused.status_code, refused.json()["field"], missing.status_code) == (422, "routing_key", 404)
+    first, second = receiver.taken
+    assert (first.headers["authorization"], first.json["routing_key"]) == ("Bearer t0k3n", "r0ut1ng")
+    assert "authorization" not in second.headers
+    rows = await audit.rows(notifier.state, ENGINEER)
+    assert [row["act"] for row in rows].count("webhook.change") == 2
+
+
 async def test_a_test_message_is_sent_once_logged_and_plainly_a_test(notifier: Notifier, receiver: Receiver) -> None:
     receiver.answer = lambda _: 503
     async with browser(notifier) as http:
