@@ -96,6 +96,7 @@ def targets(topology: Topology, address: str) -> bytes:
         devices = [device for device in topology.devices.values() if device.site_id == site.id]
         if devices:
             labels = {
+                "instance": f"{address} {site.name}",  # one address, many targets: without it they would share `up`
                 "__meta_trunkline_site": site.name,
                 "__meta_trunkline_role": ",".join(sorted({device.role for device in devices})),
                 "__meta_trunkline_vendor": ",".join(sorted({device.vendor for device in devices})),
