@@ -2,7 +2,7 @@
 
 from fault.correlation.incident import OUTAGES, Event, Incident
 from fault.correlation.model import Cause, Key, Kind
-from fault.correlation.situation import DELAYED, Situation
+from fault.correlation.situation import Situation
 
 SOFT_S = 1.6  # events that begin this close to an outage belong to it though the inventory does not say so
 SOFT_GAIN = 0.5
@@ -23,29 +23,35 @@ class Claims:
 
         `patient`: the event has waited for nearer evidence in vain.
         """
-        best: tuple[float, Incident | None] = (0.0, None)
+        best: tuple[float, float | None, Incident | None] = (0.0, None, None)
         for incident in self.situation.expecting.get(event.key, ()):
-            gain = self._gain(incident, event)
-            if gain is not None and gain > best[0]:
-                best = (gain, incident)
-        if best[1] is not None:
-            self.situation.attach(best[1], event, best[0])
+            found = self._gain(incident, event)
+            if found is not None and found[0] > best[0]:
+                best = (*found, incident)
+        if best[2] is not None:
+            if best[1] is not None:
+                best[2].onsets.append(best[1])
+            self.situation.attach(best[2], event, best[0])
             return True
-        found = self._softly(event, patient)
-        if found is None:
+        near = self._softly(event, patient)
+        if near is None:
             return False
-        self.situation.attach(found, event, SOFT_GAIN)
+        self.situation.attach(near, event, SOFT_GAIN)
         return True
 
-    def _gain(self, incident: Incident, event: Event) -> float | None:
-        """What the event adds, counted from the onset that suits it best; a link may have flapped unseen."""
-        situation = self.situation
+    def _gain(self, incident: Incident, event: Event) -> tuple[float, float | None] | None:
+        """What the event adds, counted from the onset that suits it best, or from a new one at its price."""
+        scorer = self.situation.scorer
         profile = incident.effects.expect[event.key]
-        onsets = incident.onsets[:1] if incident.kind in DELAYED else incident.onsets
-        gains = [g for onset_s in onsets if (g := situation.scorer.gain(profile, event, onset_s)) is not None]
-        if not gains and incident.kind is Kind.LINK and 0.0 < event.onset_s - incident.onsets[-1] < situation.model.flap_s:
-            return SOFT_GAIN
-        return max(gains, default=None)
+        is_several = profile.later or incident.kind is Kind.LINK
+        onsets = incident.onsets[1:] if profile.later else incident.onsets if is_several else incident.onsets[:1]
+        gains = [(gain, onset_s) for onset_s in onsets if (gain := scorer.gain(profile, event, onset_s)) is not None]
+        found = max(gains) if gains else None
+        if is_several:
+            added = scorer.added_onset(incident, profile, event)
+            if added is not None and (found is None or added > found[0]):
+                return added, event.onset_s
+        return (found[0], None) if found is not None else None
 
     def _softly(self, event: Event, patient: bool) -> Incident | None:
         match event.key.cause:

@@ -13,6 +13,8 @@ from fault.correlation.reach import Reach
 
 NEAR_HOPS = 3  # farther up the way from a device that does not answer, only what shows a symptom itself is supposed
 MEMO_LIMIT = 20_000
+DUCT_S = 1.2  # the fibres of a duct part within
+RESTART_S = 20_000.0  # a device comes back within
 SITUATED = frozenset({Kind.AREA, Kind.CHANGE})  # what these entail depends on what was reported
 
 
@@ -77,7 +79,7 @@ class Compiler:
             case Kind.LINK:
                 return self._outage([element], [])
             case Kind.DUCT:
-                return self._outage(self.network.ducts[element], [])
+                return self._outage(self.network.ducts[element], [], spread_s=DUCT_S)
             case Kind.CARD:
                 return self._card(element)
             case Kind.NODE:
@@ -93,18 +95,21 @@ class Compiler:
             case Kind.ADJACENCY:
                 return self._adjacency(element)
             case Kind.DEGRADED:
-                return self._soft(element, Cause.DEGRADED, Profile(0.85, -3, 90))
+                return self._soft(element, Cause.DEGRADED, Profile(0.92, -3, 65))
             case Kind.CONGESTION:
-                return self._soft(element, Cause.CONGESTED, Profile(0.9, -3, 120))
+                return self._soft(element, Cause.CONGESTED, Profile(0.92, -3, 95))
             case Kind.HIDDEN:
                 return self._hidden(element)
             case Kind.LOCAL:
                 return Effects()
 
-    def _outage(self, links: Iterable[str], devices: Iterable[str], *, dark: bool = True, lingering: bool = False) -> Effects:
+    def _outage(
+        self, links: Iterable[str], devices: Iterable[str], *, dark: bool = True, lingering: bool = False, spread_s: float = 0.0
+    ) -> Effects:
         """Links without signal, devices that are dead.
 
-        `dark` False: the ports of dead devices stay lit. `lingering`: the failed ones do not die at once.
+        `dark` False: the ports of dead devices stay lit. `lingering`: the failed ones do not die at once. `spread_s`: within
+        which all of them fail.
         What is being cut off may still get a word out, or has a way that the inventory does not know.
         """
         down_links, down_devices = frozenset(links), frozenset(devices)
@@ -115,8 +120,8 @@ class Compiler:
         expect = effects.expect
         touched = [self.network.links[link] for link in down_links]
         touched += [self.network.links[link] for device in down_devices for link in self.network.devices[device].links]
-        signal = Profile(self.model.signal_p, -3, self.model.signal_s)
-        hold = Profile(self.model.adjacency_p, -3, self.timing.hold_s + 6, self.model.adjacency_due)
+        signal = Profile(self.model.signal_p, -1.2, self.model.signal_s + spread_s)
+        hold = Profile(self.model.adjacency_p, -1.0, self.timing.hold_s + 4 + spread_s, self.model.adjacency_due)
         for link in touched:
             for device, port in zip(link.devices, link.ports, strict=True):
                 gone = device in mute or self.network.hangs_on(device, link.id)
@@ -130,15 +135,15 @@ class Compiler:
             for stranger in link.strangers:
                 for adjacency in link.adjacencies:
                     expect[Key(Cause.ADJACENCY, adjacency, stranger)] = hold._replace(due=False)
-        self._add_paths(expect, touched, mute, Profile(0.7, -2, 12))
-        poll = Profile(0.97, -2, self.timing.poll_s + 6)
+        self._add_paths(expect, touched, mute, Profile(self.model.path_p, -1.0, 11.0 + spread_s))
+        poll = Profile(0.985, -1, self.timing.poll_s + 6)
         for device in cut:
             if not self.network.devices[device].passive:
                 expect[Key(Cause.UNREACHABLE, device, device)] = poll
         for device in down_devices:
             if not self.network.devices[device].passive:
-                expect[Key(Cause.UNREACHABLE, device, device)] = poll if dark else poll._replace(p=0.6)
-                expect[Key(Cause.RESTART, device, device)] = Profile(0.9, 30, 1e9, due=False)
+                expect[Key(Cause.UNREACHABLE, device, device)] = poll if dark else poll._replace(p=0.5)
+                expect[Key(Cause.RESTART, device, device)] = Profile(0.9, 30, RESTART_S, due=False)
         return effects
 
     def _add_paths(self, expect: dict[Key, Profile], links: Iterable[Link], mute: frozenset[str], profile: Profile) -> None:
@@ -154,27 +159,26 @@ class Compiler:
         device = self.network.cards[card]
         for port in ports:
             if not self.network.ports[port].links and device not in effects.cut:
-                effects.expect[Key(Cause.SIGNAL, port, device)] = Profile(0.5, -3, 4)
+                effects.expect[Key(Cause.SIGNAL, port, device)] = Profile(0.5, -1.2, self.model.signal_s, due=False)
         told = 0.93 if device not in effects.cut else 0.5  # it may just get its word out
-        effects.expect[Key(Cause.CARD, card, device)] = Profile(told, -3, 10)
+        effects.expect[Key(Cause.CARD, card, device)] = Profile(told, -1.5, 3.0)
         return effects
 
     def _power(self, sites: Iterable[str]) -> Effects:
         """Mains lost: told at once, then each device dies when its battery does, some not at all."""
         devices = [device for site in sites for device in self.network.sites[site] if not self.network.devices[device].passive]
         effects = self._outage([], devices, lingering=True)
-        last = self.model.battery_s
-        expect = {key: Profile(p.p, p.first_s, p.last_s + last, due=False) for key, p in effects.expect.items()}
+        expect = {key: p._replace(due=False, later=True) for key, p in effects.expect.items()}
         for device in devices:
-            expect[Key(Cause.POWER, self.network.devices[device].site, device)] = Profile(0.8, -4, 18)
-            expect[Key(Cause.BATTERY, device, device)] = Profile(0.6, 0, 50)
+            expect[Key(Cause.POWER, self.network.devices[device].site, device)] = Profile(0.76, -1.5, 12)
+            expect[Key(Cause.BATTERY, device, device)] = Profile(0.55, 0, 42)
         effects.expect = expect
         return effects
 
     def _change(self, device: str) -> Effects:
         """A change breaks some adjacencies of the device, minutes later; those the inventory does not know too."""
-        expect = {Key(Cause.CHANGED, device, device): Profile(0.93, -8, 8)}
-        fails = Profile(0.8, 20, 330, due=False)
+        expect = {Key(Cause.CHANGED, device, device): Profile(0.93, -1.5, 3.0)}
+        fails = Profile(0.7, -1.0, self.model.break_s, due=False, later=True)
         for name in self.network.devices[device].links:
             link = self.network.links[name]
             for adjacency in link.adjacencies:
@@ -191,9 +195,9 @@ class Compiler:
         if name is None:
             return Effects()
         link = self.network.links[name]
-        both = Profile(self.model.adjacency_p, -3, 8)
+        both = Profile(self.model.adjacency_p, -1.0, 7.0)
         expect = {Key(Cause.ADJACENCY, adjacency, end): both for end in link.devices}
-        self._add_paths(expect, [link], frozenset(), Profile(0.6, -2, 14))
+        self._add_paths(expect, [link], frozenset(), Profile(0.85, -2.0, 14.0))
         return Effects(expect)
 
     def _soft(self, name: str, cause: Cause, at_port: Profile) -> Effects:
@@ -203,11 +207,11 @@ class Compiler:
         link = self.network.links[name]
         expect = {Key(cause, port, device): at_port for device, port in zip(link.devices, link.ports, strict=True) if port}
         for lsp in link.lsps:
-            expect[Key(Cause.SLOW_PATH, lsp, self.network.lsps[lsp].head)] = Profile(0.45, -3, 330)
+            expect[Key(Cause.SLOW_PATH, lsp, self.network.lsps[lsp].head)] = Profile(0.9, 0.0, 300.0)
         return Effects(expect)
 
     def _hidden(self, port: str) -> Effects:
-        return Effects({Key(Cause.SIGNAL, port, self.network.ports[port].device): Profile(0.93, -3, 4)})
+        return Effects({Key(Cause.SIGNAL, port, self.network.ports[port].device): Profile(0.93, -1.2, self.model.signal_s)})
 
     # --- the other direction -------------------------------------------------------------------------
 

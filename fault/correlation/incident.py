@@ -27,6 +27,8 @@ class Event:
     stamped_s: float
     onset_s: float
     exact: bool = False  # the onset is known better than by the arrival (a poll that knows the last answer)
+    loose: bool = False  # the sender's clock is not understood: the onset is an arrival, perhaps a late one
+    echo: bool = False  # it only continues an older one of its key, with which it stays
     cleared_s: float | None = None
     owner: "Incident | None" = None
 
@@ -46,9 +48,9 @@ class Incident:
     effects: Effects = field(default_factory=Effects)
     strong: bool = False
     score: float = 0.0
-    accepted: float = 0.0  # its worth when it was weighed beside `rivals`
+    chosen: float = 0.0  # what the choice of its onsets costs
     events: dict[Event, float] = field(default_factory=dict)  # event -> what it adds to the score
-    rivals: list[tuple[Hypothesis, float]] = field(default_factory=list)  # with their scores, best first
+    rivals: list[tuple[Hypothesis, float]] = field(default_factory=list)  # what would replace it, with the log-odds of that, best first
     noise: bool = False
     down_links: set[str] = field(default_factory=set)
     down_devices: set[str] = field(default_factory=set)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from fault.alarm_types import alarm_types, type_of
 from fault.correlation.contract import AlarmChange
 from fault.correlation.incident import Notice
-from fault.correlation.model import Cause, Key, Kind, Model
+from fault.correlation.model import Cause, Key, Model
 from fault.correlation.network import Device, Link, Network, Port
 from inventory.topology import Topology
 
@@ -34,7 +34,7 @@ def live_model(poll_s: float, hold_s: float) -> Model:
     model = Model()
     return replace(
         model,
-        prior={**model.prior, Kind.LINK: -4.0, Kind.NODE: -5.0, Kind.HIDDEN: -5.0},
+        leak={**model.leak, Cause.SIGNAL: -19.0},
         signal_p=0.8,
         signal_s=poll_s + 5.0,
         adjacency_p=0.6,

@@ -36,7 +36,7 @@ def confidence(incident: Incident, unlinked: float) -> float:
     if incident.kind is Kind.HIDDEN:
         return min(sure, HIDDEN)
     rivals = [worth for hypothesis, worth in incident.rivals if hypothesis != incident.hypothesis]
-    if rivals and incident.accepted - max(rivals) < CLOSE:
+    if rivals and -max(rivals) < CLOSE:
         sure -= CLOSE_COSTS
     if incident.score < THIN:
         sure -= THIN_COSTS
@@ -48,7 +48,7 @@ def confidence(incident: Incident, unlinked: float) -> float:
 def odds(incident: Incident, unlinked: float) -> list[tuple[Hypothesis, float]]:
     """The root with its confidence and its rivals with their shares of the rest, best first; they sum to at most 1."""
     sure = confidence(incident, unlinked)
-    rivals = [(rival, exp(min(0.0, worth - incident.accepted) / TEMPERATURE)) for rival, worth in incident.rivals]
+    rivals = [(rival, exp(min(0.0, worth) / TEMPERATURE)) for rival, worth in incident.rivals]
     total = sum(weight for _, weight in rivals)
     rest = [(rival, (1.0 - sure) * weight / total) for rival, weight in rivals if rival != incident.hypothesis and total > 0]
     return [(incident.hypothesis, sure), *(each for each in rest if each[1] >= ODDS_KEPT)]

@@ -18,6 +18,8 @@ FORGOTTEN = counter("fault_correlation_forgotten", "Open incidents that correlat
 INCOMPLETE = 0.005  # of the ports without a link: above, time alone may tie an event to an outage
 POWERED_S = 120.0
 RECENT = 512  # outages kept for claims by time alone
+LATE_S = 25.0  # a notification that arrives this much after its stamp may come of a clock that is right
+USUAL_S = 0.4  # an alarm is raised and sent within
 DEATH_S = 2.0
 DEATHS = 64
 DYING = (Cause.SIGNAL, Cause.UNREACHABLE)
@@ -33,15 +35,15 @@ class Situation:
         self.current: dict[Key, Event] = {}
         reported = (self._powered_sites, self._adjacency_events, self._lost_mains, self._is_dark)
         self.compiler = Compiler(network, self.reach, model, self.timing, *reported)
-        self.scorer = Scorer(network, model, self.timing, self.current, self.is_mute)
+        self.unlinked = network.unlinked_share()
+        self.is_incomplete = self.unlinked > INCOMPLETE
+        self.scorer = Scorer(network, model, self.timing, self.current, self.is_mute, self.unlinked)
         self.incidents: dict[str, Incident] = {}
         self.weak: dict[str, Incident] = {}
         self.expecting: dict[Key, list[Incident]] = {}
         self.recent: deque[Incident] = deque(maxlen=RECENT)
         self.changed: dict[str, Incident] = {}
         self.now_s = 0.0
-        self.unlinked = network.unlinked_share()
-        self.is_incomplete = self.unlinked > INCOMPLETE
         self._told_by: dict[str, set[Key]] = {}  # device -> keys of its adjacency events
         self._tellers: dict[str, set[Key]] = {}  # adjacency -> keys of its events
         self._mains: dict[str, float] = {}  # site -> when it last told of its mains
@@ -52,9 +54,9 @@ class Situation:
 
     def open(self, notice: Notice) -> Event:
         """Make a new event of a notice; it takes the place of an older one of the same key."""
-        onset_s, exact = self._onset(notice)
+        onset_s, exact, loose = self._onset(notice)
         key = notice.key
-        event = self.current[key] = Event(key, [notice.alarm], notice.arrived_s, notice.stamped_s, onset_s, exact)
+        event = self.current[key] = Event(key, [notice.alarm], notice.arrived_s, notice.stamped_s, onset_s, exact, loose)
         if key.cause is Cause.ADJACENCY:
             self._told_by.setdefault(key.device, set()).add(key)
             self._tellers.setdefault(key.resource, set()).add(key)
@@ -72,20 +74,21 @@ class Situation:
             link.strangers.append(key.device)
             self.reach.epoch += 1  # what follows from this link is another matter now
 
-    def _onset(self, notice: Notice) -> tuple[float, bool]:
-        """When it began: the arrival, corrected by the sender's clock where that clock is understood."""
+    def _onset(self, notice: Notice) -> tuple[float, bool, bool]:
+        """When it began, whether that is exact, whether only the arrival tells: by the sender's clock where it is understood."""
         lag = notice.arrived_s - notice.stamped_s
         if notice.key.cause is Cause.UNREACHABLE:  # the station's own clock: the stamp is the last answer
             if not 0.0 < lag <= self.model.poll_s * 1.5:
-                return notice.arrived_s, False
+                return notice.arrived_s, False, True
             self._measure_poll(lag)
-            return notice.stamped_s, True
+            return notice.stamped_s, True, False
+        if -3.0 < lag < LATE_S:
+            return min(notice.arrived_s, notice.stamped_s + USUAL_S), False, lag == 0.0
         usual = self._lag.get(notice.key.device)
-        if usual is None or lag < usual:
-            self._lag[notice.key.device] = usual = lag if usual is None else max(lag, usual - 1.0)
-        if 3.0 < usual < 60.0:
-            usual = 1.0
-        return min(notice.arrived_s, notice.stamped_s + usual), False
+        self._lag[notice.key.device] = lag if usual is None else min(lag, usual + 0.1)
+        if usual is None or not -1.0 < lag - usual < LATE_S:
+            return notice.arrived_s - USUAL_S, False, True
+        return notice.arrived_s - (lag - usual) - USUAL_S, False, lag - usual < 1.5
 
     def _measure_poll(self, lag: float) -> None:
         if len(self._lags) < LAGS_MAX:
@@ -126,6 +129,10 @@ class Situation:
     def is_mute(self, device: str) -> bool:
         event = self.current.get(Key(Cause.UNREACHABLE, device, device))
         return (event is not None and event.active) or device in self.reach.devices_down
+
+    def is_present(self, event: Event) -> bool:
+        """Whether the event is the latest of its key: older ones explain nothing new."""
+        return self.current.get(event.key) is event
 
     # --- incidents -----------------------------------------------------------------------------------
 

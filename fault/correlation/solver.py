@@ -6,8 +6,9 @@ the best of them takes the events it explains from weaker incidents. What is due
 again when its delay has passed. Nothing here does I/O or reads a clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from fault.correlation.claims import SOFT_S, Claims
 from fault.correlation.incident import OUTAGES, POWERED, Event, Incident, Notice
@@ -26,13 +27,21 @@ FAR_SEEDS = 4
 PRUNE_EVERY_S = 120.0
 PATIENCE_S = 6.0
 LEAST = 0.3  # a new explanation must be better by this
-LEFT = 4.0  # what it costs to leave an event of a dissolved incident without explanation
+BETTER = 1.0  # an event changes hands only where it is explained better by this
 RIVALS = 5
 PAIR_S = 2.0
+HIDDEN_GAIN = 9.0  # what tying an event to another by time alone is worth
+RESTART_MISSING = -2.5  # a device that was down tells of its restart
 
 DYING = frozenset({Kind.NODE, Kind.SITE, Kind.AREA, Kind.DUCT, Kind.CARD})
 
-Option = tuple[float, Match, list[tuple[Incident, float]]]  # worth, match, what it takes from whom
+
+class Option(NamedTuple):
+    """A hypothesis that would explain more: `worth` what all explanations together gain by it, `ends` what it replaces."""
+
+    worth: float
+    match: Match
+    ends: list[Incident]
 
 
 def _seeds(incident: Incident) -> list[Event]:
@@ -92,6 +101,7 @@ class Solver:
         owner = before.owner
         if owner.strong and event.key.cause is Cause.SIGNAL and event.onset_s > owner.onsets[-1] + AGAIN_S:
             owner.onsets = [*owner.onsets[-7:], event.onset_s]
+        event.echo = True
         self.situation.attach(owner, event, 0.0)
         return None
 
@@ -134,9 +144,12 @@ class Solver:
             self._stand_alone(event, None)
             self._timer(event.arrived_s + PATIENCE_S, event.owner)
         elif not self._pair(event):
-            options = self._options([event])
-            if not self._take_best(options):
-                self._stand_alone(event, options[0] if options else None)
+            self._explain(event)
+
+    def _explain(self, event: Event) -> None:
+        options = self._options([event])
+        if not self._take_best(options):
+            self._stand_alone(event, options[0] if options else None)
 
     def _pair(self, event: Event) -> bool:
         """Two symptoms that only a link missing in the inventory ties: one adjacency told by two, two unlinked ports at once."""
@@ -173,18 +186,16 @@ class Solver:
         else:
             hypothesis = Hypothesis(Kind.ADJACENCY, events[0].key.resource)
         onset_s = min(event.onset_s for event in events)
-        hits = {event: self.model.weight[event.key.cause] for event in events}
-        match = Match(hypothesis, self.situation.compiler.effects(hypothesis), [onset_s], hits, 0.0)
-        self._accept(match, [])
+        hits = dict.fromkeys(events, HIDDEN_GAIN)
+        match = Match(hypothesis, self.situation.compiler.effects(hypothesis), [onset_s], hits)
+        self._accept(Option(0.0, match, []), [])
 
     def _stand_alone(self, event: Event, best: Option | None) -> None:
-        guess = best[1].hypothesis if best is not None else self._unexplained(event)
+        guess = best.match.hypothesis if best is not None else Hypothesis(Kind.LOCAL, event.key.resource)
         name = event.alarms[0]
         while name in self.situation.incidents:
             name += "-"
         incident = Incident(name, guess, event.onset_s, self.now_s)
-        if event.key.cause not in self.model.blips:
-            incident.score = min(0.0, best[0]) if best is not None else self.model.alone
         self.situation.incidents[name] = incident
         self.situation.weak[name] = incident
         self.situation.attach(incident, event, 0.0)
@@ -192,12 +203,8 @@ class Solver:
             for delay in (5.0, self.situation.timing.hold_s + 12.0, self.model.noise_clear_s):
                 self._timer(event.arrived_s + delay, incident)
 
-    @staticmethod
-    def _unexplained(event: Event) -> Hypothesis:
-        return Hypothesis(Kind.LOCAL, event.key.resource)
-
-    def _options(self, seeds: Sequence[Event]) -> list[Option]:
-        """All hypotheses that explain one of the seeds, with their worth after what they would rob, best first."""
+    def _options(self, seeds: Sequence[Event], own: Incident | None = None) -> list[Option]:
+        """All hypotheses that explain one of the seeds, with what they add to the whole, best first."""
         found: list[Option] = []
         situation = self.situation
         seen = set()
@@ -206,62 +213,58 @@ class Solver:
                 if hypothesis in seen:
                     continue
                 seen.add(hypothesis)
-                match = situation.scorer.match(hypothesis, situation.compiler.effects(hypothesis), self.now_s)
-                if match is None or seed not in match.hits or self._is_held(match, seeds):
-                    continue
-                robbed = self._rob(match)
-                if match.hits:
-                    found.append((situation.scorer.worth(match, robbed), match, robbed))
-        found.sort(key=lambda each: (-each[0], each[1].hypothesis.kind.value, each[1].hypothesis.element))
+                match = situation.scorer.match(hypothesis, situation.compiler.effects(hypothesis), self.now_s, own)
+                if match is not None and seed in match.hits and (option := self._weigh(match)) is not None:
+                    found.append(option)
+        found.sort(key=lambda each: (-each.worth, each.match.hypothesis.kind.value, each.match.hypothesis.element))
         return found
 
-    @staticmethod
-    def _is_held(match: Match, seeds: Sequence[Event]) -> bool:
-        """Whether the incident that holds the seeds says just this already."""
-        owners = {event.owner for event in seeds}
-        return any(owner is not None and owner.strong and owner.hypothesis == match.hypothesis for owner in owners)
-
-    def _rob(self, match: Match) -> list[tuple[Incident, float]]:
-        """Decide which incidents to take events from; hits that cost their owner more than they bring are left."""
+    def _weigh(self, match: Match) -> Option | None:
+        """What the match adds, less what incidents lose whose events it takes: those it explains better, or all of one that ends."""
         by_owner: dict[Incident, list[Event]] = {}
         for event in match.hits:
-            if event.owner is not None:
+            if event.owner is not None and event.owner.strong:
                 by_owner.setdefault(event.owner, []).append(event)
-        robbed = []
+        lost = 0.0
+        ends = []
         for owner, events in by_owner.items():
-            if not owner.strong:
-                robbed.append((owner, owner.score))  # a real symptom that stood alone cost this much
-                continue
-            gain = sum(match.hits[event] for event in events)
-            current = self.situation.current
-            left = sum(event not in match.hits and current.get(event.key) is event for event in owner.events)
-            loss = max(0.0, min(owner.score + LEFT * left, sum(owner.events[event] for event in events)))
-            if gain > loss:
-                robbed.append((owner, loss))
+            better = [event for event in events if match.hits[event] > owner.events[event] + BETTER]
+            some = sum(match.hits[event] - owner.events[event] for event in better)
+            if sum(match.hits[event] for event in events) - owner.score > some or owner.hypothesis == match.hypothesis:
+                ends.append(owner)
+                lost += owner.score
             else:
+                lost += sum(owner.events[event] for event in better)
                 for event in events:
-                    del match.hits[event]
-        return robbed
+                    if event not in better:
+                        del match.hits[event]
+        if not match.hits:
+            return None
+        return Option(self.situation.scorer.base(match) + sum(match.hits.values()) - lost, match, ends)
 
-    def _take_best(self, options: Sequence[Option]) -> bool:
-        """Make the best explanation an incident if that explains more than it costs."""
-        if not options or options[0][0] <= LEAST:
+    def _take_best(self, options: Sequence[Option], own: Incident | None = None) -> bool:
+        """Make the best explanation an incident if that explains more than it costs. `own` is the one under review."""
+        rivals = [option for option in options if own is None or own in option.ends]
+        if own is not None:
+            own.rivals = [(each.match.hypothesis, each.worth) for each in rivals if each.match.hypothesis != own.hypothesis][:RIVALS]
+        if not options or options[0].worth <= LEAST:
             return False
-        rivals = [(match.hypothesis, worth) for worth, match, _ in options[1 : 1 + RIVALS]]
-        self._accept(options[0][1], rivals).accepted = options[0][0]
+        best = options[0]
+        beside = [(each.match.hypothesis, each.worth - best.worth) for each in rivals if each is not best]
+        self._accept(best, beside[:RIVALS])
         return True
 
-    def _accept(self, match: Match, rivals: list[tuple[Hypothesis, float]]) -> Incident:
-        situation = self.situation
+    def _accept(self, option: Option, rivals: list[tuple[Hypothesis, float]]) -> Incident:
+        situation, match = self.situation, option.match
         heirs = sorted(match.hits, key=lambda event: event.arrived_s)
-        old = [event.owner for event in heirs if event.owner is not None]
+        old = list(dict.fromkeys(event.owner for event in heirs if event.owner is not None))
         name = next((o.id for o in old if all(event in match.hits for event in o.events)), None) or heirs[0].alarms[0] + "+"
-        for owner in dict.fromkeys(old):
-            self._release(owner, [event for event in heirs if event.owner is owner])
+        left = [event for owner in old for event in self._release(owner, match.hits, ends=owner in option.ends)]
         while name in situation.incidents:
             name += "+"
         incident = Incident(name, match.hypothesis, match.onset_s, self.now_s, match.effects, strong=True, rivals=rivals)
         incident.onsets = list(match.onsets)
+        incident.chosen, incident.missing = match.chosen, match.missing
         incident.score = situation.scorer.base(match)
         situation.incidents[name] = incident
         if incident.kind in OUTAGES and incident.kind not in POWERED:
@@ -273,6 +276,7 @@ class Solver:
         timing = situation.timing
         for delay in (5.5, timing.hold_s + 8.0, timing.poll_s + 8.0, self._settle_s(incident)):
             self._timer(incident.onsets[-1] + delay, incident)
+        self._rehome(left)
         self._sweep(incident)
         return incident
 
@@ -280,26 +284,28 @@ class Solver:
         base = max(self.situation.timing.hold_s, self.situation.timing.poll_s) + 30.0
         return base + (self.model.battery_s if incident.kind in POWERED else 0.0)
 
-    def _release(self, owner: Incident, events: Sequence[Event]) -> None:
-        """Take events from an incident; what is left of one that no longer stands is placed anew."""
-        for event in events:
+    def _release(self, owner: Incident, taken: Mapping[Event, float], *, ends: bool) -> list[Event]:
+        """Take events from an incident; return what is left without one, if it no longer stands."""
+        for event in [each for each in owner.events if each in taken]:
             gain = owner.events.pop(event)
             owner.score -= gain if owner.strong else 0.0
             event.owner = None
         self.situation.touch(owner)
-        if owner.events and (not owner.strong or owner.score > 0):
-            return
+        if owner.events and not ends and (not owner.strong or owner.score > 0):
+            return []
         rest = list(owner.events)
         self.situation.retire(owner)
-        self._rehome(rest)
+        for event in rest:
+            event.owner, event.echo = None, False
+        return rest
 
     def _rehome(self, events: Sequence[Event]) -> None:
-        """Find a place for events whose incident is gone: another that predicts them, else alone until reviewed."""
+        """Find a place for events whose incident is gone: another that predicts them, else the best explanation, else alone."""
         for event in events:
-            event.owner = None
-        for event in events:
-            if event.owner is None and not self.claims.claim(event):
-                self._stand_alone(event, next(iter(self._options([event])), None))
+            if event.owner is None and self.situation.is_present(event) and not self.claims.claim(event):
+                self._explain(event)
+            elif event.owner is None:
+                self._stand_alone(event, None)
 
     def _sweep(self, incident: Incident) -> None:
         """A new incident may explain what stood alone before it."""
@@ -342,17 +348,19 @@ class Solver:
     def _review(self, incident: Incident) -> None:
         """Delayed evidence is due: weigh the incident again, beside its rivals."""
         scorer = self.situation.scorer
-        match = Match(incident.hypothesis, incident.effects, incident.onsets, dict(incident.events), 0.0)
+        match = Match(incident.hypothesis, incident.effects, incident.onsets, dict(incident.events), incident.chosen)
         scorer.count_misses(match, self.now_s)
         incident.missing = match.missing
         incident.score = scorer.base(match) + sum(incident.events.values()) + self._restart_missing(incident)
         if incident.settled:
             return
         if self._is_only_unreachable(incident) or (
-            not self._take_best(self._options(_seeds(incident))) and incident.strong and incident.score < 0
+            not self._take_best(self._options(_seeds(incident), incident), incident) and incident.strong and incident.score < 0
         ):
             events = list(incident.events)
             self.situation.retire(incident)
+            for event in events:
+                event.owner, event.echo = None, False
             self._rehome(events)
         elif self.now_s - incident.onsets[-1] > self._settle_s(incident):
             incident.settled = True
@@ -373,4 +381,4 @@ class Solver:
         gone = self.situation.current.get(Key(Cause.UNREACHABLE, device, device))
         if gone is None or gone.cleared_s is None or self.now_s - gone.cleared_s < 15.0:
             return 0.0
-        return 0.0 if incident.has(Cause.RESTART) else self.model.no_restart
+        return 0.0 if incident.has(Cause.RESTART) else RESTART_MISSING

@@ -299,7 +299,15 @@ class Scenario:
         return none.union(*(each[2] for each in live)), none.union(*(each[3] for each in live))
 
     def outage(
-        self, fault: int, at_s: float, until_s: float, links: Iterable[str], devices: Iterable[str], *, dark: bool = True, polled: bool = False
+        self,
+        fault: int,
+        at_s: float,
+        until_s: float,
+        links: Iterable[str],
+        devices: Iterable[str],
+        *,
+        dark: bool = True,
+        polled: bool = False,
     ) -> None:
         """What follows when links lose signal and devices die or, not `dark`, forward nothing; `polled` ones still answer."""
         world, rng, links, devices = self.world, self.rng, frozenset(links), frozenset(devices)
@@ -315,7 +323,9 @@ class Scenario:
                 if dark:
                     self.tell(fault, at_s + rng.uniform(0, 0.3), until_s + rng.uniform(0, 0.3), "lossOfSignal", port, device)
                 if world.wired(link):
-                    self.tell(fault, at_s + holds_s + rng.uniform(0, 2), until_s + rng.uniform(3, 30), "adjacencyDown", f"adj{link[4:]}", device)
+                    self.tell(
+                        fault, at_s + holds_s + rng.uniform(0, 2), until_s + rng.uniform(3, 30), "adjacencyDown", f"adj{link[4:]}", device
+                    )
         self.paths(fault, at_s, until_s, touched)
         for device in sorted(before - after):
             if not world.passive(device) and not (polled and device in devices):
@@ -349,7 +359,7 @@ class Scenario:
         """What can be heard of a failure, whatever is lost."""
         world, links, devices = self.world, set(links), set(devices)
         cut = self.cut_by(links, devices)
-        signs = {("unreachable", device) for device in cut if not world.passive(device)}
+        signs: set[tuple[str, ...]] = {("unreachable", device) for device in cut if not world.passive(device)}
         for link in links.union(*(world.at[device] for device in devices)):
             signs |= {(cause, link, end) for end in world.links[link] for cause in ("los", "adj") if end not in cut}
             signs |= {("lsp", name) for name, (head, _, path, _) in world.lsps.items() if link in path and head not in cut}
@@ -361,7 +371,9 @@ class Scenario:
         wired = [link for link in world.links if world.wired(link)]
         link = self.pick(feeders if feeders and self.rng.random() < 0.15 else wired, at_s, until_s)
         signs = self.visible({link})
-        alike = [end for end in world.links[link] if end in self.cut_by({link}) and (world.passive(end) or self.visible((), {end}) == signs)]
+        alike = [
+            end for end in world.links[link] if end in self.cut_by({link}) and (world.passive(end) or self.visible((), {end}) == signs)
+        ]
         self.new("link", link, at_s, [link, *(port for port in world.ports[link] if port), *alike])
         if self.rng.random() < self.p.flap:
             start_s = at_s
@@ -487,7 +499,14 @@ class Scenario:
         while (at_s := at_s + rng.expovariate(self.p.noise / 60.0)) < self.p.horizon_s:
             device, port, until_s = rng.choice(devices), rng.choice(ports), at_s + rng.uniform(0, 600)
             cause = rng.choice(
-                ("fanFailure", "temperatureUnacceptable", "configurationChanged", "authenticationFailure", "thresholdCrossed", "lossOfSignal")
+                (
+                    "fanFailure",
+                    "temperatureUnacceptable",
+                    "configurationChanged",
+                    "authenticationFailure",
+                    "thresholdCrossed",
+                    "lossOfSignal",
+                )
             )
             at_port = cause == "lossOfSignal" or (cause == "thresholdCrossed" and not self.p.plain and rng.random() < 0.5)
             resource, device = (port, port.split("/")[0]) if at_port else (device, device)
