@@ -161,7 +161,7 @@ def sequence(parts: Iterable[bytes], tag: int = SEQUENCE) -> bytes:
 
 def encode_integer(value: int, tag: int = INTEGER) -> bytes:
     """The shortest two's complement form."""
-    return tlv(tag, value.to_bytes(value.bit_length() // 8 + 1, signed=True))
+    return tlv(tag, value.to_bytes((~value if value < 0 else value).bit_length() // 8 + 1, signed=True))
 
 
 def parse_oid(text: str) -> Oid:

@@ -154,3 +154,10 @@ def test_an_object_identifier_survives_text_and_octets(oid: tuple[int, ...]) -> 
     assert ber.parse_oid(ber.dotted(oid)) == oid
     content = ber.oid_content(oid)
     assert ber.decode_oid(content, 0, len(content)) == oid
+
+
+@pytest.mark.parametrize(
+    ("value", "octets"), [(0, "020100"), (127, "02017f"), (128, "02020080"), (-128, "020180"), (-(2**63), "02088000000000000000")]
+)
+def test_an_integer_takes_its_shortest_form(value: int, octets: str) -> None:
+    assert ber.encode_integer(value).hex() == octets
