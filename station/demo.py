@@ -99,6 +99,7 @@ def demo_settings(settings: StationSettings, world: World, network: dict[str, An
     """The settings of a demo: look at the simulated addresses only, poll often, stream from the gNMI targets."""
     values = settings.model_dump()
     values["notify"] |= {"allow": (*settings.notify.allow, urlsplit(tickets_url).netloc)}
+    values["traps"] |= {"communities": [network["community"]]}
     values["inventory"] |= {"ranges": ranges([device.address for device in world.devices]), "port": network["port"]}
     values["snmp"] |= {"interval_s": 15.0 if len(world.devices) <= 240 else 60.0}
     gnmi = network.get("gnmi") or {"addresses": [], "port": 1, "ca_file": ""}

@@ -8,14 +8,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psutil
 
 T = TypeVar("T")
 ROOT = Path(__file__).parent.parent.parent
+SIZE = 60
 CSRF = re.compile(r'"csrf": ?"([^"]+)"')
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/\S+")
 
@@ -88,6 +91,16 @@ class DemoProcess:
         assert response.is_success, f"{path}: {response.status_code} {response.text[:300]}"
         return response.json() if response.content else None
 
+    def sends_to(self, option: str) -> tuple[str, int]:
+        """Where the simulated network sends its `--trap` or `--syslog` messages."""
+        assert self.process is not None
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            words = child.cmdline()
+            if "simulator" in words and option in words:
+                host, _, port = words[words.index(option) + 1].rpartition(":")
+                return host, int(port)
+        raise AssertionError("the simulated network does not run")
+
     def kill(self) -> None:
         """kill -9, the station only: its children notice by themselves."""
         assert self.process is not None
@@ -113,3 +126,21 @@ class DemoProcess:
 
     def log(self) -> str:
         return json.dumps((self.data.parent / f"{self.data.name}.log").read_text()[-4000:])
+
+    def whole_log(self) -> str:
+        return (self.data.parent / f"{self.data.name}.log").read_text()
+
+
+def up(demo: DemoProcess) -> int:
+    return Counter(node["status"] for node in demo.get("/api/v1/topology")["nodes"])["up"]
+
+
+def alarms(demo: DemoProcess, **wanted: str) -> list[dict[str, Any]]:
+    """Active alarms whose fields have these values."""
+    found = demo.get("/api/v1/alarms", state="active", limit=500)["items"]
+    return [alarm for alarm in found if all(alarm[key] == value for key, value in wanted.items())]
+
+
+def node_at(demo: DemoProcess, address: str) -> dict[str, Any]:
+    (found,) = [device for device in demo.get("/api/v1/devices", limit=500)["items"] if device["management_address"] == address]
+    return dict(found)
