@@ -16,6 +16,7 @@ from billing_bridge.store import usage_evidence
 from billing_bridge.usage import MeterKind
 from bss.rating.price import Bandwidth, ServiceUsage
 from bss.snapshot import Snapshot
+from station.clock import NS_PER_S
 
 Row = Mapping[str, Any]
 
@@ -87,6 +88,8 @@ def usage_of(consumption: Consumption, snapshot: Snapshot, service_id: str) -> S
         volume_in_octets=sum(portion["in_octets"] for portion in volumes),
         volume_out_octets=sum(portion["out_octets"] for portion in volumes),
         bandwidth=bandwidth_of(consumption, snapshot, service_id),
+        active_seconds=max(0, high - low) // NS_PER_S,
+        seconds=(period.end_ns - period.start_ns) // NS_PER_S,
     )
 
 

@@ -17,7 +17,7 @@ from billing_bridge.points import metering_points
 from bss import canonical
 from bss.settings import BssSettings
 from bss.store import rated_usage, tariff_used
-from bss.tariffs import TariffError, Tariffs, TariffVersion, parse
+from bss.tariffs import TariffError, Tariffs, TariffVersion, in_force, parse
 from inventory.store import customer, entity, service, service_binding
 from station.scope import Scope
 from station.state import insert_new
@@ -57,9 +57,7 @@ class Snapshot:
     def tariff(self, name: str, on: date) -> TariffVersion:
         """The version in force on a day; TariffError when there is none, or when its file is unsound."""
         versions = [row for row in self.data["tariffs"] if row["name"] == name and row["effective"] <= on.isoformat()]
-        if not versions:
-            raise TariffError(name, f"no version is in force on {on.isoformat()}")
-        return self._parse(versions[-1])
+        return in_force([self._parse(row) for row in versions[-1:]], name, on)
 
     def tariff_of(self, name: str, effective: str) -> TariffVersion:
         """A version by its date, as a rating named it; TariffError when its file is gone."""

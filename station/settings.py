@@ -138,6 +138,16 @@ def _faults(
     return found
 
 
+def faults_of(error: ValidationError, model: type[BaseModel], where: str, text: str, at: tuple[str | int, ...] = ()) -> list[Fault]:
+    """Each problem of a table that stands at `at` in a TOML text, with its line; for files other than the settings."""
+    lines = positions(text)
+    found = []
+    for problem in error.errors():
+        place = (*at, *problem["loc"])
+        found.append(Fault(where, _line_of(lines, place), ".".join(map(str, place)), _says(problem, model)))
+    return found
+
+
 def _line_of(lines: Mapping[tuple[str | int, ...], int], at: tuple[str | int, ...]) -> int:
     """The line of the key, or of the nearest table around it where the key itself is missing."""
     return next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), 1)

@@ -3,9 +3,12 @@
 from decimal import Decimal
 
 from bss.money import to_minor
-from bss.rating.price import Price, PricedItem, ServiceUsage
-from bss.rating.terms import Exact, Proration, Terms, prorated
+from bss.rating.columns import Columns, Line, integers, whole
+from bss.rating.price import Head, Price, PricedItem, ServiceUsage
+from bss.rating.terms import Exact, Proration, prorated
 from station.settings import Settings
+
+MONTHS_QUANTUM = Decimal("0.0001")
 
 
 class FlatFee(Settings):
@@ -16,23 +19,37 @@ class FlatFee(Settings):
     proration: Proration = Proration.BY_DAYS
 
 
-def charge(fee: FlatFee, usage: ServiceUsage, terms: Terms) -> list[PricedItem]:
+def charge(fee: FlatFee, usage: ServiceUsage, head: Head) -> list[PricedItem]:
     """The fee of the active part of the month; nothing when there was none."""
-    part, whole = prorated(fee.proration, usage.active_days, usage.days)
+    part, whole_ = prorated(fee.proration, usage.activity)
     if not part:
         return []
-    amount_minor = to_minor(fee.amount * part / whole, terms.currency, terms.rounding)
+    amount_minor = to_minor(fee.amount * part / whole_, head.currency, head.terms.rounding)
     computation = {
-        "rule": f"{fee.amount} {terms.currency} a month, proration {fee.proration.value}",
-        "proration": {"policy": fee.proration.value, "part": part, "whole": whole, "active_days": usage.active_days, "days": usage.days},
-        "rounding": terms.rounding.value,
+        "rule": f"{fee.amount} {head.currency} a month, proration {fee.proration.value}",
+        "proration": {
+            "policy": fee.proration.value,
+            "part": part,
+            "whole": whole_,
+            "active_days": usage.active_days,
+            "days": usage.days,
+        },
+        "rounding": head.terms.rounding.value,
     }
-    return [PricedItem("flat", fee.description, _months(part, whole), "month", fee.amount, amount_minor, computation)]
+    return [PricedItem("flat", fee.description, _months(part, whole_), "month", fee.amount, amount_minor, computation)]
 
 
-def _months(part: int, whole: int) -> Decimal:
+def columns(fee: FlatFee, of: Columns) -> list[Line]:
+    (price,), denominator = integers([fee.amount * of.scale])
+    of.check(price, denominator)
+    part, whole_ = of.prorated(fee.proration)
+    months = (part * 20_000 + whole_) // (whole_ * 2)
+    return [Line("flat", months, MONTHS_QUANTUM, of.money(part * whole(price), whole_ * denominator), part > 0)]
+
+
+def _months(part: int, whole_: int) -> Decimal:
     """The share of a month for people to read; the amount is computed from the exact fraction."""
-    return Decimal(part) if whole == 1 else (Decimal(part) / whole).quantize(Decimal("0.0001"))
+    return Decimal(1) if part == whole_ else Decimal((part * 20_000 + whole_) // (whole_ * 2)).scaleb(-4)
 
 
-PRICE = Price("flat", "", FlatFee, charge)
+PRICE = Price("flat", "", FlatFee, charge, columns)

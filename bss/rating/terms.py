@@ -1,4 +1,4 @@
-"""What every kind of price shares: currency, rounding point of an amount, proration."""
+"""What every kind of price shares: currency, rounding point of an amount, direction of octets, proration."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -35,11 +35,14 @@ class Direction(StrEnum):
 
 class Proration(StrEnum):
     """NONE: the whole amount for any active day. BY_DAYS: active days over the days of the calendar month; a day on which
-    the service was active at any time counts. BY_30_DAYS: active days over 30, at most the whole."""
+    the service was active at any time counts. BY_30_DAYS: active days over 30, at most the whole. BY_SECONDS: active seconds
+    over the seconds of the period, so that a day of 25 hours weighs more. WHOLE_ONLY: a partial month costs nothing."""
 
     NONE = "none"
     BY_DAYS = "by_days"
     BY_30_DAYS = "by_30_days"
+    BY_SECONDS = "by_seconds"
+    WHOLE_ONLY = "whole_only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,27 @@ class Terms:
     rounding: Rounding
 
 
-def prorated(rule: Proration, active_days: int, days: int) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """How much of a period a service was active: whole days as people count them, and seconds."""
+
+    days: int
+    active_days: int
+    seconds: int = 0
+    active_seconds: int = 0
+
+
+def prorated(rule: Proration, active: Activity) -> tuple[int, int]:
     """(part, whole) by which an amount is to be multiplied under the rule; no rounding here."""
-    assert 0 <= active_days <= days, (active_days, days)
-    if rule == Proration.NONE or active_days == days or not active_days:
-        return (1 if active_days else 0), 1
-    return (active_days, days) if rule == Proration.BY_DAYS else (min(active_days, 30), 30)
+    assert 0 <= active.active_days <= active.days, active
+    assert 0 <= active.active_seconds <= active.seconds, active
+    if not active.active_days:
+        return 0, 1
+    if rule == Proration.BY_SECONDS:
+        return active.active_seconds, max(active.seconds, 1)
+    whole_period = active.active_days == active.days
+    if rule == Proration.WHOLE_ONLY:
+        return int(whole_period), 1
+    if rule == Proration.NONE or whole_period:
+        return 1, 1
+    return (active.active_days, active.days) if rule == Proration.BY_DAYS else (min(active.active_days, 30), 30)

@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
+from functools import reduce
 from itertools import pairwise
+from operator import add
 from typing import Annotated, Any, Self
 
+import polars as pl
 from pydantic import Field, model_validator
 
 from billing_bridge.usage import MeterKind
 from bss.money import Rounding, quantize, to_minor
-from bss.rating.price import Price, PricedItem, ServiceUsage
-from bss.rating.terms import Direction, Exact, Positive, Proration, Terms, prorated
+from bss.rating.columns import Columns, Line, divided, integers, whole
+from bss.rating.metered import Metered, most_quanta, octets, quanta_column
+from bss.rating.price import Head, Price, PricedItem, ServiceUsage
+from bss.rating.terms import Direction, Exact, Positive, Proration, prorated
 from station.settings import Settings
 
 GB = Decimal(10**9)
@@ -45,11 +51,9 @@ class Volume(Settings):
             raise ValueError("tiers overlap: each up_to_gb is above the one before")
         return self
 
-
-def octets(usage: ServiceUsage, direction: Direction) -> int:
-    """The octets that count."""
-    into, out = usage.volume_in_octets, usage.volume_out_octets
-    return {Direction.IN: into, Direction.OUT: out, Direction.SUM: into + out, Direction.HIGHER: max(into, out)}[direction]
+    @property
+    def metered(self) -> Metered:
+        return Metered(direction=self.direction, quantum=self.quantum_gb, quantity_rounding=self.quantity_rounding)
 
 
 def in_tiers(quantity: Decimal, tiers: tuple[Tier, ...]) -> list[tuple[Decimal, Decimal]]:
@@ -63,16 +67,16 @@ def in_tiers(quantity: Decimal, tiers: tuple[Tier, ...]) -> list[tuple[Decimal, 
     return found
 
 
-def charge(terms: Volume, usage: ServiceUsage, head: Terms) -> list[PricedItem]:
+def charge(terms: Volume, usage: ServiceUsage, head: Head) -> list[PricedItem]:
     """One item, also when all is included: the customer sees the volume. Its amount is rounded once, over all tiers."""
     if not usage.active_days:
         return []
     used = quantize(Decimal(octets(usage, terms.direction)) / GB, terms.quantum_gb, terms.quantity_rounding)
-    part, whole = prorated(terms.included_proration, usage.active_days, usage.days)
-    included = quantize(terms.included_gb * part / whole, terms.quantum_gb, Rounding.DOWN)
+    part, of = prorated(terms.included_proration, usage.activity)
+    included = quantize(terms.included_gb * part / of, terms.quantum_gb, Rounding.DOWN)
     charged = max(used - included, used - used)
     steps = in_tiers(charged, terms.tiers)
-    amount = to_minor(sum((gb * price for gb, price in steps), Decimal(0)), head.currency, head.rounding)
+    amount = to_minor(sum((gb * price for gb, price in steps), Decimal(0)), head.currency, head.terms.rounding)
     price = steps[0][1] if len(steps) == 1 else terms.tiers[0].price
     return [
         PricedItem(
@@ -81,8 +85,26 @@ def charge(terms: Volume, usage: ServiceUsage, head: Terms) -> list[PricedItem]:
     ]
 
 
+def columns(terms: Volume, of: Columns) -> list[Line]:
+    bounds = [tier.up_to_gb for tier in terms.tiers if tier.up_to_gb is not None]
+    (quantum, *limits), fine = integers([terms.quantum_gb, *bounds])
+    prices, denominator = integers([Fraction(tier.price) * of.scale / fine for tier in terms.tiers])
+    (included,), parts_of = integers([Fraction(terms.included_gb) / Fraction(terms.quantum_gb)])
+    of.check(most_quanta(of, terms.metered) * quantum + 1, max(prices), denominator)
+    of.check(included, parts_of)
+    part, period = of.prorated(terms.included_proration)
+    free = divided(part * whole(included), period * parts_of, Rounding.DOWN)
+    charged = pl.max_horizontal(quanta_column(of, terms.metered) - free, whole(0))
+    used, sums, low = charged * quantum, [], 0
+    for limit, price in zip([*limits, None], prices, strict=True):
+        width = (used if limit is None else pl.min_horizontal(used, whole(limit))) - whole(low)
+        sums.append(pl.max_horizontal(width, whole(0)) * whole(price))
+        low = low if limit is None else limit
+    return [Line("volume", charged, terms.quantum_gb, of.money(reduce(add, sums), denominator), of.active)]
+
+
 def _computation(
-    terms: Volume, head: Terms, usage: ServiceUsage, gb: tuple[Decimal, Decimal, Decimal], steps: list[tuple[Decimal, Decimal]]
+    terms: Volume, head: Head, usage: ServiceUsage, gb: tuple[Decimal, Decimal, Decimal], steps: list[tuple[Decimal, Decimal]]
 ) -> Mapping[str, Any]:
     used, included, charged = map(str, gb)
     return {
@@ -96,8 +118,8 @@ def _computation(
         "charged_gb": charged,
         "tiers": [{"gb": str(quantity), "price": str(price)} for quantity, price in steps],
         "quantity_rounding": f"{terms.quantity_rounding.value} to {terms.quantum_gb} GB",
-        "rounding": head.rounding.value,
+        "rounding": head.terms.rounding.value,
     }
 
 
-PRICE = Price("volume", MeterKind.VOLUME.value, Volume, charge)
+PRICE = Price("volume", MeterKind.VOLUME.value, Volume, charge, columns)

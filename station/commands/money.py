@@ -12,7 +12,7 @@ from station.state import State
 
 
 def bill(config: Path | None, data: Path | None, period: str, as_json: bool) -> int:
-    """Exit code 3 when some services could not be billed; each is named."""
+    """Exit code 3 when some services could not be billed, each is named; 2 when a tariff file is at fault, with line and key."""
 
     async def act(settings: StationSettings, _folder: Path, state: State) -> int:
         from billing_bridge.periods import PeriodError
@@ -22,7 +22,10 @@ def bill(config: Path | None, data: Path | None, period: str, as_json: bool) -> 
         biller = Biller(state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing)
         try:
             report = await biller.run(STATION, period, SystemClock().now_ns())
-        except (BillRunError, PeriodError, TariffError) as error:
+        except TariffError as error:  # a file at fault, as the settings are
+            complain(str(error))
+            return USAGE if error.faults else FAILED
+        except (BillRunError, PeriodError) as error:
             complain(str(error))
             return FAILED
         found = {"period": report.period, "issued": report.made, "stood_already": report.stood, "exceptions": report.exceptions}

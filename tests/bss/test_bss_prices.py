@@ -13,7 +13,7 @@ from billing_bridge import periods
 from billing_bridge.settings import BillingSettings
 from bss.consumption import Consumption, usage_of
 from bss.rating.price import PricedItem, ServiceUsage
-from bss.rating.terms import Proration, prorated
+from bss.rating.terms import Activity, Proration, prorated
 from bss.snapshot import Snapshot
 from bss.tariffs import parse, rate
 
@@ -60,8 +60,9 @@ def test_a_fee_is_within_half_a_minor_unit_of_its_exact_share(amount: Decimal, d
 @given(st.sampled_from(Proration), st.integers(28, 31), st.data())
 def test_no_policy_ever_charges_more_than_the_whole_or_something_for_nothing(rule: Proration, days: int, data: st.DataObject) -> None:
     active = data.draw(st.integers(0, days))
-    part, whole = prorated(rule, active, days)
-    assert 0 <= part <= whole and (part == 0) == (active == 0) and (active < days or part == whole)
+    part, whole = prorated(rule, Activity(days, active, days * 86_400, active * 86_400))
+    nothing = active == 0 or (rule == Proration.WHOLE_ONLY and active < days)
+    assert 0 <= part <= whole and (part == 0) == nothing and (active < days or part == whole)
 
 
 octets = st.integers(0, 2**50)

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_bridge.slots import SLOT_NS, Mark
-from bss.rating.percentile import Percentile, billed, rate_mbps
+from bss.rating.burst import rate_mbps
+from bss.rating.percentile import Percentile, billed
 from bss.rating.price import Bandwidth
-from bss.rating.ranking import MissingRule, RankRule, Rules, rank_of, ranking
+from bss.rating.ranking import MissingRule, RankRule, Rules, billed_octets, rank_of, ranking
 from bss.rating.terms import Direction
 
 Row = tuple[int, int, Mark]
@@ -71,14 +72,17 @@ def reference_rank(n: int, percent: Decimal, rule: RankRule) -> int:
         return max(1, ceil(exact))
     if rule == RankRule.DROP_TOP:
         return max(1, n - floor(n - exact))
-    return min(n, max(1, floor(exact + Fraction(1, 2))))
+    if rule == RankRule.ROUND_RANK:
+        return min(n, max(1, floor(exact + Fraction(1, 2))))
+    return min(n, max(1, floor(exact) + (rule == RankRule.NEXT_RANK)))
 
 
 @given(slots, rules)
 def test_a_ranking_is_what_sorting_a_list_gives(rows: list[Row], rules: Rules) -> None:
     found = ranking(bandwidth(rows), rules)
     seen = found and (found.direction, found.rank, len(found.rows), int(found.rows[found.rank - 1]), found.billed_octets)
-    assert seen == reference(rows, rules)
+    expected = reference(rows, rules)
+    assert seen == expected and billed_octets(bandwidth(rows), rules) == (expected[4] if expected else 0)
 
 
 @given(slots, rules, st.randoms(use_true_random=False))
@@ -108,7 +112,11 @@ def test_a_higher_percentile_never_bills_less(rows: list[Row], rank: RankRule, w
     ],
 )
 def test_ranks_of_months_of_every_length(n: int, nearest: int, drop: int, rounded: int) -> None:
-    assert [rank_of(n, Decimal(95), rule) for rule in RankRule] == [nearest, drop, rounded]
+    assert [rank_of(n, Decimal(95), rule) for rule in (RankRule.NEAREST_RANK, RankRule.DROP_TOP, RankRule.ROUND_RANK)] == [
+        nearest,
+        drop,
+        rounded,
+    ]
 
 
 def test_of_equal_slots_the_later_has_the_higher_rank_and_of_equal_directions_the_first_is_billed() -> None:
@@ -124,5 +132,13 @@ def test_a_month_without_any_slot_bills_nothing_and_names_none() -> None:
 @given(st.integers(0, 2**53), st.sampled_from(["0.01", "0.000001", "1", "5"]))
 def test_a_rate_lies_within_half_a_quantum_of_its_octets(count: int, quantum: str) -> None:
     exact = Fraction(count * 8, 300 * 10**6)
-    rate = rate_mbps(count, Decimal(quantum), Percentile(overage_price="1").rate_rounding)
+    rate = rate_mbps(Fraction(count), Percentile(overage_price="1", rate_quantum_mbps=quantum))
     assert abs(Fraction(rate) - exact) <= Fraction(quantum) / 2 and Fraction(rate) % Fraction(quantum) == 0
+
+
+@pytest.mark.parametrize(
+    ("n", "floor_rank", "next_rank"), [(8640, 8208, 8209), (8639, 8207, 8208), (8928, 8481, 8482), (1, 1, 1), (2, 1, 2)]
+)
+def test_scripts_that_count_from_zero_bill_the_next_slot(n: int, floor_rank: int, next_rank: int) -> None:
+    found = [rank_of(n, Decimal(95), rule) for rule in (RankRule.FLOOR_RANK, RankRule.NEXT_RANK)]
+    assert found == [floor_rank, next_rank]
