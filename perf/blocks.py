@@ -7,36 +7,31 @@ import numpy.typing as npt
 
 from perf.wide import InterfaceRows
 from station.batch import SampleBatch
-from station.catalogue import code_of
 from station.telemetry.client import timestamps
-from station.telemetry.schema import BILLING, COUNTERS
+from station.telemetry.schema import BILLING, COUNTERS, DELTAS, SPANS
 
 Columns = dict[str, Any]
-UTILISATION = ("in_utilisation", "out_utilisation")
 
 
 def interface_columns(
     rows: InterfaceRows,
-    kpis: dict[int, npt.NDArray[np.float64]],
+    speed_bps: npt.NDArray[np.float64],
     received_ns: npt.NDArray[np.int64],
     metered: npt.NDArray[np.bool_],
     version: int,
 ) -> Columns:
     """`interface_raw` of these rows."""
-    raw = {name: rows.raw[n] for n, name in enumerate(COUNTERS)}
-    rate = {f"{name}_rate": rows.rate[n].astype(np.float32) for n, name in enumerate(COUNTERS)}
-    utilisation = {name: kpis[code_of(f"interface.{name}")].astype(np.float32) for name in UTILISATION}
     return {
         "entity": rows.entity,
         "time": timestamps(rows.time_ns),
         "received": timestamps(received_ns),
         "uptime_cs": rows.uptime_cs,
         "discontinuity_cs": rows.discontinuity_cs,
-        **raw,
-        "in_delta": rows.delta[0],
-        "out_delta": rows.delta[1],
-        **rate,
-        **utilisation,
+        **dict(zip(COUNTERS, rows.raw, strict=True)),
+        **dict(zip(DELTAS, rows.delta, strict=True)),
+        **dict(zip(SPANS, rows.span_s, strict=True)),
+        "rated": rows.rated,
+        "speed_bps": speed_bps.astype(np.uint64),
         "oper_status": rows.oper_status,
         "admin_status": rows.admin_status,
         "quality": rows.quality,

@@ -13,18 +13,20 @@ import numpy.typing as npt
 from perf.blocks import Columns
 from perf.counters import FIRST, CounterState, Limits, rates
 from perf.names import Names
+from perf.wide import interface_rows
 from station.batch import SampleBatch
 from station.catalogue import code_of
 from station.clock import NS_PER_S
 from station.series import METRIC_BITS
 from station.telemetry.client import TelemetryClient, timestamps
-from station.telemetry.schema import COUNTERS, RATES
+from station.telemetry.schema import COUNTERS, DELTAS, SPANS
 
 AROUND_NS = 3_600 * NS_PER_S  # rows read before and behind: enough to know the cadence
 OCTETS = tuple(code_of(f"interface.{name}") for name in ("in_octets", "out_octets"))
 
+_OF_OCTETS = np.uint8(0b11)  # the bits of both in `rated`
 _STATES = ("oper_status", "admin_status", "quality", "present", "retention")
-_KEPT = ("uptime_cs", "discontinuity_cs", *COUNTERS, "in_delta", "out_delta", *RATES, *_STATES)
+_KEPT = ("uptime_cs", "discontinuity_cs", *COUNTERS, *DELTAS, *SPANS, "rated", "speed_bps", *_STATES)
 _ROWS = (
     "SELECT toUnixTimestamp64Nano(time) AS time_ns, toUnixTimestamp64Nano(received) AS received_ns, "  # noqa: S608 - names come from the schema, values are bound
     f"{', '.join(_KEPT)} FROM interface_raw FINAL WHERE entity = {{entity:UInt64}} AND bitAnd(present, 3) = 3 "
@@ -55,11 +57,7 @@ async def corrected(client: TelemetryClient, entity: int, span: tuple[int, int],
     chosen = np.flatnonzero(changed & (time_ns >= start) & (time_ns <= last) & (judged["quality"] != FIRST))
     if not len(chosen):
         return None
-    speed_bps = names.speeds(np.array([entity], np.uint64))[0]
     columns = {name: found[name][chosen] for name in _KEPT} | {name: column[chosen] for name, column in judged.items()}
-    for way in ("in", "out"):
-        rate = columns[f"{way}_octets_rate"]
-        columns[f"{way}_utilisation"] = (8 * rate / speed_bps).astype(np.float32) if speed_bps else np.full(len(rate), np.nan, np.float32)
     columns["entity"] = np.full(len(chosen), entity, np.uint64)
     columns["time"], columns["received"] = timestamps(time_ns[chosen]), timestamps(found["received_ns"][chosen])
     columns["version"] = np.full(len(chosen), version, np.uint64)
@@ -67,7 +65,7 @@ async def corrected(client: TelemetryClient, entity: int, span: tuple[int, int],
 
 
 def _judged_again(entity: int, found: dict[str, npt.NDArray[Any]], limits: Limits) -> dict[str, npt.NDArray[Any]]:
-    """Verdict, deltas and rates of the octets from a fresh state that knows the usual cadence."""
+    """Verdict, deltas and span of the octets from a fresh state that knows the usual cadence."""
     n = len(found["time_ns"])
     state = CounterState.empty(limits)
     series = np.array([entity << METRIC_BITS | code for code in OCTETS], np.uint64)
@@ -81,11 +79,11 @@ def _judged_again(entity: int, found: dict[str, npt.NDArray[Any]], limits: Limit
         uptime_cs=np.tile(found["uptime_cs"], 2),
         discontinuity_cs=np.tile(found["discontinuity_cs"], 2),
     )
-    judged = rates(batch, state)
+    rows = interface_rows(rates(batch, state))
     return {
-        "in_delta": judged.delta[:n],
-        "out_delta": judged.delta[n:],
-        "in_octets_rate": judged.value[:n].astype(np.float32),
-        "out_octets_rate": judged.value[n:].astype(np.float32),
-        "quality": np.maximum(judged.quality[:n], judged.quality[n:]),
+        "in_delta": rows.delta[0],
+        "out_delta": rows.delta[1],
+        "octets_span_s": rows.span_s[0],
+        "rated": rows.rated & _OF_OCTETS | found["rated"] & ~_OF_OCTETS,
+        "quality": rows.quality,
     }

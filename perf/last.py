@@ -1,10 +1,12 @@
 """The last value of every series in memory: for `/metrics/network`, the Now screen and freshness."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from perf.compiled import compiled
 from perf.counters import DUPLICATE, LATE
 from perf.slots import U64, SlotIndex, grown
 from station.batch import SampleBatch
@@ -41,13 +43,8 @@ class LastValues:
         slots = self.index.slots_of(batch.series)
         for name in ("time_ns", "value", "raw", "quality"):
             setattr(self, name, grown(getattr(self, name), self.index.count))
-        newest = (batch.time_ns >= self.time_ns[slots]) & (batch.quality != LATE) & (batch.quality != DUPLICATE)
-        rows = np.flatnonzero(newest)  # within a batch a series' rows are in order of time: the last assignment stays
-        slots = slots[rows]
-        self.time_ns[slots] = batch.time_ns[rows]
-        self.value[slots] = batch.value[rows]
-        self.raw[slots] = batch.raw[rows]
-        self.quality[slots] = batch.quality[rows]
+        columns = (batch.time_ns, batch.value, batch.raw, batch.quality)
+        _keep_newest(slots, columns, (self.time_ns, self.value, self.raw, self.quality))
 
     def latest(self, code: int, keys: U64) -> npt.NDArray[np.float64]:
         """The last value of one metric of each entity, NaN where there is none (u64[n] -> f64[n])."""
@@ -63,3 +60,14 @@ class LastValues:
         rows = np.flatnonzero(self.time_ns[:n] >= since_ns)
         rows = rows[np.argsort(self.index.keys[rows])]
         return LastColumns(self.index.keys[rows], self.time_ns[rows], self.value[rows], self.raw[rows], self.quality[rows])
+
+
+@compiled
+def _keep_newest(slots: Any, columns: Any, kept: Any) -> None:
+    time_ns, value, raw, quality = columns
+    last_ns, last_value, last_raw, last_quality = kept
+    for i in range(len(slots)):
+        s = slots[i]
+        if time_ns[i] < last_ns[s] or quality[i] == LATE or quality[i] == DUPLICATE:
+            continue
+        last_ns[s], last_value[s], last_raw[s], last_quality[s] = time_ns[i], value[i], raw[i], quality[i]

@@ -36,6 +36,8 @@ from station.telemetry.client import TelemetryClient
 IN_THREAD_ROWS = 5_000  # batches from here on are worked on beside the event loop
 
 Rows = npt.NDArray[np.bool_]
+Values = dict[int, npt.NDArray[np.float64]]
+"""Columns over rows, by metric code."""
 
 
 class Pipeline:
@@ -70,6 +72,7 @@ class Pipeline:
         self._rated_rows = 0
         self._due_ns = 0
         self._told: tuple[int, int] | None = None
+        self.durable = 0  # so many batches of the samples' channel are journalled; whoever must answer for one waits for it
         SERIES.set_function(lambda: self.last.index.count)
 
     async def run(self) -> None:
@@ -116,6 +119,7 @@ class Pipeline:
 
     async def flush(self) -> None:
         """Derive, compare with thresholds, journal and hand to the store what has gathered."""
+        taken = self._samples.taken
         batch = self._rated[0] if len(self._rated) == 1 else SampleBatch.concat(self._rated)
         self._rated, self._rated_rows = [], 0
         if not len(batch):
@@ -124,8 +128,9 @@ class Pipeline:
         rows, values = await work(self._rows, batch)
         derived = derived_batch(rows, values)
         self.last.take(derived)
-        events = self._compare(batch) + self._compare(derived)
-        await self._put(batch, rows, values, np.full(len(rows), self._clock.now_ns()))
+        events = await work(self._compare, (batch, rows, values))
+        await self._put(batch, rows, np.full(len(rows), self._clock.now_ns()))
+        self.durable = taken
         late = np.flatnonzero(rows.quality == LATE)
         self.tiers.mark(rows.entity[late], rows.time_ns[late])
         if events:
@@ -139,9 +144,9 @@ class Pipeline:
         """
         SAMPLES.inc(len(batch))
         rated = await asyncio.to_thread(self._judged, batch, self._history)
-        rows, values = await asyncio.to_thread(self._rows, rated)
+        rows = await asyncio.to_thread(_wide_rows, rated)
         known_ns = rows.time_ns if received_ns is None else np.full(len(rows), received_ns)
-        await self._put(rated, rows, values, known_ns)
+        await self._put(rated, rows, known_ns)
         if len(rated):
             first, last = int(rated.time_ns.min()), int(rated.time_ns.max()) + 1
             self._told = (first, last) if self._told is None else (min(first, self._told[0]), max(last, self._told[1]))
@@ -192,25 +197,31 @@ class Pipeline:
         nothing = ~counter & ~np.isfinite(rated.value)
         return _without(rated, {"duplicate": rated.quality == DUPLICATE, "not_a_number": nothing})
 
-    def _rows(self, batch: SampleBatch) -> tuple[InterfaceRows, dict[int, npt.NDArray[np.float64]]]:
-        wide = is_wide(batch)
-        rows = interface_rows(batch if wide.all() else batch.take(wide))
+    def _rows(self, batch: SampleBatch) -> tuple[InterfaceRows, Values]:
+        rows = _wide_rows(batch)
         return rows, derive(rows, kpis(), self.names.speeds)
 
-    async def _put(
-        self, batch: SampleBatch, rows: InterfaceRows, values: dict[int, npt.NDArray[np.float64]], received_ns: npt.NDArray[np.int64]
-    ) -> None:
+    async def _put(self, batch: SampleBatch, rows: InterfaceRows, received_ns: npt.NDArray[np.int64]) -> None:
         version = self._version()
         if len(rows):
-            await self.writer.put("interface_raw", interface_columns(rows, values, received_ns, self.names.metered(rows.entity), version))
+            speeds, metered = self.names.speeds(rows.entity), self.names.metered(rows.entity)
+            await self.writer.put("interface_raw", interface_columns(rows, speeds, received_ns, metered, version))
         narrow = batch.take(~is_wide(batch) & np.isfinite(batch.value))
         if len(narrow):
             await self.writer.put("sample_raw", sample_columns(narrow, version))
 
-    def _compare(self, batch: SampleBatch) -> list[Event]:
-        fresh = np.flatnonzero(self.thresholds.watches[metrics_of(batch.series)] & (batch.quality < SUSPECT))
+    def _compare(self, block: tuple[SampleBatch, InterfaceRows, Values]) -> list[Event]:
+        """What the thresholds say: of interfaces by whole columns, of anything else sample by sample."""
+        batch, rows, values = block
+        fresh = np.flatnonzero(self.thresholds.watches[metrics_of(batch.series)] & (batch.quality < SUSPECT) & ~is_wide(batch))
         series = batch.series[fresh]
-        return self.thresholds.events(entity_keys(series), metrics_of(series), batch.time_ns[fresh], batch.value[fresh])
+        events = self.thresholds.events(entity_keys(series), metrics_of(series), batch.time_ns[fresh], batch.value[fresh])
+        timely = rows.quality != LATE
+        for code, value in (rows.columns() | values).items():
+            if self.thresholds.watches[code]:
+                chosen = np.flatnonzero(timely if code in values else timely & rows.has(code))
+                events += self.thresholds.events_of(code, rows.entity[chosen], rows.time_ns[chosen], value[chosen])
+        return events
 
     def _follow_topology(self) -> None:
         version = self.names.topology().version
@@ -224,8 +235,13 @@ class Pipeline:
         return self._last_version
 
 
-async def _at_once(work: Callable[[SampleBatch], Any], batch: SampleBatch) -> Any:
-    return work(batch)
+async def _at_once(work: Callable[[Any], Any], given: Any) -> Any:
+    return work(given)
+
+
+def _wide_rows(batch: SampleBatch) -> InterfaceRows:
+    wide = is_wide(batch)
+    return interface_rows(batch if wide.all() else batch.take(wide))
 
 
 def _without(batch: SampleBatch, reasons: dict[str, Rows]) -> SampleBatch:

@@ -8,7 +8,7 @@ from perf.counters import WRAPPED
 from station.batch import Quality
 from station.clock import NS_PER_S
 from station.telemetry.client import TelemetryClient
-from station.telemetry.schema import RATES, TIER_S, TIER_STATISTICS, VERDICTS
+from station.telemetry.schema import COUNTER_RATES, TIER_S, TIER_STATISTICS, VERDICTS
 
 USABLE = int(Quality.INTERPOLATED)
 _OCTETS = "bitAnd(present, 3) != 0"
@@ -39,13 +39,15 @@ def slot_start(time_ns: int, tier: str) -> int:
 
 
 def _columns() -> list[str]:
-    statistics = [f"{rate}_{statistic}" for rate in RATES for statistic in TIER_STATISTICS]
-    return ["entity", "time", "count", "in_octets", "out_octets", *statistics, "availability", *VERDICTS, "version"]
+    statistics = [f"{rate}_{statistic}" for rate in COUNTER_RATES for statistic in TIER_STATISTICS]
+    return ["entity", "time", "count", "in_octets", "out_octets", *statistics, "speed_bps", "availability", *VERDICTS, "version"]
 
 
 def _from_raw() -> str:
     statistics = [
-        f"ifNull({_AGGREGATE[statistic]}OrNullIf({rate}, isFinite({rate})), {_NAN})" for rate in RATES for statistic in TIER_STATISTICS
+        f"ifNull({_AGGREGATE[statistic]}OrNullIf({rate}, isFinite({rate})), {_NAN})"
+        for rate in COUNTER_RATES
+        for statistic in TIER_STATISTICS
     ]
     verdicts = {
         "good": f"quality <= {USABLE}",
@@ -62,6 +64,7 @@ def _from_raw() -> str:
         f"sumIf(in_delta, quality <= {USABLE})",
         f"sumIf(out_delta, quality <= {USABLE})",
         *statistics,
+        "argMax(speed_bps, time)",
         f"ifNull(avgOrNullIf(oper_status = 1, {both} AND admin_status = 1), {_NAN})",
         *(f"countIf({_OCTETS} AND {verdicts[verdict]})" for verdict in VERDICTS),
         "{version:UInt64}",
@@ -75,7 +78,7 @@ def _from_raw() -> str:
 def _from_tier(tier: str, below: str) -> str:
     weighted = "ifNull(sumOrNullIf({0} * good, isFinite({0})) / nullIf(sumIf(good, isFinite({0})), 0), " + _NAN + ")"
     statistics = []
-    for rate in RATES:
+    for rate in COUNTER_RATES:
         for statistic in TIER_STATISTICS:
             column = f"{rate}_{statistic}"
             if statistic == "mean":
@@ -89,6 +92,7 @@ def _from_tier(tier: str, below: str) -> str:
         "sum(in_octets)",
         "sum(out_octets)",
         *statistics,
+        "argMax(speed_bps, time)",
         f"ifNull(avgOrNullIf(availability, isFinite(availability)), {_NAN})",
         *(f"sum({verdict})" for verdict in VERDICTS),
         "{version:UInt64}",

@@ -45,7 +45,7 @@ class SlotIndex:
     def find(self, keys: U64) -> Slots:
         """The slot of each key, -1 where it has none."""
         slots = np.empty(len(keys), np.int64)
-        _find(keys, self._buckets, self._slots, slots)
+        _find(keys, self._buckets, self._slots, self.keys, slots)
         return slots
 
     def _make_room(self, most: int) -> None:
@@ -78,8 +78,13 @@ def _bucket(key: Any, mask: Any) -> Any:
 @compiled
 def _find_or_add(wanted: Any, buckets: Any, slots: Any, keys: Any, count: Any, out: Any) -> Any:
     mask = np.uint64(len(buckets) - 1)
+    following = 0
     for i in range(len(wanted)):
         key = wanted[i]
+        if following < count and keys[following] == key:
+            out[i] = following
+            following += 1
+            continue
         at = _bucket(key, mask)
         while buckets[at] != key:
             if buckets[at] == EMPTY:
@@ -90,18 +95,26 @@ def _find_or_add(wanted: Any, buckets: Any, slots: Any, keys: Any, count: Any, o
                 break
             at = (at + np.uint64(1)) & mask
         out[i] = slots[at]
+        following = out[i] + 1
     return count
 
 
 @compiled
-def _find(wanted: Any, buckets: Any, slots: Any, out: Any) -> None:
+def _find(wanted: Any, buckets: Any, slots: Any, keys: Any, out: Any) -> None:
+    """Keys mostly come in the order in which they first came (a device names its columns as ever): one comparison then."""
     mask = np.uint64(len(buckets) - 1)
+    following = 0
     for i in range(len(wanted)):
         key = wanted[i]
+        if following < len(keys) and keys[following] == key:
+            out[i] = following
+            following += 1
+            continue
         at = _bucket(key, mask)
         while buckets[at] != key and buckets[at] != EMPTY:
             at = (at + np.uint64(1)) & mask
         out[i] = slots[at] if buckets[at] == key else -1
+        following = out[i] + 1
 
 
 @compiled

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from perf.metrics import EVENTS, THRESHOLD_DROPPED
-from perf.slots import U64
+from perf.slots import U64, SlotIndex
 from station.batch import Event
 from station.catalogue import Metric, metrics_by_name
 from station.clock import NS_PER_S
@@ -97,6 +97,20 @@ class RuleFile(Settings):
 
 
 @dataclass(slots=True)
+class Marks:
+    """A set of entity keys that takes and answers whole columns."""
+
+    index: SlotIndex = field(default_factory=SlotIndex)
+
+    def add(self, keys: U64) -> None:
+        self.index.slots_of(keys)
+
+    def has(self, keys: U64) -> Mask:
+        """Whether each key was added, bool[n]."""
+        return self.index.find(keys) >= 0
+
+
+@dataclass(slots=True)
 class Followed:
     """Since when a condition has held for one series (0: it does not), and whether the alarm is raised."""
 
@@ -118,7 +132,7 @@ class Rule:
     metric: Metric
     guard_code: int = 0
     followed: dict[int, Followed] = field(default_factory=dict)
-    armed: set[int] = field(default_factory=set)
+    armed: Marks = field(default_factory=Marks)
 
     def changes(self, key: U64, time_ns: I64, value: F64, latest: Latest) -> list[Change]:
         """What these samples change, in order of time per series."""
@@ -129,8 +143,8 @@ class Rule:
             fails = ~guard.holds(guarding) & ~np.isnan(guarding)
             raising, clearing = raising & ~fails, clearing | fails
         if self.file.after_clear:
-            self.armed.update(key[self.file.clear_when.holds(value)].tolist())
-            raising = raising & np.fromiter((k in self.armed for k in key.tolist()), np.bool_, len(key))
+            self.armed.add(key[self.file.clear_when.holds(value)])
+            raising = raising & self.armed.has(key)
         watched = raising
         if self.followed:
             watched = raising | np.isin(key, np.fromiter(self.followed, np.uint64, len(self.followed)))
@@ -213,19 +227,30 @@ class Thresholds:
     def events(self, key: U64, code: npt.NDArray[np.uint8], time_ns: I64, value: F64) -> list[Event]:
         """The alarm changes of these samples (entity key, metric code, time, value; columns of one length)."""
         made: list[Event] = []
+        for metric in np.unique(code[self.watches[code]]).tolist():
+            rows = np.flatnonzero(code == metric)
+            made += self.events_of(metric, key[rows], time_ns[rows], value[rows])
+        return made
+
+    def events_of(self, code: int, key: U64, time_ns: I64, value: F64) -> list[Event]:
+        """The same for samples of one metric."""
+        if not self.watches[code]:
+            return []
+        finite = np.isfinite(value)
+        if not finite.all():
+            key, time_ns, value = key[finite], time_ns[finite], value[finite]
+        made: list[Event] = []
         for rule in self.rules:
-            rows = np.flatnonzero((code == rule.metric.code) & np.isfinite(value))
-            if len(rows):
-                changes = rule.changes(key[rows], time_ns[rows], value[rows], self.latest)
-                made += self._named(rule, changes)
+            if rule.metric.code == code and len(key):
+                made += self._named(rule, rule.changes(key, time_ns, value, self.latest))
         return made
 
     def arm(self, keys: Iterable[int]) -> None:
         """Entities that are known to have been well: rules with `after_clear` raise for them from now on."""
-        known = set(keys)
+        known = np.fromiter(keys, np.uint64)
         for rule in self.rules:
             if rule.file.after_clear:
-                rule.armed |= known
+                rule.armed.add(known)
 
     def restore(self, raised: Iterable[tuple[int, str, str]]) -> None:
         """Take up the alarms that were active before a restart: (entity key, alarm type, qualifier).

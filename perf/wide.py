@@ -13,7 +13,7 @@ from perf.slots import U64
 from station.batch import SampleBatch
 from station.catalogue import code_of
 from station.series import METRIC_BITS, entity_keys, metrics_of
-from station.telemetry.schema import COUNTERS
+from station.telemetry.schema import COUNTERS, SPAN_OF, SPANS
 
 F64 = npt.NDArray[np.float64]
 Speeds = Callable[[U64], F64]
@@ -22,13 +22,15 @@ Speeds = Callable[[U64], F64]
 OPER, ADMIN = np.uint8(code_of("interface.oper_status")), np.uint8(code_of("interface.admin_status"))
 WIDE_CODES = len(COUNTERS) + 2  # metric codes 1..10 are columns: eight counters, two states
 EMPTY_ROW = np.int64(-1)
+SAME_SPAN = 1e-6  # how far two spans may differ and be one: Float32 keeps no more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InterfaceRows:
-    """m rows, one per (entity, instant). `raw` u64[8, m] and `rate` f64[8, m] are by counter (metric code - 1), `delta`
-    u64[2, m] the octets in and out; `quality` is the worst verdict on the octets (or, without them, on any
-    counter); bit c - 1 of `present` says that metric c was there."""
+    """m rows, one per (entity, instant). `raw` u64[8, m], `rate` f64[8, m] and `delta` u64[8, m] are by counter (metric
+    code - 1); `span_s` f32[3, m] is how long the deltas of a group of counters took, and bit c - 1 of `rated` says
+    that counter c has one. `quality` is the worst verdict on the octets (or, without them, on any counter); bit
+    c - 1 of `present` says that metric c was there."""
 
     entity: U64
     time_ns: npt.NDArray[np.int64]
@@ -37,6 +39,8 @@ class InterfaceRows:
     raw: U64
     rate: F64
     delta: U64
+    span_s: npt.NDArray[np.float32]
+    rated: npt.NDArray[np.uint8]
     oper_status: npt.NDArray[np.uint8]
     admin_status: npt.NDArray[np.uint8]
     quality: npt.NDArray[np.uint8]
@@ -48,6 +52,11 @@ class InterfaceRows:
     def has(self, code: int) -> npt.NDArray[np.bool_]:
         """Whether a row holds the metric of that code, bool[m]."""
         return (self.present >> np.uint16(code - 1) & np.uint16(1)).astype(np.bool_)
+
+    def columns(self) -> dict[int, F64]:
+        """Each metric of the rows by its code, f64[m]: a counter's rate, a state's number; NaN or 0 where it was not there."""
+        rates = dict(enumerate(self.rate, 1))
+        return {**rates, int(OPER): self.oper_status.astype(np.float64), int(ADMIN): self.admin_status.astype(np.float64)}
 
 
 def is_wide(batch: SampleBatch) -> npt.NDArray[np.bool_]:
@@ -62,7 +71,8 @@ def interface_rows(batch: SampleBatch) -> InterfaceRows:
     codes = metrics_of(batch.series)
     row = np.empty(len(batch), np.int64)
     firsts = np.empty(len(batch), np.int64)
-    buckets = np.full(1 << max(4, int(np.ceil(np.log2(2 * len(batch) + 1)))), EMPTY_ROW)
+    runs = 1 + np.count_nonzero((entity[1:] != entity[:-1]) | (batch.time_ns[1:] != batch.time_ns[:-1])) if len(batch) else 0
+    buckets = np.full(1 << max(4, int(np.ceil(np.log2(2 * runs + 1)))), EMPTY_ROW)
     count = int(_group(entity, batch.time_ns, buckets, row, firsts))
     first = firsts[:count]
     shape = (len(COUNTERS), count)
@@ -73,14 +83,18 @@ def interface_rows(batch: SampleBatch) -> InterfaceRows:
         discontinuity_cs=batch.discontinuity_cs[first],
         raw=np.zeros(shape, np.uint64),
         rate=np.full(shape, np.nan),
-        delta=np.zeros((2, count), np.uint64),
+        delta=np.zeros(shape, np.uint64),
+        span_s=np.zeros((len(SPANS), count), np.float32),
+        rated=np.zeros(count, np.uint8),
         oper_status=np.zeros(count, np.uint8),
         admin_status=np.zeros(count, np.uint8),
         quality=np.zeros(count, np.uint8),
         present=np.zeros(count, np.uint16),
     )
     samples = (row, codes, batch.raw, batch.value, batch.delta, batch.quality)
-    _scatter(samples, (made.raw, made.rate, made.delta), (made.oper_status, made.admin_status, made.quality, made.present))
+    spans = (made.span_s, made.rated, np.array(SPAN_OF, np.int64))
+    _scatter(samples, (made.raw, made.rate, made.delta), spans, (made.oper_status, made.admin_status, made.quality, made.present))
+    np.abs(made.span_s, out=made.span_s)
     return made
 
 
@@ -128,9 +142,10 @@ def _group(entity: Any, time_ns: Any, buckets: Any, row: Any, firsts: Any) -> An
 
 
 @compiled
-def _scatter(samples: Any, tables: Any, columns: Any) -> None:
+def _scatter(samples: Any, tables: Any, spans: Any, columns: Any) -> None:
     row, codes, raws, values, deltas, qualities = samples
     raw, rate, delta = tables
+    span_s, rated, span_of = spans
     oper_status, admin_status, quality, present = columns
     for i in range(len(row)):
         r, code = row[i], codes[i]
@@ -139,12 +154,31 @@ def _scatter(samples: Any, tables: Any, columns: Any) -> None:
         elif code == ADMIN:
             admin_status[r] = np.uint8(values[i]) if values[i] == values[i] else np.uint8(0)
         else:
-            raw[code - 1, r] = raws[i]
-            rate[code - 1, r] = values[i]
+            c = np.int64(code) - 1
+            raw[c, r] = raws[i]
+            rate[c, r] = values[i]
+            delta[c, r] = deltas[i]
+            if values[i] == values[i] and _same_span(span_s, span_of[c], r, deltas[i], values[i]):
+                rated[r] |= np.uint8(1) << np.uint8(c)
             octets = code <= 2
-            if octets:
-                delta[code - 1, r] = deltas[i]
             had_octets = present[r] & np.uint16(3) != 0
             if octets == had_octets or (octets and not had_octets):
                 quality[r] = max(quality[r], qualities[i]) if octets == had_octets else qualities[i]
         present[r] |= np.uint16(1) << np.uint16(code - 1)
+
+
+@compiled
+def _same_span(span_s: Any, group: Any, r: Any, delta: Any, rate: Any) -> Any:
+    """Note how long a delta took; False where its group took another time (then only the exact delta is kept).
+
+    A delta of zero is a rate of zero over any span: -1 stands until a counter of the group moves.
+    """
+    known = span_s[group, r]
+    if delta == 0:
+        if known == 0:
+            span_s[group, r] = -1
+        return True
+    if known <= 0:
+        span_s[group, r] = delta / rate
+        return True
+    return abs(known * rate - delta) <= SAME_SPAN * delta

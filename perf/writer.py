@@ -1,22 +1,30 @@
 """Blocks of rows on their way to the store: journalled first, then inserted until the store has them.
 
-A block is one Arrow stream of one table. Its token is the table and the version of its rows, so that a block
-sent again - after a lost answer, or from the journal after a crash - adds nothing.
+A block is one Arrow stream of one table and is durable once journalled. Blocks of a table that wait together are
+inserted as one: the store's parts cost by the piece, and what is written in larger parts is merged less often.
+The token of an insert is its table and the versions of its first and last block, so that an insert sent again
+after a lost answer adds nothing; after a crash blocks may come grouped otherwise, and then a row that is there
+already is replaced by itself.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from perf.metrics import BLOCKS, PENDING
 from station.journal import JournalFullError
-from station.telemetry.client import TelemetryClient, TelemetryError, TelemetryUnavailableError, decode_table, encode
+from station.telemetry.client import TelemetryClient, TelemetryError, TelemetryUnavailableError, decode_table, encode, joined
 
-KINDS = {1: "interface_raw", 2: "sample_raw", 3: "interface_5m", 4: "interface_1h", 5: "interface_1d"}
-KIND_OF = {table: kind for kind, table in KINDS.items()}
-FIRST_DELAY_S = 0.2
-LONGEST_DELAY_S = 10.0
+KINDS: Final = {1: "interface_raw", 2: "sample_raw", 3: "interface_5m", 4: "interface_1h", 5: "interface_1d"}
+KIND_OF: Final = {table: kind for kind, table in KINDS.items()}
+FIRST_DELAY_S: Final = 0.2
+LONGEST_DELAY_S: Final = 10.0
+GATHER_S: Final = 2.0  # a block waits so long for others of its table
+INSERT_BYTES: Final = 16 << 20  # or until so much waits
+IN_THREAD_BYTES: Final = 1 << 20  # larger blocks are journalled beside the event loop
 
 
 class JournalLike(Protocol):
@@ -28,25 +36,36 @@ class JournalLike(Protocol):
     def replay(self) -> Iterator[tuple[int, int, bytes]]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One journalled block and since when it waits (monotonic seconds)."""
+
+    sequence: int
+    kind: int
+    payload: bytes
+    since_s: float
+
+
 class Writer:
-    """`put` returns when the block is durable; `run` moves blocks into the store in order, for ever."""
+    """`put` returns when the block is durable; `run` moves blocks into the store, for ever."""
 
     def __init__(self, client: TelemetryClient, journal: JournalLike, pending_blocks: int) -> None:
         self._client = client
         self._journal = journal
         self._limit = pending_blocks
-        self._pending: deque[tuple[int, int, bytes]] = deque()
+        self._pending: deque[Block] = deque()
+        self._draining = 0
         self._changed = asyncio.Condition()
         PENDING.set_function(self._pending.__len__)
 
     async def put(self, table: str, columns: Mapping[str, Any]) -> None:
         """Journal one block; waits while too many have not reached the store. `columns` holds a `version`."""
-        payload = bytes(encode(columns))
+        payload = encode(columns)
         kind = KIND_OF[table]
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._pending) < self._limit)
             sequence = await self._append(kind, payload)
-            self._pending.append((sequence, kind, payload))
+            self._pending.append(Block(sequence, kind, payload, time.monotonic()))
             self._changed.notify_all()
         await self._journal.sync()
         BLOCKS.labels("journalled").inc()
@@ -54,44 +73,82 @@ class Writer:
     async def _append(self, kind: int, payload: bytes) -> int:
         while True:
             try:
+                if len(payload) > IN_THREAD_BYTES:
+                    return await asyncio.to_thread(self._journal.append, kind, payload)
                 return self._journal.append(kind, payload)
             except JournalFullError:
                 await self._changed.wait_for(lambda: not self._pending)
                 await asyncio.sleep(FIRST_DELAY_S)
 
     async def run(self) -> None:
-        """First what the journal still holds, then block after block."""
+        """First what the journal still holds, then what is put, block after block."""
         for sequence, kind, payload in self._journal.replay():
-            await self._store(sequence, kind, payload)
+            await self._store([Block(sequence, kind, payload, 0.0)])
+            self._journal.release(sequence)
             BLOCKS.labels("replayed").inc()
         while True:
             async with self._changed:
                 await self._changed.wait_for(lambda: bool(self._pending))
-                block = self._pending[0]
-            await self._store(*block)
+                await self._gathered()
+                blocks = _first(self._pending)
+            for kind in dict.fromkeys(block.kind for block in blocks):
+                await self._store([block for block in blocks if block.kind == kind])
+            self._journal.release(blocks[-1].sequence)
             async with self._changed:
-                self._pending.popleft()
+                for _ in blocks:
+                    self._pending.popleft()
                 self._changed.notify_all()
+
+    async def _gathered(self) -> None:
+        """Until the oldest block has waited long enough, enough waits, or somebody waits for it."""
+        left_s = self._pending[0].since_s + GATHER_S - time.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, left_s)):
+                await self._changed.wait_for(self._enough)
+        except TimeoutError:
+            pass
+
+    def _enough(self) -> bool:
+        waiting = sum(len(block.payload) for block in self._pending)
+        return bool(self._draining) or waiting >= INSERT_BYTES or len(self._pending) >= self._limit
 
     async def drain(self) -> None:
         """Wait until the store has every block put so far."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._pending)
+            self._draining += 1
+            self._changed.notify_all()
+            try:
+                await self._changed.wait_for(lambda: not self._pending)
+            finally:
+                self._draining -= 1
 
-    async def _store(self, sequence: int, kind: int, payload: bytes) -> None:
-        table = KINDS[kind]
-        token = f"{table}-{decode_table(payload).column('version')[0].as_py()}"
+    async def _store(self, blocks: list[Block]) -> None:
+        """Insert blocks of one table as one, again and again while nobody answers; what the store refuses is counted."""
+        table = KINDS[blocks[0].kind]
+        first, last = (decode_table(block.payload).column("version")[0].as_py() for block in (blocks[0], blocks[-1]))
+        payload = await asyncio.to_thread(joined, [block.payload for block in blocks])
         delay_s = FIRST_DELAY_S
         while True:
             try:
-                await self._client.insert_stream(table, payload, token)
+                await self._client.insert_stream(table, payload, f"{table}-{first}-{last}")
             except TelemetryUnavailableError:
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, LONGEST_DELAY_S)
             except TelemetryError:
-                BLOCKS.labels("refused").inc()
-                break
+                BLOCKS.labels("refused").inc(len(blocks))
+                return
             else:
-                BLOCKS.labels("stored").inc()
-                break
-        self._journal.release(sequence)
+                BLOCKS.labels("stored").inc(len(blocks))
+                return
+
+
+def _first(pending: deque[Block]) -> list[Block]:
+    """The oldest blocks up to what one insert holds, at least one."""
+    chosen: list[Block] = []
+    size = 0
+    for block in pending:
+        size += len(block.payload)
+        if chosen and size > INSERT_BYTES:
+            break
+        chosen.append(block)
+    return chosen

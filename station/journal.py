@@ -79,8 +79,8 @@ class Journal:
             if self._synced < wanted and self._file is not None:
                 upto = self._next - 1
                 self._file.flush()
-                await asyncio.to_thread(os.fsync, self._file.fileno())
-                self._synced = upto
+                await asyncio.to_thread(_sync_and_close, os.dup(self._file.fileno()))  # an append may close the segment meanwhile
+                self._synced = max(self._synced, upto)
         return self._synced
 
     def release(self, upto: int) -> None:
@@ -173,8 +173,11 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
+    _sync_and_close(os.open(path, os.O_RDONLY))
+
+
+def _sync_and_close(descriptor: int) -> None:
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

@@ -19,6 +19,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from station.metrics import counter, histogram
 from station.series import Array
+from station.telemetry.dialect import SESSION_SETTINGS
 
 Columns = dict[str, Array]
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class TelemetryClient:
         When this returns, the rows are on disk.
         """
         block = await asyncio.get_running_loop().run_in_executor(self._threads, encode, columns)
-        await self._insert(table, list(columns), block, token)
+        await self._insert(table, list(columns), memoryview(block), token)
 
     async def insert_stream(self, table: str, payload: bytes, token: str = "") -> None:
         """The same for columns that `encode` has packed already."""
@@ -118,6 +119,7 @@ class TelemetryClient:
                 username=unquote(parts.username or "default"),
                 password=unquote(parts.password or ""),
                 database=parts.path.strip("/") or "__default__",
+                settings=dict(SESSION_SETTINGS),
                 compress=parts.hostname not in ("127.0.0.1", "localhost"),
                 autogenerate_session_id=False,  # calls run side by side
                 form_encode_query_params=True,  # long lists of entities do not fit into a URL
@@ -127,13 +129,24 @@ class TelemetryClient:
         return self._driver
 
 
-def encode(columns: Mapping[str, Any]) -> Any:
-    """Columns as one Arrow IPC stream, a memoryview: as such the driver sends it without a copy."""
-    table = pa.table(dict(columns))
+def encode(columns: Mapping[str, Any]) -> bytes:
+    """Columns as one Arrow IPC stream."""
+    return _packed(pa.table(dict(columns)))
+
+
+def joined(streams: list[bytes]) -> bytes:
+    """One Arrow stream of several with the same columns (in whatever order)."""
+    if len(streams) == 1:
+        return streams[0]
+    tables = [decode_table(stream) for stream in streams]
+    return _packed(pa.concat_tables([table.select(tables[0].column_names) for table in tables]))
+
+
+def _packed(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    return memoryview(sink.getvalue())
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
 def decode_table(data: bytes | memoryview) -> pa.Table:

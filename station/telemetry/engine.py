@@ -7,11 +7,11 @@ from typing import Any
 
 from chdb.state.sqlitelike import connect
 
-STATEMENT_SETTINGS = {
+from station.telemetry.dialect import SESSION_SETTINGS
+
+STATEMENT_SETTINGS = SESSION_SETTINGS | {
     "async_insert": "0",  # an insert that is answered is on disk
-    "session_timezone": "UTC",
     "max_threads": "2",
-    "do_not_merge_across_partitions_select_final": "1",
     "output_format_arrow_string_as_string": "1",
     "max_partitions_per_insert_block": "1000",
 }

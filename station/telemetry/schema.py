@@ -1,8 +1,13 @@
 """The tables of the telemetry store, in one place for the DDL, the writer and the queries.
 
-`interface_raw` is wide: a row is one interface at one instant. `sample_raw` is narrow: one row a sample of
-any other metric. Tiers hold one row a slot. All are ReplacingMergeTree by `version` (when the row was made):
-a row written again, late or corrected, replaces the older one, and readers use FINAL.
+`interface_raw` is wide: a row is what one interface said at one instant in one message; `present` is part of its
+key, so that a second message with other columns stands beside it. `sample_raw` is narrow: one row a sample of any
+other metric. Tiers hold one row a slot. All are ReplacingMergeTree by `version` (when the row was made): a row
+written again, late or corrected, replaces the older one, and readers use FINAL.
+
+What follows from other columns is computed when read: a rate is its exact increase over its span, utilisation a
+rate over the speed. Integers go through T64 (only the bits that a block of 64 uses) before ZSTD: a fifth smaller
+than ZSTD alone, and faster to write and to read.
 """
 
 from station.telemetry.client import TelemetryClient
@@ -18,13 +23,19 @@ COUNTERS = (
     "in_discards",
     "out_discards",
 )  # in the order of their metric codes 1..8, which are bits 0..7 of `present`
-RATES = (*(f"{name}_rate" for name in COUNTERS), "in_utilisation", "out_utilisation")
+DELTAS = ("in_delta", "out_delta", *(f"{name}_delta" for name in COUNTERS[2:]))  # the exact increase of each counter
+SPANS = ("octets_span_s", "packets_span_s", "errors_span_s")  # the seconds that the increases of a group of counters took
+SPAN_OF = (0, 0, 1, 1, 2, 2, 2, 2)  # by counter
+UTILISATION = ("in_utilisation", "out_utilisation")
+COUNTER_RATES = tuple(f"{name}_rate" for name in COUNTERS)
+RATES = (*COUNTER_RATES, *UTILISATION)
 BILLING = 1  # value of `retention` for metered interfaces; 0 is the default class
 TIER_S = {"5m": 300, "1h": 3600, "1d": 86400}
 TIER_STATISTICS = ("min", "mean", "max")
 VERDICTS = ("good", "gap", "reset", "suspect", "first")  # counted per slot
 
-_DEDUPLICATION = "non_replicated_deduplication_window = 10000"
+# Merging costs more than inserting. Base 12 instead of 5 rewrites a row half as often, for twice the parts a query opens.
+_DEDUPLICATION = "non_replicated_deduplication_window = 10000, merge_selector_base = 12"
 _RAW = f"{_DEDUPLICATION}, fsync_after_insert = 1, ttl_only_drop_parts = 1"
 
 
@@ -40,8 +51,8 @@ def statements(settings: TelemetrySettings) -> tuple[str, ...]:
 
 
 def _interface_raw(settings: TelemetrySettings) -> str:
-    raw = [f"{name} UInt64 CODEC(Delta, ZSTD)" for name in COUNTERS]
-    rates = [f"{name} Float32 CODEC(ZSTD)" for name in RATES]
+    raw = [f"{name} UInt64 CODEC(Delta, T64('bit'), ZSTD)" for name in COUNTERS]
+    deltas = [f"{name} UInt64 CODEC(T64('bit'), ZSTD)" for name in DELTAS]
     columns = [
         "entity UInt64 CODEC(Delta, ZSTD)",
         "time DateTime64(9, 'UTC') CODEC(DoubleDelta, ZSTD)",
@@ -49,9 +60,12 @@ def _interface_raw(settings: TelemetrySettings) -> str:
         "uptime_cs Int64 CODEC(Delta, ZSTD)",
         "discontinuity_cs Int64 CODEC(Delta, ZSTD)",
         *raw,
-        "in_delta UInt64 CODEC(ZSTD)",
-        "out_delta UInt64 CODEC(ZSTD)",
-        *rates,
+        *deltas,
+        *(f"{name} Float32 CODEC(ZSTD)" for name in SPANS),
+        "rated UInt8",  # bit c - 1: counter c has an increase over its group's span
+        "speed_bps UInt64 CODEC(T64, ZSTD)",
+        *(f"{rate} Float32 ALIAS if(bitTest(rated, {n}), {DELTAS[n]} / {SPANS[SPAN_OF[n]]}, nan)" for n, rate in enumerate(COUNTER_RATES)),
+        *(f"{way}_utilisation Float32 ALIAS if(speed_bps > 0, 8 * {way}_octets_rate / speed_bps, nan)" for way in ("in", "out")),
         "oper_status UInt8",
         "admin_status UInt8",
         "quality UInt8",
@@ -61,7 +75,7 @@ def _interface_raw(settings: TelemetrySettings) -> str:
     ]
     return (
         f"CREATE TABLE IF NOT EXISTS interface_raw ({', '.join(columns)}) ENGINE = ReplacingMergeTree(version) "
-        f"PARTITION BY (retention, if(retention = {BILLING}, toYYYYMM(time), toYYYYMMDD(time))) ORDER BY (entity, time) "
+        f"PARTITION BY (retention, if(retention = {BILLING}, toYYYYMM(time), toYYYYMMDD(time))) ORDER BY (entity, time, present) "
         f"TTL toDateTime(time) + toIntervalDay({settings.raw_days}) DELETE WHERE retention = 0, "
         f"toDateTime(time) + toIntervalMonth({settings.billing_months}) DELETE WHERE retention = {BILLING} SETTINGS {_RAW}"
     )
@@ -86,14 +100,21 @@ def _sample_5m(settings: TelemetrySettings) -> str:
 
 
 def _tier(name: str, lifetime: str) -> str:
-    statistics = [f"{rate}_{statistic} Float32 CODEC(ZSTD)" for rate in RATES for statistic in TIER_STATISTICS]
+    statistics = [f"{rate}_{statistic} Float32 CODEC(ZSTD)" for rate in COUNTER_RATES for statistic in TIER_STATISTICS]
+    utilisation = [
+        f"{way}_utilisation_{statistic} Float32 ALIAS if(speed_bps > 0, 8 * {way}_octets_rate_{statistic} / speed_bps, nan)"
+        for way in ("in", "out")
+        for statistic in TIER_STATISTICS
+    ]
     columns = [
         "entity UInt64 CODEC(Delta, ZSTD)",
         "time DateTime('UTC') CODEC(DoubleDelta, ZSTD)",
         "count UInt32",
-        "in_octets UInt64 CODEC(ZSTD)",
-        "out_octets UInt64 CODEC(ZSTD)",
+        "in_octets UInt64 CODEC(T64('bit'), ZSTD)",
+        "out_octets UInt64 CODEC(T64('bit'), ZSTD)",
         *statistics,
+        "speed_bps UInt64 CODEC(T64, ZSTD)",
+        *utilisation,
         "availability Float32",
         *(f"{verdict} UInt32" for verdict in VERDICTS),
         "version UInt64 CODEC(Delta, ZSTD)",

@@ -231,9 +231,37 @@ async def test_killing_the_owner_while_writing_loses_and_doubles_nothing(small: 
                 await until(lambda: owner.pid not in killed)
                 killed.add(owner.pid)
                 os.kill(owner.pid, signal.SIGKILL)
-    found = await small.client.query("SELECT count() AS n, sum(in_delta) AS octets FROM interface_raw")
+    found = await small.client.query("SELECT count() AS n, sum(in_delta) AS octets FROM interface_raw FINAL")
     assert (found["n"].tolist(), found["octets"].tolist()) == ([60], [59 * 30_000])
     assert list(small.journal.replay()) == []
+
+
+async def test_two_messages_of_one_instant_stand_side_by_side(small: Small, now_ns: int) -> None:
+    octets, states = (poll(METERED, now_ns, (5, 7)).take(np.array(rows)) for rows in ([0, 1], [2, 3]))
+    async with writing(small):
+        await feed(small, [octets])
+        await feed(small, [states])
+    found = await small.client.query("SELECT in_octets, oper_status FROM interface_raw FINAL ORDER BY in_octets")
+    assert (found["in_octets"].tolist(), found["oper_status"].tolist()) == ([0, 5], [1, 0])
+    assert (await small.store.interface_samples(METERED, now_ns, now_ns + HOUR)).out_octets.tolist() == [7]
+
+
+async def test_rates_are_computed_when_read_and_follow_their_own_span(small: Small, now_ns: int) -> None:
+    def batch(second: int, counts: dict[str, int]) -> SampleBatch:
+        series = np.array([METERED << 8 | code_of(f"interface.{name}") for name in counts], np.uint64)
+        raw = np.array(list(counts.values()), np.uint64)
+        return SampleBatch.of(np.full(len(raw), now_ns + second * S), series, raw=raw)
+
+    async with writing(small):
+        await feed(small, [batch(0, {"in_octets": 0, "in_packets": 0, "in_errors": 0})])
+        await feed(small, [batch(30, {"in_octets": 3_000_000})])
+        await feed(small, [batch(60, {"in_octets": 9_000_000, "in_packets": 600, "in_errors": 0})])
+    sql = (
+        "SELECT in_octets_rate, in_utilisation, in_packets_rate, in_packets_delta, in_errors_rate, out_errors_rate FROM interface_raw FINAL"
+    )
+    found = await small.client.query(f"{sql} ORDER BY time DESC LIMIT 1")
+    values = [float(found[name][0]) for name in found]
+    assert values == pytest.approx([200_000, 0.0016, 10, 600, 0, float("nan")], nan_ok=True)
 
 
 async def test_the_running_pipeline_stores_within_its_flush_time(small: Small, now_ns: int) -> None:

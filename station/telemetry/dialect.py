@@ -1,0 +1,8 @@
+"""Settings that every session of the telemetry store has, embedded or a cluster."""
+
+SESSION_SETTINGS = {
+    "session_timezone": "UTC",
+    "optimize_on_insert": "0",  # replacing rows inside one insert costs more than the rest of it; merges and FINAL do it
+    "allow_suspicious_codecs": "1",  # T64 behind Delta: "suspicious" only because each is made for integers
+    "do_not_merge_across_partitions_select_final": "1",
+}
