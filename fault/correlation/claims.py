@@ -5,7 +5,7 @@ from fault.correlation.model import Cause, Key, Kind
 from fault.correlation.situation import Situation
 
 SOFT_S = 1.6  # events that begin this close to an outage belong to it though the inventory does not say so
-SOFT_GAIN = 0.5
+SOFT_COSTS = 6.5
 SWITCH_S = 12.0
 SEVERAL = frozenset({Kind.NODE, Kind.CARD, Kind.DUCT, Kind.SITE, Kind.AREA, Kind.HIDDEN})  # these darken several ports
 BADLY = frozenset({Kind.DEGRADED, Kind.CONGESTION})
@@ -23,6 +23,8 @@ class Claims:
 
         `patient`: the event has waited for nearer evidence in vain.
         """
+        if event.key.cause in (Cause.POWER, Cause.BATTERY):
+            self._spread(event)
         best: tuple[float, float | None, Incident | None] = (0.0, None, None)
         for incident in self.situation.expecting.get(event.key, ()):
             found = self._gain(incident, event)
@@ -36,7 +38,7 @@ class Claims:
         near = self._softly(event, patient)
         if near is None:
             return False
-        self.situation.attach(near, event, SOFT_GAIN)
+        self.situation.attach(near, event, self._soft_gain(event))
         return True
 
     def _gain(self, incident: Incident, event: Event) -> tuple[float, float | None] | None:
@@ -64,8 +66,6 @@ class Claims:
                 return self._unknown_adjacency(event)
             case Cause.SIGNAL:
                 return self._unknown_port(event)
-            case Cause.POWER | Cause.BATTERY:
-                return self._spreading(event)
             case Cause.PATH if patient:
                 return self._beside(event)
             case Cause.SLOW_PATH if patient:
@@ -99,11 +99,11 @@ class Claims:
             return situation.nearest(OUTAGES, event.onset_s, SOFT_S - 0.6, SOFT_S + 1.0)  # LOS comes late
         return None
 
-    def _spreading(self, event: Event) -> Incident | None:
-        """Mains lost at one more site of an area that is losing them."""
+    def _spread(self, event: Event) -> None:
+        """Mains lost at one more site of an area that is losing them: the incident expects what follows from that."""
         situation = self.situation
-        if event.key.device not in situation.network.devices:
-            return None
+        if event.key.device not in situation.network.devices or situation.expecting.get(event.key):
+            return
         area = situation.network.site_area.get(situation.network.devices[event.key.device].site)
         for incident in reversed(situation.recent):
             near = abs(incident.onset_s - event.onset_s) < AREA_S
@@ -112,8 +112,11 @@ class Claims:
                 incident.effects.expect = {**wider.expect, **incident.effects.expect}
                 incident.effects.down_devices |= wider.down_devices
                 situation.expect(incident)
-                return incident
-        return None
+                return
+
+    def _soft_gain(self, event: Event) -> float:
+        """What tying an event to an incident by time or name alone adds: much less than an expected one of its kind would."""
+        return -self.situation.model.leak[event.key.cause] - SOFT_COSTS
 
     def _unknown_adjacency(self, event: Event) -> Incident | None:
         """An adjacency the inventory does not have, or not at this device."""
@@ -140,7 +143,7 @@ class Claims:
             weak = signal.owner
             if weak is not None and not weak.strong:
                 del weak.events[signal]
-                self.situation.attach(incident, signal, SOFT_GAIN)
+                self.situation.attach(incident, signal, self._soft_gain(signal))
                 if not weak.events:
                     self.situation.retire(weak)
 

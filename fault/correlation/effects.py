@@ -37,7 +37,7 @@ class Timing:
 
 
 class Compiler:
-    """What was reported: an area's sites without mains, adjacency events at a device, mains of a site, signs at a link."""
+    """What was reported: an area's sites without mains, adjacency events at a device, mains of a site, signs at a link, a change."""
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class Compiler:
         adjacency_events: Callable[[str], list[Key]],
         lost_mains: Callable[[str], bool],
         is_dark: Callable[[str], bool],
+        was_changed: Callable[[str], bool],
     ) -> None:
         self.network = network
         self.reach = reach
@@ -58,6 +59,7 @@ class Compiler:
         self.adjacency_events = adjacency_events
         self.lost_mains = lost_mains
         self.is_dark = is_dark
+        self.was_changed = was_changed
         self._memo: dict[Hypothesis, Effects] = {}
         self._epoch = (-1, 0.0, 0.0)
 
@@ -178,7 +180,7 @@ class Compiler:
     def _change(self, device: str) -> Effects:
         """A change breaks some adjacencies of the device, minutes later; those the inventory does not know too."""
         expect = {Key(Cause.CHANGED, device, device): Profile(0.93, -1.5, 3.0)}
-        fails = Profile(0.7, -1.0, self.model.break_s, due=False, later=True)
+        fails = Profile(0.9, -1.0, self.model.break_s, due=False, later=True)
         for name in self.network.devices[device].links:
             link = self.network.links[name]
             for adjacency in link.adjacencies:
@@ -316,5 +318,7 @@ class Compiler:
             for adjacency in self.network.links[name].adjacencies:
                 yield Hypothesis(Kind.ADJACENCY, adjacency)
             for device in self.network.links[name].devices:
+                if self.was_changed(device):
+                    yield Hypothesis(Kind.CHANGE, device)
                 if device != lsp.head:
                     yield from self._of_device(device)

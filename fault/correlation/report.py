@@ -63,7 +63,7 @@ class Reporter:
         if kind is Kind.ADJACENCY and element not in network.adjacencies:
             return [element, *(event.key.device for event in incident.events)]
         if kind is Kind.LINK:
-            return [*self._silent_end(element, incident), element]
+            return [element, *self._silent_end(element, incident)]
         if kind is Kind.HIDDEN:
             return [element, network.ports[element].device]
         return [element]

@@ -162,10 +162,11 @@ class Scorer:
         kind, base_s = match.hypothesis.kind, match.onsets[0]
         least_s, most_s, limit = self._span(kind, base_s)
         later: list[float] = []
+        is_unseen = not match.hits  # nobody told of the first onset, so the further ones are not tied to it
         rest = [pair for pair in pairs if pair[0] not in match.hits]
         while rest and len(later) < limit:
             onset_s, hits, total = self._best_onset(rest, least_s, most_s)
-            price = self._price(kind, onset_s, later)
+            price = 0.0 if is_unseen else self._price(kind, onset_s, later)
             if not hits or total + price <= 0.0:
                 break
             later.append(onset_s)

@@ -33,7 +33,7 @@ class Situation:
         self.timing = Timing(model.poll_s, model.hold_s)
         self.reach = Reach(network)
         self.current: dict[Key, Event] = {}
-        reported = (self._powered_sites, self._adjacency_events, self._lost_mains, self._is_dark)
+        reported = (self._powered_sites, self._adjacency_events, self._lost_mains, self._is_dark, self._was_changed)
         self.compiler = Compiler(network, self.reach, model, self.timing, *reported)
         self.unlinked = network.unlinked_share()
         self.is_incomplete = self.unlinked > INCOMPLETE
@@ -125,6 +125,10 @@ class Situation:
             if any((event := self.current.get(key)) is not None and event.active for key in keys):
                 return True
         return False
+
+    def _was_changed(self, device: str) -> bool:
+        event = self.current.get(Key(Cause.CHANGED, device, device))
+        return event is not None and self.now_s - event.onset_s < self.model.change_s[1] + self.model.break_s
 
     def is_mute(self, device: str) -> bool:
         event = self.current.get(Key(Cause.UNREACHABLE, device, device))
