@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from collectors.codecs.ber import Oid, dotted, parse_oid
+from collectors.codecs.ber import Oid, dotted
 from collectors.hardware import Hardware
-from collectors.snmp.learn import admitted, value_of
-from collectors.snmp.profile_model import SensorTable
+from collectors.snmp.learn import ENTITY_SENSOR, admitted, value_of
+from collectors.snmp.profile_model import SensorTable, dbm
 from collectors.snmp.profiles import Profile
 from collectors.snmp.reader import Reader
 from collectors.snmp.text import integer_of, number_of, text_of
@@ -15,7 +15,6 @@ from collectors.snmp.walk import Table
 from inventory.facts import InterfaceFacts, SensorFacts
 from station.catalogue import metrics_by_name
 
-_SENSOR = parse_oid("1.3.6.1.2.1.99.1.1.1")
 _TYPE, _SCALE, _PRECISION, _VALUE, _STATUS, _UNITS = range(1, 7)  # columns of entPhySensorEntry
 _OVERFLOW = (-1_000_000_000, 1_000_000_000)  # EntitySensorValue: beyond what can be told
 
@@ -33,10 +32,12 @@ _METRIC_BY_TYPE = {
     11: "sensor.air_flow",
 }
 _TO_UNIT = {"sensor.humidity": 0.01, "sensor.air_flow": 1 / 60}  # percent to ratio, cubic metres a minute to a second
+_WATTS = 6
 _DBM_TYPE = 14  # dBm, CISCO-ENTITY-SENSOR-MIB; some agents use it in the standard table too
 _OK = (0, 1)  # EntitySensorStatus: not told, ok
 _RECEIVE = re.compile(r"\b(rx|receive|received|input|in)\b", re.IGNORECASE)
 _TRANSMIT = re.compile(r"\b(tx|transmit|transmitted|output|out)\b", re.IGNORECASE)
+_LIGHT = re.compile(r"\b(rx|tx|receive|transmit)\b.*\bpower\b|\b(optical|laser)\b", re.IGNORECASE)
 _BIAS = re.compile(r"\b(bias|laser)", re.IGNORECASE)
 SENSORS_MAX = 8192
 DIGITS_MAX = 12
@@ -48,7 +49,7 @@ async def entity_sensors(reader: Reader, hardware: Hardware, profile: Profile, i
 
     Kinds the catalogue has no metric for are left out, and what measures nothing now.
     """
-    entries = (*profile.sensor_tables, _SENSOR)
+    entries = (*profile.sensor_tables, ENTITY_SENSOR)
     table = await reader.table("entPhySensorTable", [(*entry, column) for entry in entries for column in range(1, 7)])
     found: dict[int, SensorFacts] = {}
     for entry in entries:
@@ -63,21 +64,26 @@ def _entity_sensor(entry: Oid, row: Oid, table: Table, hardware: Hardware, inter
     def told(column: int) -> int:
         return integer_of(table.column((*entry, column)).get(row))
 
-    units = text_of(table.column((*entry, _UNITS)).get(row)) if entry == _SENSOR else ""
+    units = text_of(table.column((*entry, _UNITS)).get(row)) if entry == ENTITY_SENSOR else ""
     name, value = hardware.name_of(row[0]), told(_VALUE)
     metric = sensor_metric(told(_TYPE), units, name)
     if not metric or told(_STATUS) not in _OK or value in _OVERFLOW:
         return None
     scale = sensor_scale(told(_SCALE), told(_PRECISION)) * _TO_UNIT.get(metric, 1.0)
+    scaled = value * scale
+    if told(_TYPE) == _WATTS and metric != "sensor.power":  # light told in watts is polled in milliwatts
+        scale *= 1000
+        scaled = dbm(value * scale)
     known = metrics_by_name()[metric]
-    if not known.low <= value * scale <= known.high:
+    if not known.low <= scaled <= known.high:
         return None
     return SensorFacts("sensor", name, metric, dotted((*entry, _VALUE, *row)), scale, hardware.port_named(row[0], interfaces))
 
 
 def sensor_metric(kind: int, units: str, name: str) -> str:
     """The catalogue's metric of a sensor, "" for none. dBm is no standard type: its units text, or Cisco's number, says so."""
-    if kind == _DBM_TYPE or "dbm" in units.lower():
+    light = kind == _WATTS and _LIGHT.search(name) is not None
+    if light or kind == _DBM_TYPE or "dbm" in units.lower():
         return "sensor.optical_transmit_power" if _TRANSMIT.search(name) and not _RECEIVE.search(name) else "sensor.optical_receive_power"
     metric = _METRIC_BY_TYPE.get(kind, "")
     return "sensor.optical_bias_current" if metric == "sensor.current" and _BIAS.search(name) else metric

@@ -17,6 +17,9 @@ from station.series import series_of, split_key
 
 _IF_DESCR = parse_oid("1.3.6.1.2.1.2.2.1.2")
 _IF_NAME = parse_oid("1.3.6.1.2.1.31.1.1.1.1")
+ENTITY_SENSOR = parse_oid("1.3.6.1.2.1.99.1.1.1")
+_SENSOR_TYPE, _SENSOR_VALUE, _WATTS = 1, 4, 6  # columns of entPhySensorEntry; a value of EntitySensorDataType
+_OPTICAL = ("sensor.optical_receive_power", "sensor.optical_transmit_power")
 _ENTITY_SENSOR_OVERFLOW = (-1_000_000_000.0, 1_000_000_000.0)  # EntitySensorValue (RFC 3433): beyond what can be told
 
 
@@ -27,13 +30,21 @@ class Learned:
     names: dict[int, str]
     metrics: tuple[tuple[DeviceMetric, tuple[Oid, ...]], ...]
     profile: Profile
+    watts: frozenset[Oid] = frozenset()  # the values of ENTITY-SENSOR-MIB's layout that are told in watts
 
 
 async def learn(client: SnmpClient, profile: Profile) -> Learned:
     """Walk the names and the columns of the profile's device metrics. SnmpError when nothing answers."""
     names = named_interfaces(await client.walk((_IF_NAME, _IF_DESCR)))
     table = await client.walk(tuple(dict.fromkeys(column for metric in profile.device for column in _asked(metric))))
-    return Learned(names, tuple(device_metrics(profile, table)), profile)
+    types = await client.walk([(*entry, _SENSOR_TYPE) for entry in (*profile.sensor_tables, ENTITY_SENSOR)])
+    return Learned(names, tuple(device_metrics(profile, table)), profile, told_in_watts(types))
+
+
+def told_in_watts(types: Table) -> frozenset[Oid]:
+    """The values whose type is watts: light told so is polled as milliwatts and becomes dBm."""
+    cells = ((column[:-1], row, cell) for column, found in types.columns.items() for row, cell in found.items())
+    return frozenset((*entry, _SENSOR_VALUE, *row) for entry, row, cell in cells if cell.value == _WATTS)
 
 
 def named_interfaces(names: Table) -> dict[int, str]:
@@ -139,7 +150,7 @@ def learned_plan(device: Device, topology: Topology, learned: Learned, client: S
             if if_index:
                 items += interface_items(device.no, entity.entity_no, if_index, wide=wide, absent=absent)
         elif entity.oid and is_polled_metric(entity.metric):
-            polled = entity_items(entity, learned.profile)
+            polled = entity_items(entity, learned)
             items += [one for one in polled if isinstance(one, Item) and one.oid not in absent]
             ratios += [one for one in polled if isinstance(one, Ratio) and absent.isdisjoint(one.parts + one.whole)]
     return build(items, ratios, varbinds_max=max(2, client.limits.varbinds))
@@ -158,9 +169,10 @@ def _entities(topology: Topology, device_no: int) -> list[Entity]:
     return [entity for entity in topology.entities.values() if entity.device_no == device_no]
 
 
-def entity_items(entity: Entity, profile: Profile) -> list[Item | Ratio]:
+def entity_items(entity: Entity, learned: Learned) -> list[Item | Ratio]:
     """What a sensor or session asks, by the table of the profile its name belongs to."""
     oid, metric = parse_oid(entity.oid), metrics_by_code()[entity.metric]
+    profile = learned.profile
     sessions = profile.sessions_of(oid) if entity.kind == "session" else None
     if sessions is not None:
         return _session_items(entity, oid, sessions)
@@ -170,13 +182,14 @@ def entity_items(entity: Entity, profile: Profile) -> list[Item | Ratio]:
     series = series_of(entity.device_no, entity.entity_no, entity.metric)
     if metric.kind == "counter":
         return [Item(oid, series, counter=True)]
+    if table is None:
+        light = metric.name in _OPTICAL and oid in learned.watts
+        return [Item(oid, series, scale=entity.scale, milliwatt=light, ignore=_ENTITY_SENSOR_OVERFLOW, low=metric.low, high=metric.high)]
     return [_sensor_item(oid, series, entity, table)]
 
 
-def _sensor_item(oid: Oid, series: int, entity: Entity, table: SensorTable | None) -> Item:
+def _sensor_item(oid: Oid, series: int, entity: Entity, table: SensorTable) -> Item:
     metric = metrics_by_code()[entity.metric]
-    if table is None:
-        return Item(oid, series, scale=entity.scale, ignore=_ENTITY_SENSOR_OVERFLOW, low=metric.low, high=metric.high)
     return Item(
         oid,
         series,

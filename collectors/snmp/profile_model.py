@@ -46,6 +46,11 @@ MetricName = Annotated[str, AfterValidator(_known_metric)]
 Expression = Annotated[str, AfterValidator(_expression)]
 
 
+def dbm(milliwatts: float) -> float:
+    """The level of a power in milliwatts; of none, the floor."""
+    return 10 * math.log10(milliwatts) if milliwatts > 0 else DARK_DBM
+
+
 class Where(Settings):
     """Take only some instances: those whose `oid` column, or whose index arc `arc`, is one of `equals` or none of `differs`."""
 
@@ -101,7 +106,7 @@ class Reading(Settings):
             return None
         value = raw * (self.scale if scale is None else scale) + self.offset
         if self.milliwatt:
-            value = 10 * math.log10(value) if value > 0 else DARK_DBM
+            value = dbm(value)
         metric = metrics_by_name()[self.metric]
         return value if metric.low <= value <= metric.high else None
 

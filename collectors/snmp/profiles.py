@@ -1,7 +1,8 @@
 """Device families as data: `config/profiles/*.toml`, bound by the longest matching prefix of sysObjectID.
 
 `profile_model` says what a file may hold. A family's own tables come first, then those of every file that is
-`everywhere` (the standards' tables), so that an unknown device still gives what the IETF's MIBs give.
+`everywhere` (the standards' tables), so that an unknown device still gives what the IETF's MIBs give. Of sessions
+the standards come first: their tables count transitions, the families' add what they leave out.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,7 +65,7 @@ def _with(profile: Profile, everywhere: Iterable[Profile]) -> Profile:
         update={
             "device": profile.device + tuple(one for other in others for one in other.device),
             "sensors": profile.sensors + tuple(one for other in others for one in other.sensors),
-            "sessions": profile.sessions + tuple(one for other in others for one in other.sessions),
+            "sessions": tuple(one for other in others for one in other.sessions) + profile.sessions,
         }
     )
 
