@@ -68,6 +68,8 @@ def integral(coefficients: Floats, keys: npt.NDArray[np.uint64], t_ns: Ints) -> 
 
 def noise(keys: npt.NDArray[np.uint64], t_ns: Ints, slot_s: int) -> Floats:
     """A random walk between 0 and 1, linear within each slot (u64[f], i64[t] -> f64[f, t])."""
+    if not len(t_ns):
+        return np.zeros((len(keys), 0))
     slot, into = np.divmod(t_ns, slot_s * NS_PER_S)
     part = into / (slot_s * NS_PER_S)
     first, last = int(slot.min()), int(slot.max()) + 1

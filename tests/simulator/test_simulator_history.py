@@ -52,6 +52,17 @@ def test_the_last_closed_month(now: tuple[int, int, int], month: tuple[int, int]
     assert (start.year, start.month, start.day, end.day) == (*month, 1, 1)
 
 
+@pytest.mark.parametrize("after_s", [0, 1, 59, 299, 301])
+def test_a_day_that_has_just_begun_brings_what_was_polled_of_it(after_s: int) -> None:
+    midnight_ns = NOW_NS // DAY_NS * DAY_NS
+    end_ns = midnight_ns + after_s * NS_PER_S
+    days = list(metered(WORLD, BOOTS, WHAT, resolve, start_ns=midnight_ns - DAY_NS, end_ns=end_ns))
+    blocks = list(tiers(WORLD, BOOTS, resolve, start_ns=midnight_ns - DAY_NS, end_ns=end_ns))
+    assert all(batch.time_ns.max(initial=0) < end_ns for batch in days)
+    assert len(days[0]) > 0
+    assert max(int(block.slot_ns.max()) for block in blocks) <= end_ns - SLOT_S * NS_PER_S
+
+
 @pytest.mark.parametrize("day", range(1, 31))
 def test_35_days_hold_every_incident_on_any_day(day: int) -> None:
     now_ns = int(datetime(2026, 8, day, 1, tzinfo=UTC).timestamp()) * NS_PER_S
