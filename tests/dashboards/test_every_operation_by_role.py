@@ -1,0 +1,162 @@
+"""Who may do what: every operation of the station's HTTP side against every role; one without a row here fails."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from fastapi import FastAPI
+
+from dashboards.server import create_app
+from station.assembly import Ground, Plan, Station, web_parts
+from station.config import StationSettings
+from station.scope import STATION, Role
+from station.telemetry.client import TelemetryClient
+
+HOST: Final = "127.0.0.1:8080"
+ANYONE: Final = "anyone"
+SPAN: Final = "from=2026-10-01T00:00:00Z&to=2026-10-02T00:00:00Z"
+WEBHOOK: Final = {"name": "tickets", "url": "https://8.8.8.8/hook", "format": "trunkline"}
+
+# (operation, least role, query, body). Everyone sees usage as the pipeline's counts and quantities; prices and invoices are billing's.
+# A viewer sees webhooks without the paths of their addresses, which are secrets of some receivers.
+OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
+    ("GET /api/v1/alarms", Role.VIEWER, "", None),
+    ("GET /api/v1/alarms/summary", Role.VIEWER, "", None),
+    ("POST /api/v1/alarms/actions", Role.OPERATOR, "", {"action": "acknowledge", "ids": ["nothing"]}),
+    ("GET /api/v1/alarms/{key}", Role.VIEWER, "", None),
+    ("GET /api/v1/incidents", Role.VIEWER, "", None),
+    ("GET /api/v1/incidents/{key}", Role.VIEWER, "", None),
+    ("GET /api/v1/webhooks", Role.VIEWER, "", None),
+    ("POST /api/v1/webhooks", Role.ENGINEER, "", WEBHOOK),
+    ("PUT /api/v1/webhooks/{key}", Role.ENGINEER, "", WEBHOOK),
+    ("PATCH /api/v1/webhooks/{key}", Role.ENGINEER, "", {"enabled": False}),
+    ("DELETE /api/v1/webhooks/{key}", Role.ENGINEER, "", None),
+    ("POST /api/v1/webhooks/{key}/test", Role.ENGINEER, "", None),
+    ("GET /api/v1/deliveries", Role.VIEWER, "", None),
+    ("GET /api/v1/deliveries/{key}", Role.VIEWER, "", None),
+    ("POST /api/v1/deliveries/{key}/replay", Role.ENGINEER, "", None),
+    ("GET /api/v1/devices", Role.VIEWER, "", None),
+    ("GET /api/v1/devices/{device_id}", Role.VIEWER, "", None),
+    ("GET /api/v1/devices/{device_id}/performance", Role.VIEWER, SPAN, None),
+    ("GET /api/v1/regions", Role.VIEWER, "", None),
+    ("GET /api/v1/sites", Role.VIEWER, "", None),
+    ("GET /api/v1/topology", Role.VIEWER, "", None),
+    ("GET /api/v1/services", Role.VIEWER, "", None),
+    ("GET /api/v1/customers", Role.VIEWER, "", None),
+    ("GET /api/v1/search", Role.VIEWER, "q=core", None),
+    ("GET /api/v1/discovery", Role.VIEWER, "", None),
+    ("POST /api/v1/discovery", Role.ENGINEER, "", {"ranges": ["127.0.0.9/32"]}),
+    ("GET /api/v1/series", Role.VIEWER, f"entity=none&metric=interface.in_octets&{SPAN}", None),
+    ("GET /api/v1/top", Role.VIEWER, f"metric=interface.in_octets&{SPAN}", None),
+    ("GET /api/v1/now", Role.VIEWER, "", None),
+    ("GET /api/v1/traffic", Role.VIEWER, "", None),
+    ("GET /metrics/network", Role.VIEWER, "", None),
+    ("GET /sd/prometheus", Role.VIEWER, "", None),
+    ("GET /api/v1/usage", Role.VIEWER, SPAN, None),
+    ("GET /api/v1/usage/pipeline", Role.VIEWER, "", None),
+    ("GET /api/v1/usage/suspense", Role.VIEWER, "", None),
+    ("GET /api/v1/usage/export", Role.BILLING, SPAN, None),
+    ("GET /api/v1/usage/export/manifest", Role.BILLING, SPAN, None),
+    ("GET /api/v1/usage/completeness", Role.BILLING, SPAN, None),
+    ("GET /api/v1/invoices", Role.BILLING, "", None),
+    ("GET /api/v1/invoices/{invoice_id}.pdf", Role.BILLING, "", None),
+    ("GET /api/v1/invoices/{invoice_id}.csv", Role.BILLING, "", None),
+    ("GET /api/v1/invoices/{invoice_id}.json", Role.BILLING, "", None),
+    ("GET /api/v1/invoices/{invoice_id}", Role.BILLING, "", None),
+    ("GET /api/v1/invoices/{invoice_id}/lines/{line_no}/explain", Role.BILLING, "", None),
+    ("GET /api/v1/bill-runs", Role.BILLING, "", None),
+    ("POST /api/v1/bill-runs", Role.BILLING, "", {"month": "2026-10"}),
+    ("GET /events", Role.VIEWER, "topics=none", None),
+    ("GET /health/live", ANYONE, "", None),
+    ("GET /health/ready", ANYONE, "", None),
+    ("GET /health/startup", ANYONE, "", None),
+    ("GET /metrics", Role.VIEWER, "", None),
+]
+PLACES: Final = {"key": "nothing", "device_id": "nothing", "invoice_id": "nothing", "line_no": "1"}
+NOT_AN_ANSWER: Final = {401, 403, 405}
+CALLERS: Final = [None, *Role]
+ALLOWS: Final = {
+    Role.VIEWER: {*Role},
+    Role.OPERATOR: {Role.OPERATOR, Role.ENGINEER, Role.ADMIN},
+    Role.ENGINEER: {Role.ENGINEER, Role.ADMIN},
+    Role.BILLING: {Role.BILLING, Role.ADMIN},
+    Role.ADMIN: {Role.ADMIN},
+}
+
+
+class Edge:
+    """The station's own HTTP side, with a token for each role; nothing runs behind it and no telemetry store answers."""
+
+    def __init__(self, app: FastAPI, tokens: dict[Role, str]) -> None:
+        self._app, self._tokens = app, tokens
+        self.operations = {f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods}
+
+    async def ask(self, operation: str, query: str, body: dict[str, Any] | None, caller: Role | None) -> int:
+        """The status of one answer; the client leaves once it has it, so that an event stream ends too."""
+        method, path = operation.split(" ")
+        headers = {"host": HOST, "content-type": "application/json"}
+        headers |= {"authorization": f"Bearer {self._tokens[caller]}"} if caller else {"x-forwarded-for": "192.0.2.1"}
+        status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        to_send = [{"type": "http.request", "body": json.dumps(body).encode() if body else b"", "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            if to_send:
+                return to_send.pop()
+            await asyncio.wait({status})
+            return {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                status.set_result(message["status"])
+
+        with suppress(Exception):  # the app raises what it answered 500 for once more
+            await self._app(asked(method, path.format(**PLACES), query, headers), receive, send)
+        return status.result()
+
+
+def asked(method: str, path: str, query: str, headers: dict[str, str]) -> dict[str, Any]:
+    """An ASGI scope as a server makes it."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 40000),
+        "server": ("127.0.0.1", 8080),
+    }
+
+
+@pytest.fixture
+async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
+    settings = StationSettings.model_validate({"web": {"requests_burst": 10_000}})
+    ground = Ground(Plan(settings, tmp_path, {}))
+    await ground.open()
+    telemetry = TelemetryClient("http://127.0.0.1:9", query_timeout_s=1)
+    app = create_app(web_parts(Station(ground, telemetry), ()))
+    yield Edge(app, {role: await ground.security.make_token(STATION, f"as {role}", role, 1) for role in Role})
+    await telemetry.close()
+    await ground.state.close()
+
+
+@pytest.mark.slow
+async def test_every_operation_answers_only_the_roles_it_is_for(edge: Edge) -> None:
+    named = {name for name, *_ in OPERATIONS}
+    assert not edge.operations ^ named, "each operation needs its row in OPERATIONS, and each row its operation"
+    wrong = []
+    for name, least, query, body in OPERATIONS:
+        for caller in CALLERS:
+            status = await edge.ask(name, query, body, caller)
+            expected = least == ANYONE or (caller is not None and caller in ALLOWS[Role(least)])
+            refusal = 401 if caller is None else 403
+            if (status in NOT_AN_ANSWER) if expected else (status != refusal):
+                wrong.append(f"{name} as {caller or 'nobody'}: {status}")
+    assert not wrong, "\n".join(wrong)
