@@ -198,7 +198,8 @@ class Station:
         self.traps = Receiver(settings.traps, topology=topology, mibs=shipped_mibs(), out=heard, clock=clock)
         self.syslog = Syslog(settings.syslog, topology, clock, heard)
         self.gnmi = Gnmi(settings.gnmi, topology, clock, ground.login, self.streamed)
-        self.mqtt = Mqtt(settings.mqtt, topology, clock, ground.login, self.samples, heard)
+        spool = Journal(ground.plan.folder / "journal" / "mqtt", settings.mqtt.journal_mb << 20)
+        self.mqtt = Mqtt(settings.mqtt, topology, clock, ground.login, self.samples, heard, spool, lambda: self.pipeline.durable)
         self.netconf = Netconf(settings.netconf, topology, clock, ground.login, self.streamed, heard)
         self.meter = Meter(ground.state, STATION, self.telemetry, settings.billing)
         self.biller = Biller(

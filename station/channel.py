@@ -29,6 +29,8 @@ class Channel(Generic[T]):
         self._items: deque[T] = deque()
         self._changed = asyncio.Condition()
         self._closed = False
+        self.taken = 0
+        self._put = 0
         self._passed = CHANNEL_PASSED.labels(name)
         self._dropped = CHANNEL_DROPPED.labels(name, policy)
         CHANNEL_DEPTH.labels(name).set_function(self.__len__)
@@ -36,16 +38,19 @@ class Channel(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
-    async def put(self, item: T) -> None:
+    async def put(self, item: T) -> int:
+        """Append an item; its number, from 1: it has been taken once `taken` is as large (under "wait", which loses none)."""
         async with self._changed:
             if self.policy == "wait":
                 await self._changed.wait_for(lambda: len(self._items) < self.capacity or self._closed)
             if self._closed:
                 raise ChannelClosedError(self.name)
             if len(self._items) >= self.capacity and not self._make_room():
-                return
+                return self._put
             self._items.append(item)
+            self._put += 1
             self._changed.notify_all()
+            return self._put
 
     def _make_room(self) -> bool:
         self._dropped.inc()
@@ -59,6 +64,7 @@ class Channel(Generic[T]):
             if not self._items:
                 raise ChannelClosedError(self.name)
             item = self._items.popleft()
+            self.taken += 1
             self._passed.inc()
             self._changed.notify_all()
             return item

@@ -1,38 +1,48 @@
-"""MQTT against a real Mosquitto: password, persistent session, reconnect after the broker was killed."""
+"""MQTT against a real Mosquitto: password, TLS both ways, sharing, wills, Sparkplug B; a station killed between receipt and journal."""
 
 import asyncio
 import shutil
 import socket
+import ssl
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiomqtt
 import pytest
 
 from collectors.inputs.mqtt import Mqtt, MqttSettings
 from inventory.topology import Device, Topology
+from simulator.certificates import Authority
 from station.batch import Notification, SampleBatch
 from station.catalogue import code_of
 from station.channel import Channel
 from station.clock import SystemClock
+from station.journal import Journal
 from station.series import series_of
 
-LOGIN = {"username": "station", "password": "fifteen-characters"}
+LOGIN: dict[str, Any] = {"username": "station", "password": "fifteen-characters"}
 DEVICE = Device(no=7, id="d", name="iot-gw-1", site_id="", management_address="192.0.2.7")
 
 
 class Broker:
     """One Mosquitto on loopback with one user."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *, more: str = "") -> None:
         self.port = port
         self._config = folder / "mosquitto.conf"
         passwords = folder / "passwords"
         subprocess.run(
             ["mosquitto_passwd", "-b", "-c", str(passwords), LOGIN["username"], LOGIN["password"]], check=True, capture_output=True
         )
-        self._config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nuser root\n")
+        self._config.write_text(
+            f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nuser root\nmax_queued_messages 0\n{more}"
+        )
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -56,28 +66,42 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     made.kill()
 
 
-async def publish(port: int, topic: str, payload: str) -> None:
+async def publish(port: int, topic: str, payload: str, *, retain: bool = False) -> None:
     """Publish once the broker answers, within ten seconds."""
     for _ in range(100):
         try:
             async with aiomqtt.Client("127.0.0.1", port, username=LOGIN["username"], password=LOGIN["password"]) as client:
-                await client.publish(topic, payload, qos=1)
+                await client.publish(topic, payload, qos=1, retain=retain)
                 return
         except aiomqtt.MqttError:
             await asyncio.sleep(0.1)
     pytest.fail("the broker does not answer")
 
 
-@pytest.fixture
-async def heard(broker: Broker) -> AsyncIterator[tuple[Channel[SampleBatch], Channel[tuple[Notification, ...]]]]:
+Channels = tuple[Channel[SampleBatch], Channel[tuple[Notification, ...]]]
+
+
+@asynccontextmanager
+async def listening(broker: Broker, folder: Path, **more: Any) -> AsyncIterator[Channels]:
+    """The input at the broker, and what comes out of it."""
     samples: Channel[SampleBatch] = Channel("mqtt_samples_test", 100)
     notifications: Channel[tuple[Notification, ...]] = Channel("mqtt_notifications_test", 100)
-    settings = MqttSettings(host="127.0.0.1", port=broker.port, tls=False, credential="broker")
-    topology = Topology(devices={7: DEVICE})
-    task = asyncio.create_task(Mqtt(settings, lambda: topology, SystemClock(), lambda _: LOGIN, samples, notifications).run())
-    yield samples, notifications
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    settings = MqttSettings(**{"host": "127.0.0.1", "port": broker.port, "tls": False, "credential": "broker"} | more)
+    topology, journal = Topology(devices={7: DEVICE}), Journal(folder / settings.client_id, 1 << 20)
+    made = Mqtt(settings, lambda: topology, SystemClock(), lambda _: LOGIN, samples, notifications, journal, lambda: 0)
+    task = asyncio.create_task(made.run())
+    try:
+        yield samples, notifications
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        journal.close()
+
+
+@pytest.fixture
+async def heard(broker: Broker, tmp_path: Path) -> AsyncIterator[Channels]:
+    async with listening(broker, tmp_path) as channels:
+        yield channels
 
 
 async def first_within(port: int, samples: Channel[SampleBatch], payload: str) -> SampleBatch:
@@ -92,9 +116,7 @@ async def first_within(port: int, samples: Channel[SampleBatch], payload: str) -
 
 
 @pytest.mark.slow
-async def test_measurements_and_last_wills_arrive(
-    broker: Broker, heard: tuple[Channel[SampleBatch], Channel[tuple[Notification, ...]]]
-) -> None:
+async def test_measurements_and_last_wills_arrive(broker: Broker, heard: Channels) -> None:
     samples, notifications = heard
     batch = await first_within(broker.port, samples, '{"value": 25, "time": 1700000000000}')
     assert (int(batch.series[0]), float(batch.value[0]), int(batch.time_ns[0])) == (
@@ -108,11 +130,159 @@ async def test_measurements_and_last_wills_arrive(
 
 
 @pytest.mark.slow
-async def test_the_input_comes_back_after_the_broker_was_killed(
-    broker: Broker, heard: tuple[Channel[SampleBatch], Channel[tuple[Notification, ...]]]
-) -> None:
+async def test_the_input_comes_back_after_the_broker_was_killed(broker: Broker, heard: Channels) -> None:
     samples, _ = heard
     await first_within(broker.port, samples, "1")
     broker.kill()
     broker.start()
     assert len(await first_within(broker.port, samples, "2")) == 1
+
+
+async def publish_many(port: int, numbers: range) -> None:
+    async with aiomqtt.Client("127.0.0.1", port, username=LOGIN["username"], password=LOGIN["password"]) as client:
+        for n in numbers:
+            await client.publish("trunkline/iot-gw-1/uptime", str(n), qos=1)
+
+
+def station(folder: Path, port: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.peers.collectors.mqtt_station", str(folder), str(port), LOGIN["username"], LOGIN["password"]]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def read_numbers(process: "subprocess.Popen[str]", wanted: int) -> set[int]:
+    """The numbers handed over until so many different ones were."""
+    assert process.stdout is not None
+    found: set[int] = set()
+    while len(found) < wanted and (line := process.stdout.readline()):
+        found |= {int(line)} if line[0].isdigit() else set()
+    return found
+
+
+@pytest.mark.slow
+async def test_kill_9_between_receipt_and_journal_loses_nothing(broker: Broker, tmp_path: Path) -> None:
+    await publish(broker.port, "trunkline/iot-gw-1/uptime", "0", retain=True)  # heard as soon as the subscription holds
+    first = await asyncio.to_thread(station, tmp_path / "journal", broker.port)
+    await asyncio.to_thread(read_numbers, first, 1)
+    flood = asyncio.create_task(publish_many(broker.port, range(1, 2001)))
+    await asyncio.to_thread(read_numbers, first, 200)
+    first.kill()
+    first.wait()
+    assert first.stdout is not None
+    first.stdout.close()
+    second = await asyncio.to_thread(station, tmp_path / "journal", broker.port)
+    try:
+        await flood
+        found = await asyncio.to_thread(read_numbers, second, 2001)
+    finally:
+        second.kill()
+        second.wait()
+        assert second.stdout is not None
+        second.stdout.close()
+    assert found == set(range(2001))
+
+
+@pytest.mark.slow
+async def test_what_the_pipeline_had_not_journalled_is_replayed_after_a_restart(broker: Broker, tmp_path: Path) -> None:
+    async with listening(broker, tmp_path) as (samples, _):
+        await first_within(broker.port, samples, "1")
+    async with listening(broker, tmp_path) as (samples, _):
+        again = await asyncio.wait_for(samples.get(), 5)
+    assert float(again.value[0]) == 0.01
+
+
+@pytest.mark.slow
+async def test_two_stations_of_a_group_share_the_messages(broker: Broker, tmp_path: Path) -> None:
+    async with (
+        listening(broker, tmp_path, client_id="a", share="noc") as (a, _),
+        listening(broker, tmp_path, client_id="b", share="noc") as (b, _),
+    ):
+        for n in range(100):
+            await publish(broker.port, "trunkline/iot-gw-1/uptime", str(n))
+            if len(a) > 1 and len(b) > 1:
+                break
+        values = [int(batch.value[0]) for channel in (a, b) for batch in [await channel.get() for _ in range(len(channel))]]
+    assert len(values) == len(set(values))
+
+
+def certificates(folder: Path) -> Path:
+    """A certificate authority with one server and one client, as files; the authority's."""
+    authority = Authority(folder, datetime.now(UTC))
+    for name in ("server", "client"):
+        made = authority.identity(cast("Any", SimpleNamespace(name=name, address="127.0.0.1")))
+        (folder / f"{name}.key").write_bytes(made.key)
+        (folder / f"{name}.crt").write_bytes(made.certificate)
+    return authority.file
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # paho leaves the socket of a refused handshake to the collector
+async def test_tls_asks_for_both_certificates_and_a_wrong_authority_is_refused(tmp_path: Path) -> None:
+    right, wrong = certificates(tmp_path / "right"), certificates(tmp_path / "wrong")
+    folder = right.parent
+    tls = f"cafile {right}\ncertfile {folder}/server.crt\nkeyfile {folder}/server.key\nrequire_certificate true\n"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        broker = Broker(tmp_path, probe.getsockname()[1], more=tls)
+    broker.start()
+    mine: dict[str, Any] = {"tls": True, "certificate_file": folder / "client.crt", "key_file": folder / "client.key"}
+    try:
+        async with (
+            listening(broker, tmp_path, ca_file=wrong, client_id="wrong", **mine) as (nothing, _),
+            listening(broker, tmp_path, ca_file=right, client_id="right", **mine) as (samples, states),
+        ):
+            context = ssl.create_default_context(cafile=right)
+            context.load_cert_chain(mine["certificate_file"], mine["key_file"])
+            for _ in range(60):
+                try:
+                    async with aiomqtt.Client("127.0.0.1", broker.port, tls_context=context, **LOGIN) as client:
+                        await client.publish("trunkline/iot-gw-1/cpu", "5", qos=1)
+                        await client.publish("trunkline/iot-gw-1/state", "offline", qos=1)
+                    batch = await asyncio.wait_for(samples.get(), 0.5)
+                    break
+                except (TimeoutError, aiomqtt.MqttError):
+                    await asyncio.sleep(0.05)
+            else:
+                pytest.fail("nothing arrived over TLS")
+            assert float(batch.value[0]) == 0.05
+            (said,) = await asyncio.wait_for(states.get(), 5)
+            assert (said.name, said.authenticated) == ("offline", True)
+            assert len(nothing) == 0
+    finally:
+        broker.kill()
+
+
+def sparkplug(seq: int, *metrics: bytes) -> bytes:
+    return b"\x08\x80\xd0\x95\xff\xbc\x31" + b"".join(b"\x12" + bytes([len(one)]) + one for one in metrics) + b"\x18" + bytes([seq])
+
+
+BD_SEQ = b"\x0a\x05bdSeq\x20\x08\x58\x03"
+CPU_BIRTH = b"\x0a\x03cpu\x10\x01\x20\x09\x65\x00\x00\xc8\x41"  # alias 1, Float 25.0
+CPU_DATA = b"\x10\x01\x65\x00\x00\x48\x42"  # alias 1: 50.0
+
+
+@pytest.mark.slow
+async def test_an_edge_node_is_born_measures_by_alias_and_dies_by_its_will(broker: Broker, tmp_path: Path) -> None:
+    will = aiomqtt.Will("spBv1.0/plant/NDEATH/iot-gw-1", sparkplug(0, BD_SEQ)[:-2], qos=1)
+    async with listening(broker, tmp_path) as (samples, states):
+        await first_within(broker.port, samples, "1")
+        async with aiomqtt.Client("127.0.0.1", broker.port, **LOGIN, will=will) as node:
+            await node.subscribe("spBv1.0/plant/NCMD/iot-gw-1", qos=1)
+            await node.publish("spBv1.0/plant/NDATA/iot-gw-1", sparkplug(7, CPU_DATA), qos=1)
+            command = await asyncio.wait_for(anext(aiter(node.messages)), 5)
+            assert b"Node Control/Rebirth" in bytes(command.payload)
+            await node.publish("spBv1.0/plant/NBIRTH/iot-gw-1", sparkplug(0, BD_SEQ, CPU_BIRTH), qos=1)
+            await node.publish("spBv1.0/plant/NDATA/iot-gw-1", sparkplug(1, CPU_DATA), qos=1)
+            assert [float(value) for value in await values_of(samples, 2)] == [0.25, 0.5]
+            node._client._sock_close()  # gone without a goodbye: the broker speaks the will
+            (born,) = await asyncio.wait_for(states.get(), 5)
+            (died,) = await asyncio.wait_for(states.get(), 10)
+    assert (born.name, died.name) == ("online", "offline")
+
+
+async def values_of(samples: Channel[SampleBatch], wanted: int) -> list[float]:
+    found: list[float] = []
+    while len(found) < wanted:
+        found += (await asyncio.wait_for(samples.get(), 5)).value.tolist()
+    return found
