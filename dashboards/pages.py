@@ -26,6 +26,7 @@ from station.web import Caller
 THEMES = ("dark", "light", "contrast")
 FIELDS_MAX = 16
 SESSION_COOKIE_S = 7 * 24 * 3600
+_EVERYWHERE = ("/api/v1/regions",)
 _SHARED = ("vendor/preact.js", "app.js")
 
 
@@ -46,14 +47,22 @@ def _alarms_target(query: dict[str, str]) -> str:
     return "/api/v1/alarms?" + urlencode(asked)
 
 
+def _now_targets(query: dict[str, str]) -> list[str]:
+    """What Now asks first, for the region in its address."""
+    region = {"region": query["region"]} if query.get("region") else {}
+    ask = [("/api/v1/now", region), ("/api/v1/traffic", {"hours": "24", **region})]
+    plain = ["/api/v1/alarms/summary", "/api/v1/incidents?state=open", "/api/v1/topology"]
+    return plain + [f"{path}?{urlencode(asked)}" if asked else path for path, asked in ask]
+
+
 SCREENS = (
-    Screen("now", "/", "Now", lambda _: ["/api/v1/alarms/summary", "/api/v1/incidents?state=open", "/api/v1/topology", "/api/v1/now"]),
+    Screen("now", "/", "Now", _now_targets),
     Screen("alarms", "/alarms", "Alarms", lambda query: ["/api/v1/alarms/summary", _alarms_target(query)]),
     Screen("topology", "/topology", "Topology", lambda _: ["/api/v1/topology"]),
     Screen("performance", "/performance", "Performance", lambda _: []),
     Screen("device", "/devices", "Devices", lambda _: ["/api/v1/devices?limit=1000"]),
     Screen("device", "/devices/{id}", "Device", lambda given: [f"/api/v1/devices/{given['id']}"]),
-    Screen("usage", "/usage", "Usage", lambda _: ["/api/v1/usage/pipeline", "/api/v1/invoices"]),
+    Screen("usage", "/usage", "Usage", lambda _: ["/api/v1/usage/pipeline", "/api/v1/invoices", "/api/v1/bill-runs"]),
     Screen("usage", "/usage/invoices/{id}", "Invoice", lambda given: [f"/api/v1/invoices/{given['id']}"]),
     Screen("notify", "/notify", "Notify", lambda _: ["/api/v1/webhooks", "/api/v1/deliveries"]),
     Screen("api", "/api", "API", lambda _: []),
@@ -78,7 +87,9 @@ class Pages:
     async def screen(self, request: Request, scope: Scope, screen: Screen) -> HTMLResponse:
         session: Session | None = request.state.session
         given = {**request.query_params, **request.path_params}
-        first = await first_answers(self._app, scope, screen.first(given), self._parts.settings.first_data_timeout_ms / 1000)
+        first = await first_answers(
+            self._app, scope, [*_EVERYWHERE, *screen.first(given)], self._parts.settings.first_data_timeout_ms / 1000
+        )
         boot = {
             "user": scope.user,
             "role": scope.role,

@@ -23,7 +23,7 @@ def router(pipeline: Pipeline, store: TelemetryStore, totals: Totals) -> APIRout
     """`/api/v1/series`, `/api/v1/top`, `/api/v1/now`, `/api/v1/traffic`."""
     made = APIRouter(prefix="/api/v1", tags=["performance"])
     _add_series(made, pipeline.names, store)
-    _add_top(made, pipeline.names, store)
+    _add_top(made, pipeline.names, store, totals)
     _add_now(made, totals)
     _add_device(made, pipeline.names, DeviceView(pipeline, store), totals.clock)
     return made
@@ -54,7 +54,7 @@ def _add_series(made: APIRouter, names: Names, store: TelemetryStore) -> None:
         return {**about, "time": times, **columns, "quality": curve.quality.tolist()}
 
 
-def _add_top(made: APIRouter, names: Names, store: TelemetryStore) -> None:
+def _add_top(made: APIRouter, names: Names, store: TelemetryStore, totals: Totals) -> None:
     @made.get("/top")
     async def top(
         caller: Caller,
@@ -63,11 +63,12 @@ def _add_top(made: APIRouter, names: Names, store: TelemetryStore) -> None:
         to: str,
         stat: Statistic = "p95",
         limit: Annotated[int, Query(ge=1, le=TOP_LIMIT)] = 20,
+        region: Annotated[str, Query(max_length=255)] = "",
     ) -> dict[str, Any]:
         topology = names.topology()
         seen = visible(topology, caller)
-        limited = bool(caller.regions or caller.customers)
-        entities = tuple(key for key in topology.entities if seen(key)) if limited else None
+        limited = bool(caller.regions or caller.customers or region)
+        entities = tuple(totals.sight(caller, region).keys.tolist()) if limited else None
         try:
             found = await store.top(TopQuery(metric, stat, time_ns(start), time_ns(to), limit, entities))
         except QueryError as error:

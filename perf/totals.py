@@ -26,7 +26,7 @@ WEEK_NS: Final = 7 * 86_400 * NS_PER_S
 HOUR_NS: Final = 3_600 * NS_PER_S
 HOURS_MAX: Final = 168
 ROWS_MAX: Final = 1_000_000  # five-minute rows one curve may read; a larger network is summed by the hour
-WHOLE_SHARE: Final = 0.5  # a slot in which fewer of the usual interfaces were heard is a gap, not a valley
+WHOLE_SHARE: Final = 0.8  # a slot in which fewer of the usual interfaces were heard is a gap, not a valley
 KEPT_MAX: Final = 64
 BITS: Final = 8
 

@@ -29,6 +29,7 @@ export async function get(path) {
   return brought === undefined ? call("GET", path) : brought;
 }
 
+export const send = (method, path, body) => call(method, path, body);
 export const post = (path, body) => call("POST", path, body);
 export const remove = (path) => call("DELETE", path);
 

@@ -1,14 +1,16 @@
-// uPlot with our habits: gaps as gaps, last week behind today, one cursor over all charts of a screen, colours from the tokens.
+// uPlot with our habits: gaps as hatched gaps, last week behind today, one cursor over all charts of a screen, a ribbon of alarms.
 import uPlot from "./vendor/uplot.js";
-import { html, useEffect, useRef } from "./view.js";
-import { theme } from "./prefs.js";
+import { html, useEffect, useRef, useSignal } from "./view.js";
+import { gapsOf } from "./chart_model.js";
 import { clock, si } from "./format.js";
+import { theme } from "./prefs.js";
+import { Ribbon } from "./ribbon.js";
 
 const TABLE_ROWS = 12;
 const cursors = uPlot.sync("trunkline");
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** @typedef {{name: string, color: string, values: (number|null)[], fill?: boolean, dash?: number[], width?: number}} Line */
+/** @typedef {{name: string, color: string, values: (number|null)[], fill?: boolean, dash?: number[], width?: number, quiet?: boolean}} Line */
 
 const shape = (lines) => lines.map((line) => `${line.name}${line.color}`).join();
 
@@ -24,16 +26,16 @@ function axis(rest) {
 function optionsOf({ lines, unit, width, height, onCursor, range }) {
   return {
     width, height, padding: [8, 8, 0, 0], legend: { show: false }, cursor: { sync: { key: cursors.key }, points: { size: 6 }, y: false, drag: { x: true, y: false } },
-    scales: { x: { time: true, range: range ? () => range : undefined }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } },
-    axes: [axis({ size: 26, space: 60, values: (_, splits) => splits.map((s) => hourOf(s, splits.at(-1) - splits[0])) }), axis({ size: 58, space: 26, values: (_, splits) => splits.map((value) => si(value, unit)) })],
+    scales: { x: { time: true, range: () => range.current }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } },
+    axes: [axis({ size: 26, space: 60, values: (_, splits) => splits.map((s) => instant(s, splits.at(-1) - splits[0])) }), axis({ size: 58, space: 26, values: (_, splits) => splits.map((value) => si(value, unit)) })],
     series: [{}, ...lines.map(seriesOf)],
     hooks: { setCursor: [(plot) => onCursor(plot.cursor.idx)] },
   };
 }
 
-const hourOf = (s, span) => {
+const instant = (s, wide) => {
   const at = new Date(s * 1000);
-  return span > 2 * 86_400 ? `${at.getMonth() + 1}/${at.getDate()}` : `${String(at.getHours()).padStart(2, "0")}:${String(at.getMinutes()).padStart(2, "0")}`;
+  return wide > 2 * 86_400 ? `${at.getMonth() + 1}/${at.getDate()}` : `${String(at.getHours()).padStart(2, "0")}:${String(at.getMinutes()).padStart(2, "0")}`;
 };
 
 const dataOf = (times, lines) => [times.map((ms) => ms / 1000), ...lines.map((line) => line.values)];
@@ -46,33 +48,51 @@ function Twin({ label, times, lines, unit }) {
     <tbody>${at.map((i) => html`<tr><th scope="row">${clock(new Date(times[i]).toISOString())}</th>${lines.map((line) => html`<td>${line.values[i] === null || line.values[i] === undefined ? "no data" : si(line.values[i], unit)}</td>`)}</tr>`)}</tbody></table>`;
 }
 
+/** Names with their dashes and the values under the cursor, else the newest. */
+function Legend({ times, lines, unit, at }) {
+  const chosen = at ?? times.length - 1;
+  const newest = (values) => values.findLast((value) => value !== null && value !== undefined);
+  return html`<p class="chart-legend dim">${lines.filter((line) => !line.quiet).map((line) => html`<span><svg viewBox="0 0 16 4" aria-hidden="true"><path d="M0 2H16" stroke=${`var(${line.color})`} stroke-width="3" stroke-dasharray=${line.dash?.join(" ")} /></svg> ${line.name} <b>${si(at === null ? newest(line.values) : line.values[chosen], unit)}</b></span>`)}
+    ${at !== null && times[chosen] !== undefined && html`<span class="mono">${clock(new Date(times[chosen]).toISOString())}</span>`}</p>`;
+}
+
 function useResize(box, plot, height) {
   useEffect(() => {
-    const watcher = new ResizeObserver(() => plot.current?.setSize({ width: box.current.clientWidth, height }));
+    const watcher = new ResizeObserver(() => box.current && plot.current?.setSize({ width: box.current.clientWidth, height }));
     watcher.observe(box.current);
     return () => watcher.disconnect();
   }, [height]);
 }
 
-/** @param {{label: string, times: number[], lines: Line[], unit: string, height?: number, onCursor?: (index: number|null) => void, range?: [number, number]}} props times in ms */
-export function Chart({ label, times, lines, unit, height = 130, onCursor = () => {}, range }) {
+/**
+ * @param {{label: string, times: number[], lines: Line[], unit: string, height?: number, range?: [number, number], alarms?: any[], legend?: boolean}} props
+ * times and range in ms; without a range the data's own. `alarms` (any array) puts the ribbon under the curve.
+ */
+export function Chart({ label, times, lines, unit, height = 130, range, alarms, legend = true }) {
   const box = useRef(null);
   const plot = useRef(null);
-  const moved = useRef(onCursor);
-  moved.current = onCursor;
+  const cursor = useSignal(null);
+  const span = range || [times[0] ?? 0, times.at(-1) ?? 1];
+  const seconds = useRef(null);
+  seconds.current = span.map((ms) => ms / 1000);
   useEffect(() => {
-    const options = optionsOf({ lines, unit, height, range, width: box.current.clientWidth, onCursor: (index) => moved.current(index) });
+    const options = optionsOf({ lines, unit, height, range: seconds, width: box.current.clientWidth, onCursor: (index) => { cursor.value = index ?? null; } });
     plot.current = new uPlot(options, dataOf(times, lines), box.current);
     cursors.sub(plot.current);
     return () => {
       cursors.unsub(plot.current);
       plot.current.destroy();
     };
-  }, [shape(lines), unit, height, theme.value, range?.[0], range?.[1]]);
+  }, [shape(lines), unit, height, theme.value]);
   useEffect(() => {
     plot.current.setData(dataOf(times, lines));
     box.current.dataset.ready = "true";
-  }, [times, lines]);
+  }, [times, lines, span[0], span[1]]);
   useResize(box, plot, height);
-  return html`<div class="chart"><div ref=${box} class="chart-box" data-testid="chart" data-points=${times.length} role="img" aria-label=${label} style=${{ height: `${height}px` }} /><${Twin} label=${label} times=${times} lines=${lines} unit=${unit} /></div>`;
+  const gaps = gapsOf(times, lines.filter((line) => !line.quiet).map((line) => line.values), span);
+  return html`<div class="chart">${legend && html`<${Legend} times=${times} lines=${lines} unit=${unit} at=${cursor.value} />`}
+    <div class="chart-area" style=${{ height: `${height}px` }}><div class="chart-gaps" aria-hidden="true" data-gaps=${gaps.length}>${gaps.map((gap) => html`<i class="hatch" title="no data" style=${{ left: `${gap.left}%`, width: `${gap.width}%` }} />`)}</div>
+      <div ref=${box} class="chart-box" data-testid="chart" data-points=${times.length} role="img" aria-label=${label} /></div>
+    ${alarms && html`<${Ribbon} alarms=${alarms} range=${span} />`}
+    <${Twin} label=${label} times=${times} lines=${lines} unit=${unit} /></div>`;
 }

@@ -22,10 +22,19 @@ export function screenOf(path) {
   return SCREENS.find((each) => each.path !== "/" && (path === each.path || path.startsWith(`${each.path}/`))) || SCREENS[0];
 }
 
-export function go(to, { replace = false } = {}) {
+const KEPT = ["region", "span"];
+
+function show(to, replace) {
   if (to === address.value) return;
   history[replace ? "replaceState" : "pushState"](null, "", to);
   address.value = to;
+}
+
+/** Another place in the console; region and span go along unless it names its own. */
+export function go(to, { replace = false } = {}) {
+  const next = new URL(to, location.origin);
+  for (const name of KEPT) if (query.value.has(name) && !next.searchParams.has(name)) next.searchParams.set(name, query.value.get(name));
+  show(next.pathname + next.search, replace);
 }
 
 /** The same screen with some of its query changed: what a person sees can be pasted into a ticket. */
@@ -35,7 +44,7 @@ export function setQuery(changes, { replace = true } = {}) {
     if (value === "" || value === null || value === undefined) next.searchParams.delete(name);
     else next.searchParams.set(name, value);
   }
-  go(next.pathname + next.search, { replace });
+  show(next.pathname + next.search, replace);
 }
 
 addEventListener("popstate", () => {

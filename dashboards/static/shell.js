@@ -7,6 +7,8 @@ import { live, on } from "./live.js";
 import { Icon } from "./marks.js";
 import { Palette, paletteOpen } from "./palette.js";
 import { density, nextTheme, singleKeys, theme } from "./prefs.js";
+import { FreshPill } from "./fresh.js";
+import { RegionPill, SpanPill } from "./place.js";
 import { SCREENS, go, screen } from "./router.js";
 import { span } from "./format.js";
 import { Dialog, Toasts, now, undoLast } from "./ui.js";
@@ -18,16 +20,17 @@ function LiveStatus() {
   const state = live.state.value;
   const age = Math.max(0, now.value - live.heardAt.value);
   const says = { live: `live · ${span(live.lagMs.value)}`, connecting: "connecting…", stale: `stale · ${span(age)}`, lost: `reconnecting · ${live.retries.value}` }[state];
-  return html`<span class="pill" data-testid="live-status" data-live=${state} data-age-ms=${age} data-seq=${live.seq.value}>${says}</span>`;
+  return html`<span class="pill" data-testid="live-status" data-live=${state} data-age-ms=${age} data-seq=${live.seq.value} data-by=${live.by.value}>${says}</span>`;
 }
 
 function Bar() {
   return html`<header class="bar">
     <a class="brand" href="/" aria-label="Trunkline, Now"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1 1h6v7H1zM7 8h6v6H9v-3H7z" /></svg><span class="only-wide">Trunkline</span></a>
     ${boot.simulated && html`<span class="pill sim" data-testid="sim-banner">SIMULATED<span class="only-wide"> NETWORK</span></span>`}
+    <${RegionPill} /><${SpanPill} />
     <span class="grow" />
     <button class="pill" onClick=${() => { paletteOpen.value = true; }} aria-label="Search or jump">Search<span class="only-wide"> or jump…</span> <kbd class="only-wide">Ctrl K</kbd></button>
-    <${LiveStatus} />
+    <${FreshPill} /><${LiveStatus} />
     <button class="pill only-wide" onClick=${nextTheme} title="Change the theme">${theme.value}</button>
     <button class="pill" onClick=${() => { accountOpen.value = true; }}>${boot.user}<span class="only-wide dim">· ${boot.role}</span></button>
   </header>`;

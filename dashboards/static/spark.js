@@ -4,7 +4,7 @@ import { html } from "./view.js";
 const WIDE = 100;
 const HIGH = 28;
 
-/** Path data of values over their index; null breaks the line. */
+/** Path data of values over their index; null breaks the line, a value alone between nulls is a dot. */
 export function linePath(values, top, wide = WIDE, high = HIGH) {
   const step = wide / Math.max(1, values.length - 1);
   let pen = "M";
@@ -15,6 +15,7 @@ export function linePath(values, top, wide = WIDE, high = HIGH) {
       return;
     }
     path += `${pen}${(i * step).toFixed(1)} ${(high - (value / top) * (high - 2) - 1).toFixed(1)}`;
+    if (pen === "M" && (values[i + 1] === null || values[i + 1] === undefined)) path += "h.01";
     pen = "L";
   });
   return path;
@@ -26,5 +27,19 @@ export function Spark({ values, limit, label }) {
   return html`<svg class="spark" viewBox=${`0 0 ${WIDE} ${HIGH}`} preserveAspectRatio="none" role="img" aria-label=${label}>
     ${limit && html`<path d=${`M0 ${at}H${WIDE}`} stroke="var(--major)" stroke-dasharray="3 3" vector-effect="non-scaling-stroke" fill="none" />`}
     <path d=${linePath(values, top)} stroke="var(--accent)" stroke-width="1.5" fill="none" vector-effect="non-scaling-stroke" />
+  </svg>`;
+}
+
+const present = (values) => values.filter((value) => value !== null && value !== undefined);
+
+/** One or two lines to their own height; `floor` 0 shows how much, null shows how it moves. */
+export function Spark2({ first, second, floor = 0, label }) {
+  const all = [...present(first), ...present(second || [])];
+  const low = floor ?? Math.min(...all);
+  const top = Math.max(1e-9, Math.max(...all) - low);
+  const path = (values) => linePath(values.map((value) => (value === null || value === undefined ? null : value - low)), top);
+  return html`<svg class="spark" viewBox=${`0 0 ${WIDE} ${HIGH}`} preserveAspectRatio="none" role="img" aria-label=${label}>
+    ${all.length > 0 && html`<path d=${path(first)} stroke="var(--series-1)" stroke-width="1.5" stroke-linecap="round" fill="none" vector-effect="non-scaling-stroke" />`}
+    ${all.length > 0 && second && html`<path d=${path(second)} stroke="var(--series-2)" stroke-width="1.2" stroke-dasharray="3 2" fill="none" vector-effect="non-scaling-stroke" />`}
   </svg>`;
 }

@@ -56,7 +56,7 @@ function useReveal(element, rows, keyOf, chosen, row) {
  * @param {{columns: {name: string, title: string, width: string, view: (row: any) => any, class?: string, from?: number}[], rows: any[], keyOf: (row: any) => string,
  *   chosen: string|null, onChoose: (row: any) => void, rowProps?: (row: any) => object, total?: number, label: string, testid?: string}} props
  */
-export function Grid({ columns: all, rows, keyOf, chosen, onChoose, rowProps = () => ({}), total, label, testid, multi = false }) {
+export function Grid({ columns: all, rows, keyOf, chosen, onChoose, rowProps = () => ({}), total, label, testid, multi = false, sort, onSort }) {
   const element = useRef(null);
   const view = useViewport(element);
   const { top, height, width, row } = view.value;
@@ -72,7 +72,7 @@ export function Grid({ columns: all, rows, keyOf, chosen, onChoose, rowProps = (
   return html`<div class="grid" role="grid" aria-label=${label} aria-rowcount=${(total ?? rows.length) + 1} aria-multiselectable=${multi ? "true" : undefined}
     aria-activedescendant=${active} tabindex="0" data-testid=${testid}>
     <div role="rowgroup"><div class="grid-head" role="row" aria-rowindex="1" style=${{ gridTemplateColumns: template }}>
-      ${columns.map((column) => html`<span role="columnheader" class=${column.class} data-column=${column.name}>${column.title}</span>`)}
+      ${columns.map((column) => html`<span role="columnheader" class=${column.class} data-column=${column.name} aria-sort=${sort?.by === column.name ? (sort.down ? "descending" : "ascending") : undefined}>${onSort ? html`<button class="sort" tabindex="-1" onClick=${() => onSort(column.name)}>${column.title}${sort.by === column.name ? (sort.down ? " ▾" : " ▴") : ""}</button>` : column.title}</span>`)}
     </div></div>
     <div class="grid-body" role="rowgroup" ref=${element}>
       <div class="grid-space" role="presentation" style=${{ height: `${rows.length * row}px` }}>

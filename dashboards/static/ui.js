@@ -33,8 +33,8 @@ export function Problem({ error, retry }) {
   </div>`;
 }
 
-/** A part of a screen whose module is loaded when it is first shown; `load` answers the view. */
-export function lazy(load) {
+/** A part of a screen whose module is loaded when it is first shown; `load` answers the view. `bare`: it stands in a card already. */
+export function lazy(load, { bare = false } = {}) {
   const view = signal(null);
   const error = signal(null);
   let asked = null;
@@ -43,15 +43,16 @@ export function lazy(load) {
       asked ||= load().then((found) => { view.value = found; }, (problem) => { error.value = problem; });
     }, []);
     if (error.value) return html`<${Problem} error=${error.value} />`;
-    return view.value ? html`<${view.value} ...${props} />` : html`<div class="card"><${Skeleton} /></div>`;
+    return view.value ? html`<${view.value} ...${props} />` : html`<div class=${bare ? "" : "card"}><${Skeleton} /></div>`;
   };
 }
 
 /**
  * What an API path answers, kept fresh: asked again on `topics` (at most once a second), after a reload, and each `everyMs` while the page is seen.
+ * `keep`: the answer of the path before stays until the new one is there.
  * @returns {{data: any, error: any, again: () => void}} data undefined while loading
  */
-export function useAnswer(path, topics = [], everyMs = 0) {
+export function useAnswer(path, topics = [], everyMs = 0, { keep = false } = {}) {
   const answer = useSignal({ path: null });
   const again = useRef(() => {});
   useEffect(() => {
@@ -64,7 +65,7 @@ export function useAnswer(path, topics = [], everyMs = 0) {
         const data = await get(path);
         if (!gone) answer.value = { path, data };
       } catch (error) {
-        if (!gone) answer.value = { path, data: answer.value.path === path ? answer.value.data : undefined, error };
+        if (!gone) answer.value = { path, data: keep || answer.value.path === path ? answer.value.data : undefined, error };
       }
     };
     const soon = () => {
@@ -81,7 +82,7 @@ export function useAnswer(path, topics = [], everyMs = 0) {
       for (const stop of stops) stop();
     };
   }, [path]);
-  const current = answer.value.path === path ? answer.value : {};
+  const current = answer.value.path === path ? answer.value : keep && path ? { data: answer.value.data } : {};
   return { data: current.data, error: current.error, again: () => again.current() };
 }
 

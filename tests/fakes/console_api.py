@@ -11,6 +11,7 @@ from station.scope import Role
 from station.web import Caller, iso, not_found, time_ns
 from tests.fakes.console_money import add_money
 from tests.fakes.console_network import Network, entity_of, uid
+from tests.fakes.console_notify import add_notify
 
 RANK = {"critical": 5, "major": 4, "minor": 3, "warning": 2, "indeterminate": 1}
 HOUR_MS = 3_600_000
@@ -36,7 +37,9 @@ class Matcher:
         if term.startswith("severity>="):
             return RANK[alarm["perceived_severity"]] >= RANK[term.removeprefix("severity>=")]
         key, _, value = term.partition(":")
-        if key in ("severity", "site", "device", "root"):
+        if key == "resource":
+            return alarm["resource_id"] in value.split(",")
+        if key in ("severity", "site", "device", "root", "region"):
             field = {"severity": "perceived_severity", "root": "root_alarm_id"}.get(key, key)
             return str(alarm[field]).lower().startswith(value.strip('"*').lower())
         return term.lower() in f"{alarm['device']} {alarm['object']} {alarm['text']} {alarm['site']}".lower()
@@ -51,6 +54,7 @@ def router(network: Network, hub: Hub) -> APIRouter:
     _add_performance(routes, network)
     _add_simulation(routes, network, hub)
     add_money(routes, network)
+    add_notify(routes, network)
     return routes
 
 
@@ -152,6 +156,15 @@ def _add_inventory(routes: APIRouter, network: Network) -> None:
             raise not_found("device")
         return {**_device(network, node), **_parts(network, node)}
 
+    @routes.get("/devices/{key}/performance")
+    async def device_performance(caller: Caller, key: str, hours: int = 4) -> dict[str, Any]:
+        return _glance(network, next(node for node in network.nodes if node["id"] == key), hours)
+
+    @routes.get("/regions")
+    async def regions(caller: Caller) -> dict[str, Any]:
+        names = sorted({site["region"] for site in network.sites})
+        return {"items": [{"name": name, "sites": 3, "devices": 9} for name in names], "next": None}
+
     @routes.get("/search")
     async def search(caller: Caller, q: str) -> dict[str, Any]:
         hits = [{"kind": "device", "id": node["id"], "name": node["name"]} for node in network.nodes if q.lower() in node["name"].lower()]
@@ -208,6 +221,30 @@ def _parts(network: Network, node: dict[str, Any]) -> dict[str, Any]:
     return {"interfaces": interfaces, "sensors": sensors, "neighbours": neighbours, "missing": [network.missing], "services": served}
 
 
+def _glance(network: Network, node: dict[str, Any], hours: int) -> dict[str, Any]:
+    """Curves with a gap in them, one sensor, a session that is down."""
+    step_ms = hours * HOUR_MS // 48
+    times = [network.now_ns // 10**6 - (48 - n) * step_ms for n in range(48)]
+    parts = _parts(network, node)
+    curve = [None if n in (20, 21) else 8 * wave(ms, 4e8, 1) for n, ms in enumerate(times)]
+    interfaces = [{"id": each["id"], "in_bps": curve, "out_bps": curve[::-1]} for each in parts["interfaces"]]
+    heard = {"at": network.at(0.1), "values": [n / 10 for n in range(48)]}
+    sensor = {**parts["sensors"][0], "metric": "sensor.temperature", "unit": "celsius", "value": 31.5}
+    session = {
+        "id": entity_of(node["name"], "bgp"),
+        "kind": "session",
+        "name": "bgp 10.0.0.1",
+        "metric": "session.state",
+        "unit": "session",
+    }
+    return {
+        "step_s": step_ms / 1000,
+        "time": times,
+        "interfaces": interfaces,
+        "sensors": [{**sensor, **heard}, {**session, "metric": "session.state", "value": 0, **heard}],
+    }
+
+
 def _interface(network: Network, link: dict[str, Any], mine: str, far: str) -> dict[str, Any]:
     return {
         "id": link[f"{mine}_interface"],
@@ -254,6 +291,7 @@ def _add_performance(routes: APIRouter, network: Network) -> None:
         start: Annotated[str, Query(alias="from")],
         end: Annotated[str, Query(alias="to")],
         points: int = 300,
+        shift_s: int = 0,
     ) -> dict[str, Any]:
         first, last = time_ns(start) // 10**6, time_ns(end) // 10**6
         step = max(60_000, (last - first) // points)
@@ -277,7 +315,9 @@ def _add_performance(routes: APIRouter, network: Network) -> None:
         }
 
     @routes.get("/top")
-    async def top(caller: Caller, metric: str = "interface.in_octets", stat: str = "p95", limit: int = 12) -> dict[str, Any]:
+    async def top(
+        caller: Caller, metric: str = "interface.in_octets", stat: str = "p95", limit: int = 12, region: str = ""
+    ) -> dict[str, Any]:
         links = sorted(network.links, key=lambda link: -link["speed_bps"])[:limit]
         items = [
             {"entity": link["a_interface"], "name": f"{network.name_of(link['a'])} {link['a_name']}", "value": 9e8 - 4e7 * n}
@@ -285,8 +325,18 @@ def _add_performance(routes: APIRouter, network: Network) -> None:
         ]
         return {"items": items, "next": None, "total": len(items), "metric": metric, "unit": "octets/s", "stat": stat}
 
+    @routes.get("/traffic")
+    async def traffic(caller: Caller, hours: int = 24, region: str = "") -> dict[str, Any]:
+        last = network.now_ns // 10**6 // 300_000 * 300_000
+        times = list(range(last - hours * HOUR_MS, last, 300_000))
+        names = (("in_bps", 5e10, 1), ("out_bps", 3.2e10, 1), ("week_ago_in_bps", 4.6e10, 5), ("week_ago_out_bps", 3.1e10, 5))
+        curves = {
+            name: [None if i in (60, 61, 62) else 8 * wave(ms, size, seed) for i, ms in enumerate(times)] for name, size, seed in names
+        }
+        return {"step_s": 300, "time": times, **curves}
+
     @routes.get("/now")
-    async def now(caller: Caller) -> dict[str, Any]:
+    async def now(caller: Caller, region: str = "") -> dict[str, Any]:
         at_ms, interfaces = network.now_ns // 10**6, 2 * len(network.links)
         return {
             "at": iso(network.now_ns),

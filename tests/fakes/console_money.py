@@ -1,4 +1,4 @@
-"""Usage, invoices, webhooks and deliveries as the console sees them."""
+"""Usage, invoices and bill runs as the console sees them."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.fakes.console_network import Network, uid
 def add_money(routes: APIRouter, network: Network) -> None:
     _add_usage(routes, network)
     _add_invoices(routes, network)
-    _add_notify(routes, network)
+    _add_runs(routes, network)
 
 
 def _add_usage(routes: APIRouter, network: Network) -> None:
@@ -173,52 +173,27 @@ def _raw(network: Network) -> dict[str, Any]:
     return {"metering_point": uid("point", 0), "slot": network.at(5), "interface": "ham-acc-01 xe-0/0/7", "samples": samples, "note": ""}
 
 
-def _add_notify(routes: APIRouter, network: Network) -> None:
-    hooks = [
-        {
-            "id": uid("webhook", 1),
-            "name": "ticketing",
-            "url": "https://tickets.example.net/hook",
-            "format": "cloudevents",
-            "about": "incidents",
-            "severity": "major",
-            "filter": "site:Berlin*",
-            "enabled": True,
-            "created_at": network.at(9000),
+def _add_runs(routes: APIRouter, network: Network) -> None:
+    @routes.get("/bill-runs")
+    async def bill_runs(caller: Caller) -> dict[str, Any]:
+        times = {
+            "from": network.at(60_000),
+            "to": network.at(20_000),
+            "knowledge_cutoff": network.at(17_000),
+            "closed_at": network.at(16_990),
         }
-    ]
+        run = {"id": uid("run", 1), "period": "2026-10", "created_at": network.at(17_000), "created_by": "station", "state": "closed"}
+        item = {**run, **times, "invoices": 2, "exceptions": [], "snapshot_sha256": "ab" * 32}
+        return {"items": [item], "next": None, "total": 1}
 
-    @routes.get("/webhooks")
-    async def webhooks(caller: Caller) -> dict[str, Any]:
-        return {"items": hooks, "next": None, "total": len(hooks)}
-
-    @routes.post("/webhooks/{key}/test")
-    async def test(caller: Caller, key: str) -> dict[str, Any]:
-        return {"delivered": True, "status": 200, "error": "", "reply": "thanks"}
-
-    @routes.get("/deliveries")
-    async def deliveries(caller: Caller) -> dict[str, Any]:
-        items = [
-            {
-                "id": uid("delivery", n),
-                "webhook_id": hooks[0]["id"],
-                "webhook": "ticketing",
-                "at": network.at(n * 4),
-                "transition": ["opened", "closed"][n % 2],
-                "incident_id": "cut",
-                "alarm_id": None,
-                "revision": 1,
-                "state": "failed" if n == 2 else "delivered",
-                "attempts": 1 + 3 * (n == 2),
-                "status": 503 if n == 2 else 200,
-                "error": "503 Service Unavailable" if n == 2 else "",
-                "next_at": None,
-                "done_at": network.at(n * 4),
-            }
-            for n in range(6)
+    @routes.get("/usage/completeness")
+    async def completeness(caller: Caller, month: str = "") -> dict[str, Any]:
+        slots = {"expected": 7200, "good": 7175, "interpolated": 0, "gap": 25, "rejected": 0, "missing": 0}
+        days = [
+            {"day": f"2026-10-{n:02}", "expected": 50, "received": 50 - (n == 9), "missing": int(n == 9), "slots": slots}
+            for n in range(1, 32)
         ]
-        return {"items": items, "next": None, "total": len(items)}
-
-    @routes.post("/deliveries/{key}/replay")
-    async def replay(caller: Caller, key: str) -> dict[str, Any]:
-        return {"id": key, "state": "pending"}
+        source = {"source": "meter", "received": 1550, "stored": 1550, "deduplicated": 0, "refused": {}, "balanced": True}
+        lacking = {"metering_point": uid("point", 0), "resource": "ham-acc-01 xe-0/0/7", "expected": 31, "received": 30, "missing": 1}
+        found = {"period": "2026-10", "sources": [source], "intervals": days, "points": [lacking], "points_total": 1, "octets": {}}
+        return found | {"billed": None, "unbilled_active": [], "billed_inactive": []}

@@ -1,35 +1,81 @@
 // Notify: who is told, whether it arrived, and once more if it did not.
-import { html } from "../../view.js";
-import { post } from "../../api.js";
+import { html, useSignal } from "../../view.js";
+import { post, remove, send, target } from "../../api.js";
 import { boot, may } from "../../boot.js";
-import { Answer, Empty, Time, toast, toastProblem, useAnswer } from "../../ui.js";
+import { count, plural } from "../../format.js";
+import { Mark } from "../../marks.js";
+import { setQuery } from "../../router.js";
+import { Answer, Dialog, Empty, Time, toast, toastProblem, useAnswer } from "../../ui.js";
+import { Delivery } from "./delivery.js";
+import { Editor } from "./editor.js";
 
-/** Do it and say how it went; `says` makes the sentence of the answer. */
-const tell = async (path, says) => {
+const can = () => may("engineer");
+const STATES = { "": "all", pending: "waiting", delivered: "delivered", failed: "failed" };
+const TONES = { failed: "major", pending: "warning", delivered: "cleared" };
+
+/** Do it, say how it went; whether it went well. `says` makes the toast of the answer. */
+async function tell(doing, says) {
   try {
-    toast(...says(await post(path)));
+    toast(...says(await doing));
+    return true;
   } catch (error) {
     toastProblem(error);
+    return false;
   }
-};
+}
 const tested = (it) => (it.delivered ? [`Delivered, answered ${it.status}.`] : [`Not delivered: ${it.error || it.status}`, { kind: "problem" }]);
-const can = () => may("engineer");
 
-function Hooks() {
+function Hook({ it, again, edit, drop }) {
+  const pause = () => tell(send("PATCH", `/api/v1/webhooks/${it.id}`, { enabled: !it.enabled }), () => [it.enabled ? `${it.name} is paused; of what happens meanwhile it hears endings only.` : `${it.name} is told again.`]).then(again);
+  return html`<tr><td>${it.name}${!it.enabled && html` <span class="chip">paused</span>`}</td><td class="mono">${it.url}</td><td>${it.about}</td><td>${it.severity}${it.filter && html` <code>${it.filter}</code>`}</td><td>${it.format}</td>
+    <td><span class="row acts"><button class="btn small" disabled=${!can()} onClick=${() => tell(post(`/api/v1/webhooks/${it.id}/test`), tested)}>Send test</button>
+      <button class="btn small" disabled=${!can()} onClick=${edit}>Edit</button>
+      <button class="btn small" disabled=${!can()} onClick=${pause}>${it.enabled ? "Pause" : "Go on"}</button>
+      <button class="btn small" disabled=${!can()} onClick=${drop}>Delete</button></span></td></tr>`;
+}
+
+function Sure({ it, again, onClose }) {
+  const drop = async () => {
+    if (await tell(remove(`/api/v1/webhooks/${it.id}`), () => [`${it.name} was removed.`])) again();
+    onClose();
+  };
+  return html`<${Dialog} label=${`Delete ${it.name}`} onClose=${onClose}><div class="inside"><h2>Delete ${it.name}?</h2>
+    <p>It is told nothing more; what waits for it is given up, its secrets are destroyed. The delivery log stays.</p>
+    <footer><button class="btn" onClick=${onClose} autofocus>Keep it</button><button class="btn primary" onClick=${drop}>Delete</button></footer></div><//>`;
+}
+
+function Hooks({ hooks }) {
+  const asking = useSignal(null);
+  const close = () => { asking.value = null; };
+  const { what, it } = asking.value || {};
+  return html`<section class="card scroll" tabindex="0" aria-label="Webhooks"><header><h2>Webhooks</h2><span class="grow" /><button class="btn small primary" disabled=${!can()} onClick=${() => { asking.value = { what: "edit", it: null }; }}>New webhook</button></header>
+    <${Answer} of=${hooks}>${({ items }) => (items.length
+    ? html`<table class="plain"><thead><tr><th>Name</th><th>URL</th><th>Told of</th><th>From</th><th>Format</th><th><span class="hidden-text">Acts</span></th></tr></thead>
+      <tbody>${items.map((each) => html`<${Hook} key=${each.id} it=${each} again=${hooks.again} edit=${() => { asking.value = { what: "edit", it: each }; }} drop=${() => { asking.value = { what: "drop", it: each }; }} />`)}</tbody></table>`
+    : html`<${Empty} title="Nobody is told">A webhook tells a ticket system, a chat or a program of each root cause, signed, until it has arrived.<//>`)}<//>
+    ${!can() && html`<p class="dim">You are ${boot.role}; changing and testing webhooks needs the role engineer, which an administrator can grant.</p>`}
+    ${what === "edit" && html`<${Editor} it=${it} again=${hooks.again} onClose=${close} />`}${what === "drop" && html`<${Sure} it=${it} again=${hooks.again} onClose=${close} />`}</section>`;
+}
+
+const aboutOf = (it) => (it.transition === "test" ? html`<span class="dim">test message</span>` : html`<a href=${target("/alarms", { state: "all", q: it.incident_id ? `incident:${it.incident_id}` : `id:${it.alarm_id}` })}>${it.incident_id ? "Incident" : "Alarm"} ${it.transition}</a>`);
+
+function Log({ hooks, url }) {
+  const state = url.searchParams.get("state") || "";
+  const webhook = url.searchParams.get("webhook") || "";
+  const log = useAnswer(target("/api/v1/deliveries", { state, webhook }), ["delivery", "incident", "alarm"]);
+  const open = useSignal(null);
+  const replay = (it) => tell(post(`/api/v1/deliveries/${it.id}/replay`), () => ["Queued again."]).then(log.again);
+  return html`<section class="card scroll" tabindex="0" aria-label="Delivery log"><header><h2>Delivery log</h2><span class="dim">${log.data && plural(log.data.total, "message")}</span><span class="grow" />
+      ${Object.entries(STATES).map(([name, says]) => html`<button class="btn small" aria-pressed=${name === state ? "true" : "false"} onClick=${() => setQuery({ state: name })}>${says}</button>`)}
+      <select class="field" aria-label="Webhook" onChange=${(e) => setQuery({ webhook: e.target.value })}><option value="">every webhook</option>${(hooks.data?.items || []).map((each) => html`<option value=${each.id} selected=${each.id === webhook}>${each.name}</option>`)}</select></header>
+    <${Answer} of=${log}>${({ items }) => (items.length
+    ? html`<table class="plain"><thead><tr><th>At</th><th>To</th><th>What</th><th>State</th><th class="num">Tries</th><th>Answer</th><th><span class="hidden-text">Acts</span></th></tr></thead><tbody>${items.map((each) => html`<tr key=${each.id}><td><${Time} at=${each.at} /></td><td>${each.webhook}</td><td>${aboutOf(each)}</td><td><${Mark} tone=${TONES[each.state]} /> ${STATES[each.state]}${each.next_at && html` <span class="dim">next <${Time} at=${each.next_at} /></span>`}</td><td class="num">${count(each.attempts)}</td><td>${each.error || each.status || "–"}</td>
+      <td><span class="row acts"><button class="btn small" onClick=${() => { open.value = each.id; }}>Tries</button><button class="btn small" disabled=${!can()} onClick=${() => replay(each)}>Send again</button></span></td></tr>`)}</tbody></table>`
+    : html`<${Empty} title=${state || webhook ? "No such message" : "Nothing sent yet"}>Each message and its answer is listed here.<//>`)}<//>
+    ${open.value && html`<${Delivery} id=${open.value} onClose=${() => { open.value = null; }} />`}</section>`;
+}
+
+export default function Notify({ url }) {
   const hooks = useAnswer("/api/v1/webhooks");
-  return html`<section class="card scroll" tabindex="0" aria-label="Webhooks"><h2>Webhooks</h2><${Answer} of=${hooks}>${({ items }) => (items.length
-    ? html`<table class="plain"><thead><tr><th>Name</th><th>URL</th><th>Told of</th><th>From</th><th>Format</th><th></th></tr></thead><tbody>${items.map((each) => html`<tr key=${each.id}><td>${each.name}${!each.enabled && html` <span class="chip">paused</span>`}</td><td class="mono">${each.url}</td><td>${each.about}</td><td>${each.severity}${each.filter && html`<br /><code>${each.filter}</code>`}</td><td>${each.format}</td><td><button class="btn small" disabled=${!can()} onClick=${() => tell(`/api/v1/webhooks/${each.id}/test`, tested)}>Send test</button></td></tr>`)}</tbody></table>`
-    : html`<${Empty} title="Nobody is told">Add a webhook with POST /api/v1/webhooks.<//>`)}<//>
-    ${!can() && html`<p class="dim">You are ${boot.role}; changing and testing webhooks needs the role engineer, which an administrator can grant.</p>`}</section>`;
+  return html`<div class="stack"><h1>Notify</h1><${Hooks} hooks=${hooks} /><${Log} hooks=${hooks} url=${url} /></div>`;
 }
-
-const aboutOf = (it) => html`<a href=${`/alarms?state=all&q=${it.incident_id ? `incident:${it.incident_id}` : `id:${it.alarm_id}`}`}>${it.incident_id ? "Incident" : "Alarm"} ${it.transition}</a>`;
-
-function Log() {
-  const log = useAnswer("/api/v1/deliveries", ["incident", "alarm"]);
-  return html`<section class="card scroll" tabindex="0" aria-label="Delivery log"><h2>Delivery log</h2><${Answer} of=${log}>${({ items }) => (items.length
-    ? html`<table class="plain"><thead><tr><th>At</th><th>To</th><th>What</th><th>State</th><th class="num">Tries</th><th>Answer</th><th></th></tr></thead><tbody>${items.map((each) => html`<tr key=${each.id}><td><${Time} at=${each.at} /></td><td>${each.webhook}</td><td>${aboutOf(each)}</td><td>${each.state}</td><td class="num">${each.attempts}</td><td>${each.error || each.status || "–"}</td><td><button class="btn small" disabled=${!can()} onClick=${() => tell(`/api/v1/deliveries/${each.id}/replay`, () => ["Queued again."]).then(log.again)}>Send again</button></td></tr>`)}</tbody></table>`
-    : html`<${Empty} title="Nothing sent yet">Each message and its answer is listed here.<//>`)}<//></section>`;
-}
-
-export default () => html`<div class="stack"><h1>Notify</h1><${Hooks} /><${Log} /></div>`;

@@ -40,3 +40,25 @@ export function honeycomb(cells, wide) {
   }
   return rows;
 }
+
+/** The part of a topology in one region; all of it for "". */
+export function inRegion(topology, region) {
+  if (!region) return topology;
+  const sites = topology.sites.filter((site) => site.region === region);
+  const there = new Set(sites.map((site) => site.id));
+  const nodes = topology.nodes.filter((node) => there.has(node.site_id));
+  const known = new Set(nodes.map((node) => node.id));
+  return { ...topology, sites, nodes, links: topology.links.filter((link) => known.has(link.a) || known.has(link.b)) };
+}
+
+/** Whether an incident holds one of these alarms. */
+export function concerns(incident, alarms) {
+  const ids = new Set(incident.alarm_ids);
+  return alarms.some((alarm) => ids.has(alarm.id));
+}
+
+/** A site's name in two or three letters: "Berlin Mitte 2" is BM2, "Potsdam" is Po. */
+export function initials(name) {
+  const words = name.split(/[\s\-_.]+/).filter(Boolean);
+  return words.length > 1 ? words.slice(0, 3).map((word) => [...word][0].toUpperCase()).join("") : [...(words[0] || "–")].slice(0, 2).join("");
+}

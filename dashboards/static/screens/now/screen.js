@@ -5,15 +5,17 @@ import { bits, count, heardOf, plural, span, title } from "../../format.js";
 import { Kpis } from "../../kpis.js";
 import { Mark } from "../../marks.js";
 import { quoted } from "../../palette.js";
+import { regionFilter, region, spanHours } from "../../place.js";
+import { fresh } from "../../fresh.js";
+import { target } from "../../api.js";
 import { Ago, Answer, Empty, Time, lazy, useAnswer } from "../../ui.js";
-import { honeycomb, ranked, regionsOf } from "./model.js";
+import { concerns, honeycomb, initials, inRegion, ranked, regionsOf } from "./model.js";
 
 const HEX_PX = { named: 108, compact: 56 };
 const NAMED_MAX = 24;
 const ROOTS_MAX = 12;
-const NOW_EVERY_MS = 10_000;
-const Busiest = lazy(async () => (await import("./busiest.js")).Busiest);
-const ALARMS = "/api/v1/alarms?q=&state=active&sort=severity&limit=1000";
+const NOW_EVERY_MS = 60_000;
+const NetworkTraffic = lazy(async () => (await import("../../traffic.js")).NetworkTraffic, { bare: true });
 
 function useWidth() {
   const box = useRef(null);
@@ -31,7 +33,7 @@ function Hex({ site }) {
   const size = Math.max(0.72, Math.min(1, 0.62 + site.nodes / 40));
   return html`<a class="hex" data-tone=${site.tone} href=${`/alarms?q=${encodeURIComponent(`site:${quoted(site.name)}`)}`} title=${says} aria-label=${`${says}, ${site.tone}`}>
     <svg viewBox="0 0 100 110" aria-hidden="true"><path d="M50 4 94 29.5v51L50 106 6 80.500v-51z" style=${{ transform: `scale(${size})`, stroke: site.tone === "normal" ? undefined : `var(--${site.tone})` }} /></svg>
-    <span class="hex-in">${site.tone === "normal" ? html`<b class="dim">${count(site.nodes)}</b>` : html`<${Mark} tone=${site.tone} />`}<span class="hex-name clip">${site.name}</span></span>
+    <span class="hex-in">${site.tone !== "normal" && html`<${Mark} tone=${site.tone} />`}<b class="dim hex-short">${initials(site.name)}</b><span class="hex-name clip">${site.name}${site.nodes > 1 ? ` · ${count(site.nodes)}` : ""}</span></span>
   </a>`;
 }
 
@@ -73,15 +75,16 @@ function Roots({ incidents, freshness }) {
 function Flow({ name, bps, before }) {
   const top = Math.max(bps, before, 1);
   const change = before > 0 ? Math.round((bps / before - 1) * 100) : null;
-  const than = change === null ? "nothing known of last week" : `${change > 0 ? "+" : ""}${change} % against ${bits(before)} a week ago`;
+  const than = change === null ? "nothing known of last week" : `${change > 0 ? "+" : ""}${change} % · ${bits(before)} a week ago`;
   return html`<div class="flow-of"><dt>${title(name)}</dt><dd><b data-live-value>${bits(bps)}</b> <span class="dim">${than}</span>
     <i class=${`flow-bar ${name}`} style=${{ width: `${(100 * bps) / top}%` }} aria-hidden="true" />${before > 0 && html`<i class="then" style=${{ left: `${(100 * before) / top}%` }} aria-hidden="true" />`}</dd></div>`;
 }
 
 function Traffic({ state }) {
-  return html`<section class="card traffic"><header><h2>Traffic</h2><span class="dim">of all interfaces now; the tick is the same hour last week</span></header>
-    <${Answer} of=${state}>${(data) => html`<dl><${Flow} name="in" bps=${data.in_bps} before=${data.week_ago_in_bps} /><${Flow} name="out" bps=${data.out_bps} before=${data.week_ago_out_bps} /></dl>`}<//>
-    <${Busiest} /></section>`;
+  const inSight = region.value ? `interfaces of ${region.value}` : "interfaces";
+  return html`<section class="card traffic"><header><h2>Traffic</h2><span class="dim">of all ${inSight}; behind and at the tick: the same hours a week ago</span></header>
+    <${Answer} of=${state}>${(data) => html`<dl class="flows"><${Flow} name="in" bps=${data.in_bps} before=${data.week_ago_in_bps} /><${Flow} name="out" bps=${data.out_bps} before=${data.week_ago_out_bps} /></dl>`}<//>
+    <${NetworkTraffic} hours=${Math.max(4, spanHours.value)} region=${region.value} height=${170} /></section>`;
 }
 
 function Freshness({ state }) {
@@ -102,17 +105,35 @@ function Changes({ alarms }) {
     ${!data.items.length && html`<li class="dim">No alarm has changed.</li>`}</ul>`}<//></section>`;
 }
 
+/** Counts of a region are of what matches; of the whole network they are in the summary. */
+function useCounts(summary) {
+  const q = [regionFilter(), "-suppressed", "-shelved"].join(" ");
+  const part = useAnswer(region.value ? target("/api/v1/alarms", { q, state: "active", limit: 1 }) : null, ["alarm"]);
+  if (!region.value) return summary;
+  return summary && part.data && { ...summary, counts: part.data.counts };
+}
+
+/** What `/now` says, with the present as it is told every few seconds where the whole network is meant. */
+function useNow() {
+  const answer = useAnswer(target("/api/v1/now", { region: region.value }), [], NOW_EVERY_MS);
+  const live = region.value ? null : fresh.value;
+  return { ...answer, data: answer.data && { ...answer.data, ...live } };
+}
+
 export default function Now() {
   const summary = useAnswer("/api/v1/alarms/summary", ["alarm"]);
   const incidents = useAnswer("/api/v1/incidents?state=open", ["incident"]);
-  const topology = useAnswer("/api/v1/topology", ["topology"]);
-  const state = useAnswer("/api/v1/now", [], NOW_EVERY_MS);
-  const alarms = useAnswer(ALARMS, ["alarm"]);
+  const whole = useAnswer("/api/v1/topology", ["topology"]);
+  const state = useNow();
+  const alarms = useAnswer(target("/api/v1/alarms", { q: regionFilter(), state: "active", sort: "severity", limit: 1000 }), ["alarm"]);
+  const counts = useCounts(summary.data);
+  const topology = useMemo(() => ({ ...whole, data: whole.data && inRegion(whole.data, region.value) }), [whole.data, whole.error, region.value]);
+  const mine = useMemo(() => ({ ...incidents, data: incidents.data && { items: incidents.data.items.filter((it) => !region.value || concerns(it, alarms.data?.items || [])) } }), [incidents.data, incidents.error, alarms.data, region.value]);
   return html`<div class="now" data-testid="now" data-simulated=${boot.simulated ? "" : undefined}>
     <h1 class="hidden-text">Now</h1>
-    <${Kpis} summary=${summary.data} />
+    <${Kpis} summary=${counts} />
     <${Sites} topology=${topology} alarms=${alarms} />
-    <${Roots} incidents=${incidents} freshness=${state.data?.freshness} />
+    <${Roots} incidents=${mine} freshness=${state.data?.freshness} />
     <${Traffic} state=${state} />
     <div class="stack side"><${Freshness} state=${state} /><${Changes} alarms=${alarms} /></div>
   </div>`;

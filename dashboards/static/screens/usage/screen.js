@@ -1,15 +1,18 @@
 // Usage and billing: what was measured, what became of it, and why a line says what it says.
 import { html, useSignal } from "../../view.js";
-import { count, money, title } from "../../format.js";
+import { post, target } from "../../api.js";
+import { may } from "../../boot.js";
+import { count, money, plural, title } from "../../format.js";
 import { Mark } from "../../marks.js";
-import { Answer, Empty, Time, useAnswer } from "../../ui.js";
+import { Answer, Empty, Time, lazy, toast, toastProblem, useAnswer } from "../../ui.js";
 
-const STATES = ["received", "rejected", "recycled", "guided", "rated", "billed"];
-const OPEN_ROWS = 12;
-const ROWS_MAX = 500;
-const textOf = (value) => (value === null || value === undefined ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value));
-const heads = (names) => html`<thead><tr>${names.map((each) => html`<th>${each}</th>`)}</tr></thead>`;
-const Box = ({ label, children }) => html`<section class="card scroll" tabindex="0" aria-label=${label}><h2>${label}</h2>${children}</section>`;
+const Invoice = lazy(async () => (await import("./invoice.js")).Invoice);
+const Completeness = lazy(async () => (await import("./completeness.js")).Completeness);
+const STAGES = [["received", "from meters"], ["rejected", "refused for good"], ["recycled", "in suspense"], ["guided", "service found"], ["rated", "priced"], ["billed", "on an invoice"]];
+const EVERY_MS = 30_000;
+
+const heads = (names) => html`<thead><tr>${names.map((each) => html`<th class=${/^(Total|Quantity|Invoices)$/.test(each) ? "num" : ""}>${each}</th>`)}</tr></thead>`;
+const Box = ({ label, children, acts }) => html`<section class="card scroll" tabindex="0" aria-label=${label}><header><h2>${label}</h2><span class="grow" />${acts}</header>${children}</section>`;
 
 /** Sources whose records do not add up: received = stored + deduplicated + refused. */
 function unbalanced(balanced) {
@@ -18,15 +21,36 @@ function unbalanced(balanced) {
 }
 
 function Pipeline() {
-  const state = useAnswer("/api/v1/usage/pipeline");
-  return html`<${Answer} of=${state} rows=${2}>${(data) => html`<section class="flow" aria-label="Usage records by state">${STATES.map((name) => html`<div class="kpi"><span><strong>${count(data.counts[name] ?? 0)}</strong><span>${title(name)}</span></span></div>`)}</section>${unbalanced(data.balanced)}`}<//>`;
+  const state = useAnswer("/api/v1/usage/pipeline", ["progress"], EVERY_MS);
+  return html`<${Answer} of=${state} rows=${2}>${({ counts, balanced }) => html`<section class="flow" aria-label="Usage records by state">${STAGES.map(([name, says]) => html`<div class="kpi stage" data-stage=${name} style=${{ "--tone": name === "rejected" && counts[name] ? "var(--major)" : name === "recycled" && counts[name] ? "var(--warning)" : undefined }}><span><strong>${count(counts[name] ?? 0)}</strong><span>${title(name)}</span><span class="dim">${says}</span><svg class="share" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect width=${Math.min(100, (100 * (counts[name] ?? 0)) / Math.max(1, counts.received))} height="4" /></svg></span></div>`)}</section>${unbalanced(balanced)}`}<//>`;
 }
 
 function Invoices() {
-  const state = useAnswer("/api/v1/invoices");
-  return html`<${Box} label="Invoices"><${Answer} of=${state}>${({ items }) => (items.length
-    ? html`<table class="plain">${heads(["Number", "Customer", "Period", "Total", "State"])}<tbody>${items.map((each) => html`<tr key=${each.id}><td><a href=${`/usage/invoices/${each.id}`}>${each.number}</a></td><td>${each.customer}</td><td>${each.period_start} – ${each.period_end}</td><td class="num">${money(each.total, each.currency)}</td><td>${each.state}</td></tr>`)}</tbody></table>`
+  const state = useAnswer("/api/v1/invoices", ["progress"]);
+  return html`<${Box} label="Invoices"><${Answer} of=${state}>${({ items, total }) => (items.length
+    ? html`<table class="plain">${heads(["Number", "Customer", "Period", "Total", "State", "Files"])}<tbody>${items.map((each) => html`<tr key=${each.id}><td><a href=${`/usage/invoices/${each.id}`}>${each.number}</a></td><td>${each.customer}</td><td>${each.period_start} – ${each.period_end}</td><td class="num">${money(each.total, each.currency)}</td><td>${each.state}</td>
+        <td><a class="btn small" href=${`/api/v1/invoices/${each.id}.pdf`} target="_blank" rel="noopener" aria-label=${`${each.number} as PDF`}>PDF</a> <a class="btn small" href=${`/api/v1/invoices/${each.id}.csv`} download aria-label=${`${each.number} as CSV`}>CSV</a></td></tr>`)}</tbody></table>${total > items.length && html`<p class="dim">the newest ${count(items.length)} of ${count(total)}</p>`}`
     : html`<${Empty} title="No invoice yet">A bill run makes them from what was rated.<//>`)}<//><//>`;
+}
+
+/** Bill a month that is over; the station says why where it cannot. */
+async function run(month, again) {
+  try {
+    const made = await post("/api/v1/bill-runs", { month });
+    toast(`${made.period}: ${plural(made.made ?? 0, "invoice")} made, ${count(made.stood ?? 0)} stood already.`);
+    again();
+  } catch (error) {
+    toastProblem(error);
+  }
+}
+
+function Runs() {
+  const state = useAnswer("/api/v1/bill-runs", ["progress"]);
+  const month = useSignal("");
+  const acts = may("billing") && html`<form class="row" onSubmit=${(e) => { e.preventDefault(); run(month.value, state.again); }}><input class="field" type="month" aria-label="Month to bill" required value=${month.value} onInput=${(e) => { month.value = e.target.value; }} /><button class="btn small">Bill this month</button></form>`;
+  return html`<${Box} label="Bill runs" acts=${acts}><${Answer} of=${state}>${({ items }) => (items.length
+    ? html`<table class="plain">${heads(["Period", "State", "Invoices", "Known until", "By", "Exceptions"])}<tbody>${items.map((each) => html`<tr key=${each.id}><td>${each.period}</td><td>${each.state}</td><td class="num">${count(each.invoices)}</td><td><${Time} at=${each.knowledge_cutoff} /></td><td>${each.created_by}</td><td>${each.exceptions?.length ? html`<${Mark} tone="major" label="exceptions" /> ${count(each.exceptions.length)}` : "none"}</td></tr>`)}</tbody></table>`
+    : html`<${Empty} title="No bill run yet">A month is billed some hours after it ended, when late records are in.<//>`)}<//><//>`;
 }
 
 function Suspense() {
@@ -36,63 +60,26 @@ function Suspense() {
     : html`<${Empty} title="Nothing waits">Every record found its service, customer and tariff.<//>`)}<//><//>`;
 }
 
+function Meters({ chosen }) {
+  const state = useAnswer("/api/v1/services?limit=1000");
+  const text = useSignal("");
+  const fits = (each) => [each.number, each.name, each.customer, each.tariff].some((part) => String(part).toLowerCase().includes(text.value.toLowerCase()));
+  const acts = html`<input class="field" type="search" aria-label="Find a service" placeholder="service, customer, tariff" value=${text.value} onInput=${(e) => { text.value = e.target.value; }} />`;
+  return html`<${Box} label="Meters: services and where they are measured" acts=${acts}><${Answer} of=${state}>${({ items }) => {
+    const rows = items.filter(fits);
+    return rows.length ? html`<table class="plain">${heads(["Service", "Name", "Customer", "Tariff", "Measured at"])}<tbody>${rows.slice(0, 200).map((each) => html`<tr key=${each.id} aria-selected=${each.id === chosen ? "true" : undefined}><td><a href=${target("/usage", { service: each.id })}>${each.number}</a></td><td>${each.name}</td><td>${each.customer}</td><td>${each.tariff}</td><td>${each.access.map((end) => html`<a class="mono" href=${target("/performance", { entity: end.interface_id })}>${end.device} ${end.interface}</a> `)}</td></tr>`)}</tbody></table>${rows.length > 200 && html`<p class="dim">and ${count(rows.length - 200)} more</p>`}` : html`<${Empty} title="No such service" />`;
+  }}<//><//>`;
+}
+
 function Used({ service }) {
-  const state = useAnswer(`/api/v1/usage?${new URLSearchParams({ service })}`);
-  return html`<${Box} label="Usage of the service"><${Answer} of=${state}>${({ items }) => (items.length ? html`<table class="plain">${heads(["From", "To", "Meter", "Interface", "Quantity", "State"])}<tbody>${items.map((each) => html`<tr key=${`${each.id} ${each.portion}`}><td><${Time} at=${each.from} /></td><td><${Time} at=${each.to} /></td><td>${each.meter}</td><td class="mono">${each.resource}</td><td class="num">${count(each.quantity)} ${each.unit}s</td><td>${each.zero_rated ? "rated at zero" : each.state}</td></tr>`)}</tbody></table>` : html`<${Empty} title="No usage yet">Records of this service come with each closed day.<//>`)}<//><//>`;
-}
-
-const words = (name) => title(name.replaceAll("_", " "));
-const isList = (value) => Array.isArray(value) && value.length > 0 && typeof value[0] === "object";
-const isDeep = (value) => value !== null && typeof value === "object" && !(Array.isArray(value) && !isList(value));
-
-/** Rows of facts as a table that starts closed when it is long; what lies deeper in a row follows it. */
-function Rows({ name, rows }) {
-  const columns = Object.keys(rows[0]).filter((key) => !isDeep(rows[0][key]));
-  const deeper = rows.flatMap((row) => Object.entries(row).filter(([, inner]) => isDeep(inner)));
-  return html`<details open=${rows.length <= OPEN_ROWS}><summary>${words(name)} <span class="dim">${count(rows.length)}</span></summary><div class="scroll" tabindex="0" role="region" aria-label=${words(name)}><table class="plain">${heads(columns.map(words))}<tbody>${rows.slice(0, ROWS_MAX).map((row) => html`<tr>${columns.map((key) => html`<td class="mono">${textOf(row[key])}</td>`)}</tr>`)}</tbody></table></div>${deeper.map(([key, inner]) => html`<${Evidence} name=${key} value=${inner} />`)}</details>`;
-}
-
-/** Evidence as it comes: facts as a list, rows as tables, whatever lies deeper under its own name. */
-function Evidence({ name, value }) {
-  if (isList(value)) return html`<${Rows} name=${name} rows=${value} />`;
-  if (!isDeep(value)) return html`<p><span class="dim">${words(name)}</span> ${textOf(value)}</p>`;
-  const facts = Object.entries(value);
-  return html`<h3>${words(name)}</h3><dl class="facts told-facts">${facts.filter(([, inner]) => !isDeep(inner)).map(([key, inner]) => html`<dt>${words(key)}</dt><dd>${textOf(inner)}</dd>`)}</dl>
-    ${facts.filter(([, inner]) => isDeep(inner)).map(([key, inner]) => html`<${Evidence} name=${key} value=${inner} />`)}`;
-}
-
-/** The answer in the order of a reader: what was computed, by which slots, from which samples and records. */
-function Explanation({ it }) {
-  const { line, rating, slots, raw, usage, usage_total: total, usage_sha256: sha256, invoice } = it;
-  return html`<p><b>${line.description}</b>: ${line.quantity} ${line.unit} at ${line.unit_price} ${invoice.currency}. Tariff ${line.tariff.name} of ${line.tariff.effective}.</p>
-    <${Evidence} name="computation" value=${rating?.computation ?? line.computation} />
-    ${line.corrects && html`<${Evidence} name="corrects" value=${line.corrects} />`}
-    ${slots.total > 0 && html`<p>${count(slots.total)} slots of five minutes: ${Object.entries(slots.counts).map(([name, n]) => `${count(n)} ${name}`).join(", ")}. ${slots.agrees ? "Ranked again, they give what was billed." : html`<${Mark} tone="major" label="differs" /> Ranked again, they do not give what was billed.`}</p>`}
-    ${slots.decisive.length > 0 && html`<${Rows} name="decisive slots" rows=${slots.decisive} />`}
-    ${slots.flawed.length > 0 && html`<${Rows} name="slots that are not good" rows=${slots.flawed} />`}
-    ${raw.map((each) => html`<h3>Raw samples of ${each.interface} around <${Time} at=${each.slot} /></h3>${each.note && html`<p class="hatch">${title(each.note)}.</p>`}${each.samples.length > 0 && html`<${Rows} name="samples" rows=${each.samples} />`}`)}
-    ${usage.length > 0 && html`<${Rows} name="usage records" rows=${usage} />`}
-    <p class="dim">${count(total)} usage records, sha256 <code>${sha256}</code></p>`;
-}
-
-function Explain({ invoice, n }) {
-  const state = useAnswer(`/api/v1/invoices/${invoice}/lines/${n}/explain`);
-  return html`<section class="card stack scroll" tabindex="0" data-testid="explain" aria-label="Why this line"><h2>Why line ${n} says that</h2><${Answer} of=${state}>${(data) => html`<${Explanation} it=${data} />`}<//></section>`;
-}
-
-function Invoice({ id }) {
-  const state = useAnswer(`/api/v1/invoices/${encodeURIComponent(id)}`);
-  const explained = useSignal(null);
-  return html`<${Answer} of=${state} rows=${8}>${(it) => html`<div class="stack"><div class="row"><h1>Invoice ${it.number}</h1><span class="chip">${it.state}</span><span class="grow" /><a class="btn" href=${`/api/v1/invoices/${id}.pdf`} target="_blank" rel="noopener">PDF</a><a class="btn" href="/usage">All invoices</a></div>
-    <${Box} label=${`${it.customer.name}, ${it.period_start} – ${it.period_end}`}><table class="plain">${heads(["", "Text", "Quantity", "Amount", "Measured", ""])}<tbody>
-      ${it.lines.map((line) => html`<tr key=${line.n}><td>${line.n}</td><td>${line.description}<br /><span class="dim">${line.service.number} ${line.service.name}</span></td><td class="num">${line.quantity} ${line.unit}</td><td class="num">${money(line.amount, it.currency)}</td><td class="dim">${line.data_quality}</td><td><button class="btn small" onClick=${() => { explained.value = line.n; }}>Explain</button></td></tr>`)}
-      <tr><td></td><td><b>Total</b></td><td></td><td class="num"><b>${money(it.total, it.currency)}</b></td><td></td><td></td></tr></tbody></table><//>
-    ${explained.value !== null && html`<${Explain} invoice=${id} n=${explained.value} key=${explained.value} />`}</div>`}<//>`;
+  const state = useAnswer(target("/api/v1/usage", { service }));
+  return html`<${Box} label="Usage of the service" acts=${html`<a class="btn small" href="/usage">All services</a>`}><${Answer} of=${state}>${({ items }) => (items.length ? html`<table class="plain">${heads(["From", "To", "Meter", "Interface", "Quantity", "State"])}<tbody>${items.map((each) => html`<tr key=${`${each.id} ${each.portion}`}><td><${Time} at=${each.from} /></td><td><${Time} at=${each.to} /></td><td>${each.meter}</td><td class="mono">${each.resource}</td><td class="num">${count(each.quantity)} ${each.unit}s</td><td>${each.zero_rated ? "rated at zero" : each.state}</td></tr>`)}</tbody></table>` : html`<${Empty} title="No usage yet">Records of this service come with each closed day.<//>`)}<//><//>`;
 }
 
 export default function Usage({ url }) {
   const invoice = url.pathname.split("/")[3];
   if (invoice) return html`<${Invoice} id=${invoice} key=${invoice} />`;
   const service = url.searchParams.get("service");
-  return html`<div class="stack"><h1>Usage and billing</h1><${Pipeline} />${service && html`<${Used} service=${service} />`}<div class="pair"><${Invoices} /><${Suspense} /></div></div>`;
+  return html`<div class="stack"><h1>Usage and billing</h1><${Pipeline} />${service && html`<${Used} service=${service} />`}
+    <div class="pair"><${Invoices} /><div class="stack"><${Runs} /><${Suspense} />${may("billing") && html`<${Completeness} />`}</div></div><${Meters} chosen=${service} /></div>`;
 }
