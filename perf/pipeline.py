@@ -131,8 +131,7 @@ class Pipeline:
         events = await work(self._compare, (batch, rows, values))
         await self._put(batch, rows, np.full(len(rows), self._clock.now_ns()))
         self.durable = taken
-        late = np.flatnonzero(rows.quality == LATE)
-        self.tiers.mark(rows.entity[late], rows.time_ns[late])
+        self.tiers.add(rows)
         if events:
             await self._events.put(tuple(events))
 
@@ -165,6 +164,7 @@ class Pipeline:
         await self.writer.drain()
         if self._told is not None:
             (first, last), self._told = self._told, None
+            self.tiers.forget(last)
             await self.tiers.roll(first, last)
             await self.tiers.tick()
 

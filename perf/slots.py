@@ -63,7 +63,7 @@ def grown(array: npt.NDArray[Any], needed: int) -> npt.NDArray[Any]:
     """The array with room for `needed` elements (zeros), growing by half so that copies stay rare."""
     if needed <= len(array):
         return array
-    larger = np.zeros(max(needed, len(array) + len(array) // 2, 1024), array.dtype)
+    larger = np.zeros((max(needed, len(array) + len(array) // 2, 1024), *array.shape[1:]), array.dtype)
     larger[: len(array)] = array
     return larger
 

@@ -1,4 +1,9 @@
-"""Keeps the tiers: rolls up each slot once it is over, and corrects those that late data changed."""
+"""Keeps the tiers: stores each slot once it is over, and corrects those that late data changed.
+
+Five-minute slots grow in memory (`perf.open_slots`). What memory does not know - slots from before the start, late
+rows - is rolled up from the store; hours and days always are. The running hour is refreshed with every slot, the
+running day with every hour.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -8,17 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from perf.correct import corrected
+from perf.counters import LATE
 from perf.metrics import LATE_DROPPED, LATE_SLOTS, ROLLUP_SECONDS
 from perf.names import Names
+from perf.open_slots import SLOT_NS, OpenSlots
 from perf.rollup import roll_up, roll_up_samples, slot_start
 from perf.settings import PerfSettings
 from perf.slots import U64
+from perf.wide import InterfaceRows
 from perf.writer import Writer
 from station.clock import NS_PER_S, Clock
 from station.telemetry.client import TelemetryClient, TelemetryError
 from station.telemetry.schema import TIER_S
 
-SLOT_NS = TIER_S["5m"] * NS_PER_S
 CORRECT_EVERY_S = 5.0
 CATCH_UP_NS = 24 * 3600 * NS_PER_S  # how far back slots are rolled up after the station was down
 
@@ -38,6 +45,21 @@ class Tiers:
         self._rolled_ns = 0
         self._dirty: set[tuple[int, int]] = set()
         self._marked = asyncio.Event()
+        self._open = OpenSlots(clock.now_ns())
+        self._corrected: dict[int, set[int]] = defaultdict(set)  # in slots that are still open: slot -> entities
+
+    def add(self, rows: InterfaceRows) -> None:
+        """Count live rows in their slots. Late ones, and those whose slot is over, are rolled up from the store."""
+        left = self._open.add(rows)
+        over = rows.time_ns[left] < self._rolled_ns
+        late = np.union1d(np.flatnonzero(rows.quality == LATE), left[over])
+        self.mark(rows.entity[late], rows.time_ns[late])
+        for row in left[~over & (rows.time_ns[left] >= self._open.since_ns)].tolist():  # of a slot that found no room
+            self._corrected[int(rows.time_ns[row]) // SLOT_NS * SLOT_NS].add(int(rows.entity[row]))
+
+    def forget(self, before_ns: int) -> None:
+        """Slots that begin before that instant are rolled up from the store, whatever of them is in memory."""
+        self._open.close(-(-before_ns // SLOT_NS) * SLOT_NS, self._names.speeds, 0)
 
     def mark(self, entity: U64, time_ns: npt.NDArray[np.int64]) -> None:
         """Rows of these entities at these instants came late: their slots are judged and rolled up again."""
@@ -74,8 +96,23 @@ class Tiers:
         if end > self._rolled_ns:
             await self._writer.drain()
             with ROLLUP_SECONDS.time():
-                await self.roll(self._rolled_ns, end)
+                await self._finish(self._rolled_ns, end)
             self._rolled_ns = end
+
+    async def _finish(self, start_ns: int, end_ns: int) -> None:
+        """Store the slots of [start, end): what grew in memory as it is, the rest from the store."""
+        known_ns = min(max(self._open.since_ns, start_ns), end_ns)
+        for first, last in _days(start_ns, known_ns):
+            await roll_up(self._client, "5m", first, last, self._version())
+        for columns in self._open.close(end_ns, self._names.speeds, self._version()):
+            await self._writer.put("interface_5m", columns)
+        await self._writer.drain()
+        for slot in [slot for slot in self._corrected if slot < end_ns]:
+            await roll_up(self._client, "5m", slot, slot + SLOT_NS, self._version(), sorted(self._corrected.pop(slot)))
+        for first, last in _days(start_ns, end_ns):
+            await roll_up_samples(self._client, first, last, self._version())
+        over = slot_start(end_ns, "1h") > slot_start(start_ns, "1h")
+        await self.roll_above(start_ns, end_ns, tiers=("1h", "1d") if over else ("1h",))
 
     async def roll(self, start_ns: int, end_ns: int, entities: list[int] | None = None) -> None:
         """Recompute every tier over the slots that touch [start, end), a day at a time: a month of raw rows is no one query."""
@@ -85,9 +122,11 @@ class Tiers:
             await roll_up(self._client, "5m", first, last, self._version(), entities)
         await self.roll_above(start_ns, end_ns, entities)
 
-    async def roll_above(self, start_ns: int, end_ns: int, entities: list[int] | None = None) -> None:
+    async def roll_above(
+        self, start_ns: int, end_ns: int, entities: list[int] | None = None, tiers: tuple[str, ...] = ("1h", "1d")
+    ) -> None:
         """Recompute hours and days over [start, end) from the 5-minute tier."""
-        for tier in ("1h", "1d"):
+        for tier in tiers:
             width = TIER_S[tier] * NS_PER_S
             for first, last in _days(slot_start(start_ns, tier), slot_start(end_ns - 1, tier) + width):
                 await roll_up(self._client, tier, first, last, self._version(), entities)
@@ -122,6 +161,8 @@ class Tiers:
         for slot, entities in touched.items():
             if slot < self._rolled_ns or self._rolled_ns == 0:
                 await self.roll(slot, slot + SLOT_NS, sorted(entities))
+            else:
+                self._corrected[slot] |= entities
 
     def _wait_s(self) -> float:
         due_ns = self._rolled_ns + SLOT_NS + self._settings.rollup_grace_s * NS_PER_S
