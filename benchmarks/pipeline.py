@@ -157,10 +157,7 @@ async def stored(interfaces: int, rounds: int) -> list[dict[str, Any]]:
         found = await client.query("SELECT count() AS n FROM interface_raw FINAL")
         assert int(found["n"][0]) == interfaces * (rounds + 1)
         rss_mb = owner.memory_info().rss / 1e6
-        sizes = {table: await bytes_of(client, table) for table in TABLES}
     n = sum(len(part) for batch in batches for part in batch)
-    all_n = n * (rounds + 1) / rounds
-    raw_bytes = (sizes["interface_raw"] + sizes["sample_raw"]) / all_n
     unit = "samples per CPU-second, all processes"
     return [
         {
@@ -172,18 +169,28 @@ async def stored(interfaces: int, rounds: int) -> list[dict[str, Any]]:
             "goal": 2_000_000,
         },
         {"name": "pipeline_stored_with_tiers", "value": round(n / tiered), "unit": unit, "wall_samples_per_s": round(n / tiered_wall)},
-        {
-            "name": "stored_bytes",
-            "value": round(raw_bytes, 2),
-            "unit": "bytes per sample, merged",
-            "goal": 2.2,
-            "owner_rss_mb": round(rss_mb),
-        },
-        {"name": "tier_bytes", "value": round(sizes["interface_5m"] / all_n, 2), "unit": "bytes of the 5-minute tier per sample, merged"},
     ]
 
 
-TABLES = ("interface_raw", "sample_raw", "interface_5m")
+async def stored_size(interfaces: int, polls: int) -> list[dict[str, Any]]:
+    """Bytes on disk per sample of the mixed set over hours, merged, by table."""
+    start_ns = time.time_ns() // (86_400 * S) * 86_400 * S - 86_400 * S
+    async with station(interfaces, start_ns) as (pipeline, clock, client, _):
+        await pipeline.tiers.tick()
+        n = 0
+        for batch in Mix.of(interfaces).polls(start_ns, polls):
+            n += len(batch)
+            await one_round(pipeline, clock, [batch])
+        await pipeline.flush()
+        clock.advance(10 * EVERY_S * S)
+        await pipeline.tiers.tick()
+        raw = await bytes_of(client, "interface_raw") + await bytes_of(client, "sample_raw")
+        tier = await bytes_of(client, "interface_5m")
+    unit = "bytes per sample, merged"
+    return [
+        {"name": "stored_bytes", "value": round(raw / n, 2), "unit": unit, "n": n, "goal": 2.2},
+        {"name": "stored_bytes_5m", "value": round(tier / n, 2), "unit": unit},
+    ]
 
 
 async def bytes_of(client: TelemetryClient, table: str) -> int:
@@ -246,8 +253,13 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    interfaces, rounds, repeats = (20_000, 10, 3) if options.quick else (50_000, 20, 7)
-    for figure in (state_of_a_million(), beside_polars(interfaces, repeats), *asyncio.run(stored(interfaces, rounds))):
+    interfaces, rounds, repeats, polls = (20_000, 10, 3, 360) if options.quick else (50_000, 20, 7, 1_440)
+    for figure in (
+        state_of_a_million(),
+        beside_polars(interfaces, repeats),
+        *asyncio.run(stored(interfaces, rounds)),
+        *asyncio.run(stored_size(480, polls)),
+    ):
         print(json.dumps(figure) if options.json else "  ".join(f"{name} {value}" for name, value in figure.items()), flush=True)
 
 
