@@ -156,7 +156,6 @@ async def stored(interfaces: int, rounds: int) -> list[dict[str, Any]]:
         tiered, tiered_wall = cpu_s(watched) - before, time.perf_counter() - began
         found = await client.query("SELECT count() AS n FROM interface_raw FINAL")
         assert int(found["n"][0]) == interfaces * (rounds + 1)
-        rss_mb = owner.memory_info().rss / 1e6
     n = sum(len(part) for batch in batches for part in batch)
     unit = "samples per CPU-second, all processes"
     return [
