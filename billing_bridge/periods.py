@@ -57,6 +57,11 @@ def next_month(first: date) -> date:
     return date(first.year + first.month // 12, first.month % 12 + 1, 1)
 
 
+def month_before(name: str) -> str:
+    """2025-12 of 2026-01."""
+    return (month_start(name) - timedelta(days=1)).isoformat()[:7]
+
+
 def date_at(time_ns: int, zone: ZoneInfo) -> date:
     """The calendar date in the zone at an instant."""
     return datetime.fromtimestamp(time_ns // NS_PER_S, UTC).astimezone(zone).date()

@@ -1,7 +1,8 @@
-"""The bill run: fix the inputs once, then one transaction per customer, so that kill -9 at any point and a second run
-leave exactly one invoice per customer and period, and no gap in the numbers.
+"""The bill run: fix the inputs once, then a transaction for some customers at a time, so that kill -9 at any point and a
+second run, also at the same time, leave exactly one invoice per customer and period, and no gap in the numbers.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from billing_bridge.periods import Period
 from billing_bridge.settings import BillingSettings
 from billing_bridge.store import usage_billed, usage_guiding, usage_rated, usage_record
 from bss import canonical, consumption, draft, pdf, snapshot
+from bss.control import differences
 from bss.draft import Draft, Inputs
 from bss.metrics import EXCEPTIONS, INVOICES
+from bss.pools import Carried, carried_out
 from bss.settings import BssSettings
 from bss.snapshot import Snapshot
 from bss.store import bill_run, bill_run_closed, document_series, invoice, rated_usage
@@ -27,6 +30,8 @@ from station.ids import new_id
 from station.scope import ForbiddenError, Role, Scope
 from station.security import audit
 from station.state import State, insert_new
+
+AT_ONCE = 100  # customers drafted and issued together, in one transaction
 
 Checkpoint = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -85,13 +90,12 @@ class Biller:
         self.checkpoint("after_run_fixed")
         made, stood, exceptions = 0, 0, []
         customers = sorted(inputs.snapshot.customers.values(), key=lambda row: (row["number"], row["id"]))
-        for done, customer in enumerate(customers):
-            progress(done, len(customers))
-            found = draft.draft(inputs, customer)
-            exceptions += [dict(row) for row in found.exceptions]
-            if found.lines:
-                fresh = await self._issue(scope, inputs, found, now_ns)
-                made, stood = made + fresh, stood + (not fresh)
+        for at in range(0, len(customers), AT_ONCE):
+            progress(at, len(customers))
+            found, refused = await asyncio.to_thread(_drafts, inputs, customers[at : at + AT_ONCE])
+            exceptions += refused
+            fresh = await self._issue(scope, inputs, found, now_ns)
+            made, stood = made + fresh, stood + len(found) - fresh
         progress(len(customers), len(customers))
         report = RunReport(inputs.run_id, month, made, stood, exceptions)
         await self._close(scope, period, now_ns, report)
@@ -131,27 +135,37 @@ class Biller:
         if cutoff_ns > now_ns:
             raise BillRunError("future_cutoff", "the knowledge cut-off lies in the future")
 
-    async def _issue(self, scope: Scope, inputs: Inputs, found: Draft, now_ns: int) -> bool:
-        """Issue one invoice in one transaction; False when it stands already."""
-        tenant, customer_id = scope.tenant, found.customer["id"]
-        name = f"customer:{found.customer['number']}"
-        self.checkpoint(f"before_invoice:{name}")
+    async def _issue(self, scope: Scope, inputs: Inputs, found: Sequence[Draft], now_ns: int) -> int:
+        """Issue the invoices that do not stand yet, all in one transaction; return how many."""
+        if not found:
+            return 0
+        self.checkpoint(f"before_invoices:{_name(found[0])}")
+        issued: list[str] = []
         async with self.state.write() as conn:
-            where = (invoice.c.tenant == tenant, invoice.c.period == inputs.period.name, invoice.c.customer_id == customer_id)
-            if (await conn.execute(sa.select(invoice.c.id).where(*where))).first():
-                return False
-            series, seq = await _next_number(conn, tenant, inputs)
-            self.checkpoint(f"numbered:{name}")
-            id_ = draft.invoice_id(tenant, inputs.period, customer_id)
-            row = _invoice_row(tenant, inputs, found, (series, seq), id_)
-            await conn.execute(sa.insert(invoice).values(row))
-            await _book(conn, tenant, inputs, found, id_)
-            after = {"number": row["number"], "gross_minor": row["gross_minor"], "sha256": row["sha256"]}
-            await audit.record(conn, scope, "invoice.issue", f"invoice:{id_}", now_ns=now_ns, after=after)
-            self.checkpoint(f"before_commit:{name}")
-        INVOICES.labels(found.currency).inc()
-        self.checkpoint(f"after_invoice:{name}")
-        return True
+            # the series is locked first: of two runs at once the second finds what the first has issued
+            numbers = await _Numbers.locked(conn, scope.tenant, inputs)
+            stands = await _standing(conn, scope.tenant, inputs.period, [one.customer["id"] for one in found])
+            for one in found:
+                if one.customer["id"] in stands:
+                    continue
+                place = numbers.next()
+                self.checkpoint(f"numbered:{_name(one)}")
+                await self._write(conn, scope, inputs, one, place, now_ns)
+                issued.append(one.currency)
+            await numbers.keep(conn)
+            self.checkpoint(f"before_commit:{_name(found[0])}")
+        for currency in issued:
+            INVOICES.labels(currency).inc()
+        self.checkpoint(f"after_invoices:{_name(found[0])}")
+        return len(issued)
+
+    async def _write(self, conn: AsyncConnection, scope: Scope, inputs: Inputs, found: Draft, place: tuple[str, int], now_ns: int) -> None:
+        id_ = draft.invoice_id(scope.tenant, inputs.period, found.customer["id"])
+        row = _invoice_row(scope.tenant, inputs, found, place, id_)
+        await conn.execute(sa.insert(invoice).values(row))
+        await _book(conn, scope.tenant, inputs, found, id_)
+        after = {"number": row["number"], "gross_minor": row["gross_minor"], "sha256": row["sha256"]}
+        await audit.record(conn, scope, "invoice.issue", f"invoice:{id_}", now_ns=now_ns, after=after)
 
     async def _close(self, scope: Scope, period: Period, now_ns: int, report: RunReport) -> None:
         EXCEPTIONS.set(len(report.exceptions))
@@ -169,6 +183,29 @@ class Biller:
             await audit.record(conn, scope, "bill_run.end", f"bill_run:{period.name}", now_ns=now_ns, after=after)
 
 
+def _name(found: Draft) -> str:
+    return f"customer:{found.customer['number']}"
+
+
+def _drafts(inputs: Inputs, customers: Sequence[Any]) -> tuple[list[Draft], list[dict[str, str]]]:
+    """The drafts with lines, and what could not be billed: a customer whose two ratings differ gets no invoice."""
+    found = [draft.draft(inputs, customer) for customer in customers]
+    exceptions = [dict(row) for one in found for row in one.exceptions]
+    numbered = [(n, rating) for n, one in enumerate(found) for rating in one.ratings]
+    wrong = {id(difference.rating): difference for difference in differences([rating for _, rating in numbered])}
+    refused = {n for n, rating in numbered if id(rating) in wrong}
+    for difference in wrong.values():
+        service = inputs.snapshot.services[difference.rating.service]["number"]
+        exceptions.append({"period": difference.rating.period, "service": service, "reason": str(difference)})
+    return [one for n, one in enumerate(found) if one.lines and n not in refused], exceptions
+
+
+async def _standing(conn: AsyncConnection, tenant: int, period: Period, customer_ids: Sequence[str]) -> set[str]:
+    """The customers who have their invoice of the period."""
+    where = (invoice.c.tenant == tenant, invoice.c.period == period.name, invoice.c.customer_id.in_(customer_ids))
+    return set((await conn.execute(sa.select(invoice.c.customer_id).where(*where))).scalars())
+
+
 async def _run_row(conn: AsyncConnection, tenant: int, month: str) -> Any:
     return (await conn.execute(sa.select(bill_run).where(bill_run.c.tenant == tenant, bill_run.c.period == month))).first()
 
@@ -177,10 +214,8 @@ async def inputs_of(conn: AsyncConnection, tenant: int, run: Any) -> Inputs:
     """What a run rests on, read back: the same for ever."""
     frozen = Snapshot(json.loads(run.snapshot))
     period = Period(run.start_ns, run.end_ns, run.period)
-    corrected = {
-        earlier.name: await consumption.load(conn, tenant, earlier, run.cutoff_ns)
-        for earlier in await _changed_periods(conn, tenant, run, int(frozen.data["adjust_months"]))
-    }
+    changed = await _changed_periods(conn, tenant, run, int(frozen.data["adjust_months"]))
+    corrected = {earlier.name: await consumption.load(conn, tenant, earlier, run.cutoff_ns) for earlier in changed}
     return Inputs(
         run_id=run.id,
         period=period,
@@ -189,7 +224,8 @@ async def inputs_of(conn: AsyncConnection, tenant: int, run: Any) -> Inputs:
         snapshot_sha256=run.snapshot_sha256,
         usage=await consumption.load(conn, tenant, period, run.cutoff_ns),
         corrected=corrected,
-        booked=await _booked(conn, tenant, period.name),
+        booked=await _booked(conn, tenant, period.name, list(corrected)),
+        carried={name: await _carried(conn, tenant, name, period.name) for name in (period.name, *corrected)},
     )
 
 
@@ -215,26 +251,52 @@ async def _changed_periods(conn: AsyncConnection, tenant: int, run: Any, months:
     return found
 
 
-async def _booked(conn: AsyncConnection, tenant: int, before: str) -> list[Any]:
-    """Ratings that stand on invoices of earlier periods, each with its invoice's number."""
+async def _booked(conn: AsyncConnection, tenant: int, before: str, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Ratings of these periods that stand on invoices of earlier runs, each with its invoice's number, by customer."""
     c = rated_usage.c
     query = (
         sa.select(rated_usage, invoice.c.number)
         .join(invoice, sa.and_(invoice.c.tenant == tenant, invoice.c.id == c.invoice_id))
-        .where(c.tenant == tenant, c.booked_in < before)
+        .where(c.tenant == tenant, c.booked_in < before, c.period.in_(names))
         .order_by(c.period, c.service_id, c.charge, c.customer_id, c.rating_rev)
     )
-    return [dict(row) for row in (await conn.execute(query)).mappings()]
+    found: dict[str, list[Any]] = {}
+    for row in (await conn.execute(query)).mappings() if names else ():
+        found.setdefault(row["customer_id"], []).append(dict(row))
+    return found
 
 
-async def _next_number(conn: AsyncConnection, tenant: int, inputs: Inputs) -> tuple[str, int]:
-    """The next number of the series, in this transaction: what is rolled back uses none up."""
-    year = periods.date_at(inputs.period.end_ns - 1, inputs.snapshot.zone).year
-    series = f"{inputs.snapshot.data['terms']['series']}-{year}"
-    await insert_new(conn, document_series, [{"tenant": tenant, "series": series, "last": 0}], ("tenant", "series"))
-    mine = (document_series.c.tenant == tenant, document_series.c.series == series)
-    await conn.execute(sa.update(document_series).where(*mine).values(last=document_series.c.last + 1))
-    return series, (await conn.execute(sa.select(document_series.c.last).where(*mine))).scalar_one()
+async def _carried(conn: AsyncConnection, tenant: int, month: str, before: str) -> Carried:
+    """What the allowances of the month before had left, by its latest rating that stands on an earlier run's invoice."""
+    c, earlier = rated_usage.c, periods.month_before(month)
+    where = (c.tenant == tenant, c.period == earlier, c.charge.like("%.allowance"), c.booked_in < before)
+    rows = await conn.execute(sa.select(c.service_id, c.charge, c.computation).where(*where).order_by(c.rating_rev))
+    return carried_out((row.service_id, row.charge, json.loads(row.computation)) for row in rows)
+
+
+class _Numbers:
+    """The numbers of a series, taken in one transaction: what is rolled back uses none up."""
+
+    def __init__(self, tenant: int, series: str, last: int) -> None:
+        self._tenant, self._series, self._last = tenant, series, last
+
+    @classmethod
+    async def locked(cls, conn: AsyncConnection, tenant: int, inputs: Inputs) -> "_Numbers":
+        """The series of the period's year; nobody else numbers in it until the transaction ends."""
+        year = periods.date_at(inputs.period.end_ns - 1, inputs.snapshot.zone).year
+        series = f"{inputs.snapshot.data['terms']['series']}-{year}"
+        await insert_new(conn, document_series, [{"tenant": tenant, "series": series, "last": 0}], ("tenant", "series"))
+        mine = (document_series.c.tenant == tenant, document_series.c.series == series)
+        last = (await conn.execute(sa.select(document_series.c.last).where(*mine).with_for_update())).scalar_one()
+        return cls(tenant, series, last)
+
+    def next(self) -> tuple[str, int]:
+        self._last += 1
+        return self._series, self._last
+
+    async def keep(self, conn: AsyncConnection) -> None:
+        mine = (document_series.c.tenant == self._tenant, document_series.c.series == self._series)
+        await conn.execute(sa.update(document_series).where(*mine).values(last=self._last))
 
 
 def number_of(series: str, seq: int) -> str:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import sqlalchemy as sa
@@ -78,7 +80,7 @@ async def _evidence(conn: AsyncConnection, tenant: int, hashes: Sequence[str]) -
 def usage_of(consumption: Consumption, snapshot: Snapshot, service_id: str) -> ServiceUsage:
     """The usage of one service, ready for its tariff."""
     period, service = consumption.period, snapshot.services[service_id]
-    zone_days = list(days_between(period.start_ns, period.end_ns, snapshot.zone))
+    zone_days = _days(period, snapshot.zone)
     low, high = max(period.start_ns, service["active_from_ns"]), min(period.end_ns, service["active_to_ns"] or FOREVER_NS)
     volumes = [part.portion for part in consumption.of(service_id, MeterKind.VOLUME)]
     return ServiceUsage(
@@ -93,14 +95,22 @@ def usage_of(consumption: Consumption, snapshot: Snapshot, service_id: str) -> S
     )
 
 
+@lru_cache(maxsize=64)
+def _days(period: Period, zone: ZoneInfo) -> tuple[Period, ...]:
+    return tuple(days_between(period.start_ns, period.end_ns, zone))
+
+
 def bandwidth_of(consumption: Consumption, snapshot: Snapshot, service_id: str, meter: str = MeterKind.BANDWIDTH) -> Bandwidth:
     """All ports summed per slot. A slot bears the worst mark of its ports; a bound port without a record is a gap."""
+    service, bound = snapshot.services[service_id], snapshot.bindings.get(service_id, [])
+    parts = consumption.of(service_id, meter)
+    if not bound and not parts:
+        return Bandwidth.empty()
     sums = _Sums(consumption.period)
-    service = snapshot.services[service_id]
-    for binding in snapshot.bindings.get(service_id, []):
+    for binding in bound:
         low = max(binding["from_ns"], service["active_from_ns"])
         sums.expect(low, min(binding["to_ns"] or FOREVER_NS, service["active_to_ns"] or FOREVER_NS))
-    for part in consumption.of(service_id, meter):
+    for part in parts:
         sums.add(consumption.evidence[part.record["evidence"]].cut(part.portion["from_ns"], part.portion["to_ns"]))
     return sums.bandwidth()
 

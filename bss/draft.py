@@ -9,7 +9,7 @@ credits before all debits, each naming the invoice line it corrects and taxed at
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,7 +18,9 @@ from billing_bridge.periods import Period, date_at
 from billing_bridge.usage import MeterKind
 from bss import canonical, money
 from bss.consumption import Consumption, usage_of
-from bss.rating.price import PricedItem
+from bss.control import Rating
+from bss.pools import Carried, with_allowances
+from bss.rating.price import PricedItem, ServiceUsage
 from bss.snapshot import Snapshot
 from bss.tariffs import TariffError, TariffVersion, rate
 from station.clock import NS_PER_S
@@ -34,7 +36,7 @@ Row = Mapping[str, Any]
 class Inputs:
     """Everything an invoice of the run may depend on.
 
-    `booked` are the ratings of earlier periods that stand on earlier invoices; `corrected` the usage, as known now, of
+    `booked` are the ratings of the corrected periods that stand on earlier invoices; `corrected` the usage, as known now, of
     those earlier periods of which something became known since they were billed.
     """
 
@@ -45,7 +47,8 @@ class Inputs:
     snapshot_sha256: str
     usage: Consumption
     corrected: Mapping[str, Consumption]
-    booked: Sequence[Row]
+    booked: Mapping[str, Sequence[Row]]  # by customer
+    carried: Mapping[str, Carried] = field(default_factory=dict)  # what allowances had left, by the period that begins with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +80,44 @@ class Draft:
     lines: Sequence[Line]
     exceptions: Sequence[Mapping[str, str]]
     settled: Sequence[Line] = ()
+    ratings: Sequence[Rating] = ()  # everything that was rated for it, for the run's control
+    quality: Sequence[Row] = ()
 
 
 def draft(inputs: Inputs, customer: Row) -> Draft:
     """The lines of one customer: this period's charges, then corrections of earlier periods."""
-    lines: list[Line] = []
+    tariffs: dict[str, TariffVersion] = {}
     exceptions: list[Mapping[str, str]] = []
-    for service in _services_of(inputs.snapshot, customer["id"]):
+    mine = inputs.snapshot.services_of(customer["id"])
+    for service in mine:
         try:
-            tariff = _tariff(inputs.snapshot, service, inputs.period, customer["currency"])
+            tariffs[service["id"]] = _tariff(inputs.snapshot, service, inputs.period, customer["currency"])
         except TariffError as error:
             exceptions.append(_exception(inputs.period, service["number"], str(error)))
-            continue
-        lines += _charges(inputs, inputs.usage, service, tariff, customer["tax_rate_ppm"])
+    usages = _usages(inputs, inputs.usage, tariffs)
+    ratings = [_rating(inputs, inputs.usage, id_, tariffs[id_], usages[id_]) for id_ in usages]
+    lines = [line for rating in ratings for line in _charges(inputs, inputs.usage, rating, customer["tax_rate_ppm"])]
     corrections: list[Line] = []
     for name in sorted(inputs.corrected):
-        corrected, refused = _corrections(inputs, inputs.corrected[name], customer)
+        corrected, refused, rerated = _corrections(inputs, inputs.corrected[name], customer)
         corrections += corrected
         exceptions += refused
+        ratings += rerated
     credits = [line for line in corrections if line.kind == "credit"]
     debits = [line for line in corrections if line.kind == "debit"]
     settled = [line for line in corrections if line.kind == "settled"]
-    return Draft(customer, customer["currency"], [*lines, *credits, *debits], exceptions, settled)
+    quality = _quality(usages, inputs.snapshot)
+    return Draft(customer, customer["currency"], [*lines, *credits, *debits], exceptions, settled, ratings, quality)
 
 
-def _services_of(snapshot: Snapshot, customer_id: str) -> list[Row]:
-    return [service for service in snapshot.services.values() if service["customer_id"] == customer_id]
+def _usages(inputs: Inputs, consumption: Consumption, tariffs: Mapping[str, TariffVersion]) -> dict[str, ServiceUsage]:
+    """What each service of one customer used in a period, in order, allowances shared and carried in."""
+    used = {id_: usage_of(consumption, inputs.snapshot, id_) for id_ in tariffs}
+    return with_allowances(used, tariffs, inputs.carried.get(consumption.period.name, {}))
+
+
+def _rating(inputs: Inputs, consumption: Consumption, service_id: str, tariff: TariffVersion, usage: ServiceUsage) -> Rating:
+    return Rating(service_id, consumption.period.name, tariff, usage, rate(tariff, usage))
 
 
 def _exception(period: Period, service: str, reason: str) -> dict[str, str]:
@@ -119,55 +134,73 @@ def _tariff(snapshot: Snapshot, service: Row, period: Period, currency: str) -> 
     return found
 
 
-def _charges(inputs: Inputs, consumption: Consumption, service: Row, tariff: TariffVersion, tax_rate_ppm: int) -> list[Line]:
+def _charges(inputs: Inputs, consumption: Consumption, rating: Rating, tax_rate_ppm: int) -> list[Line]:
     """Each item of the service's tariff for one period, with the usage it rests on."""
-    items = rate(tariff, usage_of(consumption, inputs.snapshot, service["id"]))
-    currency = tariff.tariff.currency
+    service, tariff = inputs.snapshot.services[rating.service], rating.tariff
     return [
         Line(
-            "charge", service, consumption.period, item, item.amount_minor, currency, tax_rate_ppm, tariff, 0,
+            "charge", service, consumption.period, item, item.amount_minor, tariff.tariff.currency, tax_rate_ppm, tariff, 0,
             usage=[part.ref() for part in consumption.of(service["id"], tariff.meter_of(item.charge))],
         )
-        for item in items
+        for item in rating.items
     ]  # fmt: skip
 
 
-def _corrections(inputs: Inputs, consumption: Consumption, customer: Row) -> tuple[list[Line], list[Mapping[str, str]]]:
-    """What one earlier period is now against what was booked for it, for this customer; and what could not be compared.
+def _corrections(inputs: Inputs, consumption: Consumption, customer: Row) -> tuple[list[Line], list[Mapping[str, str]], list[Rating]]:
+    """What one earlier period is now against what was booked for it, for this customer; what could not be compared; and
+    what was rated for it.
 
     A service whose tariff is gone keeps the booked amount and is reported.
     """
-    period = consumption.period
-    booked = [row for row in inputs.booked if row["period"] == period.name and row["customer_id"] == customer["id"]]
-    mine = {service["id"] for service in _services_of(inputs.snapshot, customer["id"])}
-    touched = {row["service_id"] for row in booked} | {service_id for service_id in consumption.parts if service_id in mine}
-    lines: list[Line] = []
+    period, snapshot = consumption.period, inputs.snapshot
+    booked: dict[str, list[Row]] = {}
+    for row in inputs.booked.get(customer["id"], ()):
+        if row["period"] == period.name:
+            booked.setdefault(row["service_id"], []).append(row)
+    mine = {service["id"] for service in snapshot.services_of(customer["id"])}
+    touched = sorted(booked.keys() | (mine & consumption.parts.keys()), key=lambda id_: _number(snapshot, id_))
+    tariffs: dict[str, TariffVersion] = {}
     exceptions: list[Mapping[str, str]] = []
-    for service_id in sorted(touched, key=lambda id_: _number(inputs.snapshot, id_)):
-        before = [row for row in booked if row["service_id"] == service_id]
+    for service_id in touched:
         try:
-            lines += _correct_service(inputs, consumption, customer, service_id, before)
+            tariffs |= _tariff_then(inputs, consumption.period, customer, service_id, booked.get(service_id, ()))
         except TariffError as error:
-            named = _number(inputs.snapshot, service_id)[0] or service_id
+            named = _number(snapshot, service_id)[0] or service_id
             exceptions.append(_exception(period, named, f"not corrected, what was billed stands: {error}"))
-    return lines, exceptions
+            touched = [id_ for id_ in touched if id_ != service_id]
+    usages = _usages(inputs, consumption, tariffs)
+    ratings = {id_: _rating(inputs, consumption, id_, tariffs[id_], usages[id_]) for id_ in usages}
+    lines: list[Line] = []
+    for service_id in touched:
+        lines += _correct_service(inputs, consumption, customer, service_id, booked.get(service_id, ()), ratings.get(service_id))
+    return lines, exceptions, list(ratings.values())
+
+
+def _tariff_then(inputs: Inputs, period: Period, customer: Row, service_id: str, booked: Sequence[Row]) -> dict[str, TariffVersion]:
+    """The version that prices a service of this customer in an earlier period: the one that priced it then, whatever the
+    service has now. Empty when the service is not the customer's any more."""
+    snapshot = inputs.snapshot
+    for row in booked:  # a version that is gone keeps even the credit from being priced
+        snapshot.tariff_of(row["tariff"], row["effective"])
+    service = snapshot.services.get(service_id)
+    if service is None or service["customer_id"] != customer["id"]:
+        return {}
+    if booked:
+        return {service_id: snapshot.tariff_of(booked[0]["tariff"], booked[0]["effective"])}
+    return {service_id: _tariff(snapshot, service, period, customer["currency"])}
 
 
 def _number(snapshot: Snapshot, service_id: str) -> tuple[str, str]:
     return (snapshot.services[service_id]["number"] if service_id in snapshot.services else "", service_id)
 
 
-def _correct_service(inputs: Inputs, consumption: Consumption, customer: Row, service_id: str, booked: Sequence[Row]) -> list[Line]:
-    snapshot = inputs.snapshot
-    service = snapshot.services.get(service_id)
+def _correct_service(
+    inputs: Inputs, consumption: Consumption, customer: Row, service_id: str, booked: Sequence[Row], rating: Rating | None
+) -> list[Line]:
+    service = inputs.snapshot.services.get(service_id)
     latest = {row["charge"]: row for row in sorted(booked, key=lambda row: int(row["rating_rev"]))}
-    now: list[Line] = []
-    if service is not None and service["customer_id"] == customer["id"]:
-        if booked:  # by the version that priced it then, whatever the service has now
-            tariff = snapshot.tariff_of(booked[0]["tariff"], booked[0]["effective"])
-        else:
-            tariff = _tariff(snapshot, service, consumption.period, customer["currency"])
-        now = _charges(inputs, consumption, service, tariff, booked[0]["tax_rate_ppm"] if booked else customer["tax_rate_ppm"])
+    tax_rate_ppm = booked[0]["tax_rate_ppm"] if booked else customer["tax_rate_ppm"]
+    now = _charges(inputs, consumption, rating, tax_rate_ppm) if rating else []
     lines = []
     for charge in sorted({line.item.charge for line in now} | set(latest)):
         newer = next((line for line in now if line.item.charge == charge), None)
@@ -231,7 +264,7 @@ def document(inputs: Inputs, found: Draft, number: str, invoice_id: str) -> dict
         "lines": lines,
         "taxes": taxes,
         "totals": {"net_minor": net, "tax_minor": tax, "gross_minor": net + tax},
-        "quality": _quality(inputs, found),
+        "quality": list(found.quality),
         "rounding": {"line": "once, by the tariff's rule, to the minor unit", "tax": f"once per rate, {TAX_ROUNDING.value}"},
         "run": {"id": inputs.run_id, "snapshot_sha256": inputs.snapshot_sha256},
     }
@@ -280,14 +313,13 @@ def _simulated(snapshot: Snapshot, lines: Sequence[Line]) -> bool:
     )
 
 
-def _quality(inputs: Inputs, found: Draft) -> list[dict[str, Any]]:
+def _quality(usages: Mapping[str, ServiceUsage], snapshot: Snapshot) -> list[dict[str, Any]]:
     """The slots of each service in this period by mark and cause: what the measurement was worth."""
-    services = {line.service["id"]: line.service for line in found.lines if line.kind == "charge"}
     rows = []
-    for service_id, service in services.items():
-        slots = usage_of(inputs.usage, inputs.snapshot, service_id).bandwidth
-        if len(slots.slot_ns):
-            rows.append({"service": service["number"], "slots": len(slots.slot_ns)} | slots.counts())
+    for service_id, usage in usages.items():
+        slots = usage.bandwidth
+        if usage.active_days and len(slots.slot_ns):
+            rows.append({"service": snapshot.services[service_id]["number"], "slots": len(slots.slot_ns)} | slots.counts())
     return rows
 
 

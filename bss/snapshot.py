@@ -47,6 +47,24 @@ class Snapshot:
         return {row["id"]: row for row in self.data["services"]}
 
     @cached_property
+    def _services_by_customer(self) -> dict[str, list[Row]]:
+        found: dict[str, list[Row]] = {}
+        for row in self.services.values():
+            found.setdefault(row["customer_id"], []).append(row)
+        return found
+
+    def services_of(self, customer_id: str) -> list[Row]:
+        """A customer's services, by number."""
+        return self._services_by_customer.get(customer_id, [])
+
+    @cached_property
+    def _versions(self) -> dict[str, list[Row]]:
+        found: dict[str, list[Row]] = {}
+        for row in self.data["tariffs"]:
+            found.setdefault(row["name"], []).append(row)
+        return found
+
+    @cached_property
     def bindings(self) -> dict[str, list[Row]]:
         """Access bindings by service."""
         found: dict[str, list[Row]] = {}
@@ -56,7 +74,7 @@ class Snapshot:
 
     def tariff(self, name: str, on: date) -> TariffVersion:
         """The version in force on a day; TariffError when there is none, or when its file is unsound."""
-        versions = [row for row in self.data["tariffs"] if row["name"] == name and row["effective"] <= on.isoformat()]
+        versions = [row for row in self._versions.get(name, ()) if row["effective"] <= on.isoformat()]
         return in_force([self._parse(row) for row in versions[-1:]], name, on)
 
     def tariff_of(self, name: str, effective: str) -> TariffVersion:

@@ -113,8 +113,8 @@ def charge(terms: Allowance, usage: ServiceUsage, head: Head) -> list[PricedItem
 def columns(terms: Allowance, of: Columns) -> list[Line]:
     (amount,), denominator = integers([Fraction(terms.amount) * terms.unit_size])
     step = Fraction(terms.unit_size) * Fraction(terms.quantum)
-    of.check(amount, denominator)
-    of.check(most(of, terms), step.numerator, step.denominator)
+    of.check(amount, over=denominator)
+    of.check(most(of, terms), step.denominator, over=step.numerator)
     part, period = of.prorated(terms.proration)
     fresh = divided(part * whole(amount), period * denominator, Rounding.DOWN)
     available = of.own("pooled") if terms.share != Share.SERVICE else of.own("carried") + fresh

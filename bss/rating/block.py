@@ -41,7 +41,7 @@ def columns(terms: Block, of: Columns) -> list[Line]:
     (quantum, *limits), _ = integers([terms.quantum, *bounds])
     flats, denominator = integers([Fraction(tier.flat) * of.scale for tier in terms.tiers])
     of.check(most_quanta(of, terms), quantum)
-    of.check(max(flats), denominator)
+    of.check(max(flats), over=denominator)
     quanta = quanta_column(of, terms)
     total = whole(flats[-1])
     for limit, flat in reversed(list(zip(limits, flats, strict=False))):

@@ -120,15 +120,15 @@ def burst_columns(terms: BurstTerms, of: Columns) -> list[Line]:
     octets, slots = of.own("octets"), pl.max_horizontal(of.own("slots"), whole(1))
     step = Fraction(SLOT_S * MBIT_S, 8) * Fraction(terms.rate_quantum_mbps)
     (quantum, commit), fine = integers([terms.rate_quantum_mbps, terms.commit_mbps])
-    of.check(of.most.get(f"octets:{of.place}", 0) + 1, step.denominator, quantum, step.numerator, of.most.get(f"slots:{of.place}", 0))
+    of.check(of.most.get(f"octets:{of.place}", 0) + 1, step.denominator, quantum, over=step.numerator * of.most.get(f"slots:{of.place}", 0))
     rate = divided(octets * step.denominator, slots * step.numerator, terms.rate_rounding) * quantum
     over = pl.max_horizontal(rate - whole(commit), whole(0))
     (price,), denominator = integers([Fraction(terms.overage_price) * of.scale / fine])
-    of.check(int(of.most.get(f"octets:{of.place}", 0) / step) * quantum + quantum, price, denominator)
+    of.check(int(of.most.get(f"octets:{of.place}", 0) / step) * quantum + quantum, price, over=denominator)
     lines = []
     if terms.commit_mbps:
         (fee,), parts = integers([Fraction(terms.commit_mbps) * Fraction(terms.commit_price) * of.scale])
-        of.check(fee, parts)
+        of.check(fee, over=parts)
         part, period = of.prorated(terms.commit_proration)
         amount = of.money(part * whole(fee), period * parts)
         lines.append(Line("commit", whole(1), terms.commit_mbps, amount, part > 0))

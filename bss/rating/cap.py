@@ -39,7 +39,7 @@ def charge(terms: Cap, usage: ServiceUsage, head: Head) -> list[PricedItem]:
 
 def columns(terms: Cap, of: Columns) -> list[Line]:
     (amount,), denominator = integers([Fraction(terms.amount) * of.scale])
-    of.check(amount, denominator)
+    of.check(amount, over=denominator)
     part, period = of.prorated(terms.proration)
     cap = of.money(part * whole(amount), period * denominator)
     return [Line("cap", whole(1), ONE, pl.min_horizontal(cap - column_before(of, terms.of), whole(0)), of.active)]

@@ -96,9 +96,9 @@ class Columns:
         """What events or slots came to for this very charge."""
         return self.column(f"{name}:{self.place}")
 
-    def check(self, *factors: int) -> None:
-        """TooWideError unless the product of these bounds, doubled for rounding, fits."""
-        if math.prod(max(factor, 1) for factor in factors) * 4 * PARTS_MAX > LIMIT:
+    def check(self, *factors: int, over: int = 1) -> None:
+        """TooWideError unless the product of these bounds and the divisor, each prorated and doubled for rounding, fit."""
+        if max(math.prod(max(factor, 1) for factor in factors), over) * 4 * PARTS_MAX > LIMIT:
             raise TooWideError(f"charge {self.place}")
 
     def prorated(self, rule: Proration) -> tuple[pl.Expr, pl.Expr]:

@@ -53,9 +53,11 @@ def columns(terms: Discount, of: Columns) -> list[Line]:
     base = pl.max_horizontal(column_before(of, terms.of), whole(0))
     if terms.percent is not None:
         (share,), denominator = integers([Fraction(terms.percent) / 100])
+        of.check(sum(of.most.get(name, 0) for name in of.before), share, over=denominator)
         off = of.money(base * whole(share), denominator)
     else:
         (amount,), denominator = integers([Fraction(terms.amount or 0) * of.scale])
+        of.check(amount, over=denominator)
         off = of.money(whole(amount), denominator)
     return [Line("discount", whole(1), ONE, whole(0) - pl.min_horizontal(off, base), of.active)]
 

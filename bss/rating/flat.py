@@ -41,7 +41,7 @@ def charge(fee: FlatFee, usage: ServiceUsage, head: Head) -> list[PricedItem]:
 
 def columns(fee: FlatFee, of: Columns) -> list[Line]:
     (price,), denominator = integers([fee.amount * of.scale])
-    of.check(price, denominator)
+    of.check(price, over=denominator)
     part, whole_ = of.prorated(fee.proration)
     months = (part * 20_000 + whole_) // (whole_ * 2)
     return [Line("flat", months, MONTHS_QUANTUM, of.money(part * whole(price), whole_ * denominator), part > 0)]

@@ -57,7 +57,7 @@ def columns(terms: Graduated, of: Columns) -> list[Line]:
         [Fraction(tier.price) * of.scale / fine for tier in terms.tiers] + [Fraction(tier.flat) * of.scale for tier in terms.tiers]
     )
     prices, flats = values[: len(terms.tiers)], values[len(terms.tiers) :]
-    of.check(most_quanta(of, terms) * quantum + 1, max(prices) + sum(flats) + 1, denominator)
+    of.check(most_quanta(of, terms) * quantum + 1, max(prices) + sum(flats) + 1, over=denominator)
     quanta = quanta_column(of, terms)
     used, parts, low = quanta * quantum, [], 0
     for limit, price, flat in zip([*limits, None], prices, flats, strict=True):

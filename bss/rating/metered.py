@@ -108,7 +108,7 @@ def base_column(of: Columns, terms: Metered) -> pl.Expr:
 def quanta_column(of: Columns, terms: Metered) -> pl.Expr:
     """`quantity` as a whole number of quanta."""
     step = Fraction(terms.unit_size) * Fraction(terms.quantum)
-    of.check(most(of, terms), step.denominator, step.numerator)
+    of.check(most(of, terms), step.denominator, over=step.numerator)
     return divided(base_column(of, terms) * step.denominator, step.numerator, terms.quantity_rounding)
 
 

@@ -39,7 +39,7 @@ def charge(terms: Minimum, usage: ServiceUsage, head: Head) -> list[PricedItem]:
 
 def columns(terms: Minimum, of: Columns) -> list[Line]:
     (amount,), denominator = integers([Fraction(terms.amount) * of.scale])
-    of.check(amount, denominator)
+    of.check(amount, over=denominator)
     part, period = of.prorated(terms.proration)
     least = of.money(part * whole(amount), period * denominator)
     return [Line("minimum", whole(1), ONE, pl.max_horizontal(least - column_before(of, terms.of), whole(0)), of.active)]

@@ -39,7 +39,7 @@ def charge(terms: Package, usage: ServiceUsage, head: Head) -> list[PricedItem]:
 def columns(terms: Package, of: Columns) -> list[Line]:
     (quantum, size, free), _ = integers([terms.quantum, terms.size, terms.free])
     (price,), denominator = integers([Fraction(terms.price) * of.scale])
-    of.check(most_quanta(of, terms) * quantum + 1, price, denominator)
+    of.check(most_quanta(of, terms) * quantum + 1, price, over=denominator)
     charged = pl.max_horizontal(quanta_column(of, terms) * quantum - whole(free), whole(0))
     started = divided(charged, size, Rounding.UP)
     return [Line("package", started, Decimal(1), of.money(started * whole(price), denominator), of.active)]

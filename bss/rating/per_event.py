@@ -185,9 +185,9 @@ def _event_rounded(terms: PerEvent, head: Terms, amount: pl.Expr, narrow: bool) 
 def columns(terms: PerEvent, of: Columns) -> list[Line]:
     scaled, billed = of.own("scaled"), of.own("billed")
     unit = Fraction(terms.event_quantum) if terms.event_quantum else Fraction(1, _priced(terms)[1])
-    of.check(of.most.get(f"scaled:{of.place}", 0), unit.numerator * of.scale, unit.denominator)
+    of.check(of.most.get(f"scaled:{of.place}", 0), unit.numerator * of.scale, over=unit.denominator)
     step = Fraction(terms.unit_size) * Fraction(terms.quantum)
-    of.check(of.most.get(f"billed:{of.place}", 0), step.denominator, step.numerator)
+    of.check(of.most.get(f"billed:{of.place}", 0), step.denominator, over=step.numerator)
     quanta = divided(billed * step.denominator, step.numerator, terms.quantity_rounding)
     amount = of.money(scaled * whole(unit.numerator * of.scale), unit.denominator)
     return [Line("per_event", quanta, terms.quantum, amount, of.active)]

@@ -25,7 +25,7 @@ def charge(terms: PerUnit, usage: ServiceUsage, head: Head) -> list[PricedItem]:
 
 def columns(terms: PerUnit, of: Columns) -> list[Line]:
     (price,), denominator = integers([terms.price * terms.quantum * of.scale])
-    of.check(most_quanta(of, terms), price, denominator)
+    of.check(most_quanta(of, terms), price, over=denominator)
     quanta = quanta_column(of, terms)
     return [Line("per_unit", quanta, terms.quantum, of.money(quanta * whole(price), denominator), of.active)]
 

@@ -44,7 +44,7 @@ def columns(terms: VolumeTier, of: Columns) -> list[Line]:
         [Fraction(tier.price) * of.scale / fine for tier in terms.tiers] + [Fraction(tier.flat) * of.scale for tier in terms.tiers]
     )
     prices, flats = values[: len(terms.tiers)], values[len(terms.tiers) :]
-    of.check(most_quanta(of, terms) * quantum + 1, max(prices) + max(flats) + 1, denominator)
+    of.check(most_quanta(of, terms) * quantum + 1, max(prices) + max(flats) + 1, over=denominator)
     quanta = quanta_column(of, terms)
     used = quanta * quantum
     total = used * whole(prices[-1]) + whole(flats[-1])
