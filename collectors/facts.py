@@ -7,7 +7,7 @@ from collectors.codecs.ber import Oid, dotted, parse_oid
 from collectors.codecs.snmp import EXCEPTIONS
 from collectors.hardware import read_hardware, read_identity
 from collectors.neighbours import cdp_neighbours, lldp_chassis_id, lldp_neighbours
-from collectors.sensors import Naming, entity_sensors, profile_sensors
+from collectors.sensors import Naming, entity_sensors, profile_sensors, told_apart
 from collectors.sessions import read_sessions
 from collectors.snmp.client import Limits, SnmpClient, SnmpError
 from collectors.snmp.credentials import SnmpCredential
@@ -184,8 +184,7 @@ async def _read_sensors(reader: Reader, profile: Profile, naming: Naming) -> tup
         *await profile_sensors(reader, profile, naming),
         *await read_sessions(reader, profile),
     ]
-    unique = {(sensor.kind, sensor.name, sensor.metric): sensor for sensor in reversed(found)}
-    return tuple(sensor for sensor in found if unique[sensor.kind, sensor.name, sensor.metric] is sensor)
+    return tuple(told_apart(found))
 
 
 async def _read_addresses(reader: Reader, asked: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What a device measures besides its interfaces: ENTITY-MIB, ENTITY-SENSOR-MIB (RFC 3433) and the tables of its profile."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -95,13 +96,32 @@ def sensor_scale(scale: int, precision: int) -> float:
 
 
 def distinct(sensors: Sequence[SensorFacts]) -> list[SensorFacts]:
-    """Names are an entity's identity: one that stands twice gets its place in the table behind it."""
-    seen: dict[str, int] = {}
-    for sensor in sensors:
-        seen[sensor.name] = seen.get(sensor.name, 0) + 1
+    """Of one table's sensors, those of one name and metric get their place in the table behind their names."""
+    seen = Counter((sensor.name, sensor.metric) for sensor in sensors)
     return [
-        sensor if seen[sensor.name] == 1 else replace(sensor, name=f"{sensor.name} {sensor.oid.rpartition('.')[2]}") for sensor in sensors
+        sensor if seen[sensor.name, sensor.metric] == 1 else replace(sensor, name=f"{sensor.name} {sensor.oid.rpartition('.')[2]}")
+        for sensor in sensors
     ]
+
+
+def told_apart(sensors: Sequence[SensorFacts]) -> list[SensorFacts]:
+    """Names are an entity's identity: what several metrics tell of one thing has the metric behind its name.
+
+    Of two tables that tell the same metric of one thing, the first counts.
+    """
+    first: dict[tuple[str, str, str], SensorFacts] = {}
+    for sensor in sensors:
+        first.setdefault((sensor.kind, sensor.name, sensor.metric), sensor)
+    shared = Counter((kind, name) for kind, name, _ in first)
+    return [
+        sensor if shared[sensor.kind, sensor.name] == 1 else replace(sensor, name=f"{sensor.name} {metric_words(sensor.metric)}")
+        for sensor in first.values()
+    ]
+
+
+def metric_words(metric: str) -> str:
+    """`fan speed` of sensor.fan_speed."""
+    return metric.partition(".")[2].replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)

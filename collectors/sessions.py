@@ -33,7 +33,7 @@ async def read_sessions(reader: Reader, profile: Profile) -> list[SensorFacts]:
 def peer_of(table: SessionTable, row: Oid, read: Table) -> str:
     """The neighbour of a session, as the column or the index tells it."""
     cell = read.column(table.peer_oid).get(row) if table.peer_oid is not None else None
-    if cell is not None and isinstance(cell.value, bytes):
+    if cell is not None and isinstance(cell.value, bytes) and table.peer == "inet":
         return address_text(cell.value) or text_of(cell)
     if cell is not None:
         return text_of(cell)

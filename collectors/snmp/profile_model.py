@@ -150,7 +150,8 @@ class SensorTable(Reading):
 class SessionTable(Settings):
     """Routing and tunnel sessions: a column of states, which of them mean up, and the counter of transitions beside it.
 
-    The peer's address stands in the index from `peer_arc` on (`peer` tells how it is written), or in a column.
+    The peer stands in the index from `peer_arc` on (`peer` tells how it is written), or in the column `peer_oid`: with
+    "inet" as the octets of an address, else as text.
     """
 
     protocol: str
