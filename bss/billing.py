@@ -73,12 +73,20 @@ class Biller:
     simulated: bool = False
 
     async def run(
-        self, scope: Scope, month: str, now_ns: int, *, cutoff_ns: int | None = None, progress: Progress = lambda done, total: None
+        self,
+        scope: Scope,
+        month: str,
+        now_ns: int,
+        *,
+        cutoff_ns: int | None = None,
+        progress: Progress = lambda done, total: None,
+        pages: bool = True,
     ) -> RunReport:
         """Bill a calendar month; a second run of it issues what is missing and changes nothing.
 
         `cutoff_ns` (None: now) fixes what is known; it is taken from the first run. BillRunError unless the month and
-        its grace are over. Pages are set after the invoices stand, so that a reader does not wait for them.
+        its grace are over. Pages are set after the invoices stand, so that a reader does not wait for them; without `pages`
+        each is set when it is first read.
         """
         scope.require(Role.BILLING, "a bill run")
         if scope.customers or scope.regions:
@@ -100,7 +108,8 @@ class Biller:
         report = RunReport(inputs.run_id, month, made, stood, exceptions)
         await self._close(scope, period, now_ns, report)
         self.checkpoint("after_close")
-        await pdf.set_missing(self.state, scope, period.name)
+        if pages:
+            await pdf.set_missing(self.state, scope, period.name)
         return report
 
     async def _inputs(self, conn: AsyncConnection, scope: Scope, period: Period, now_ns: int, cutoff_ns: int | None) -> Inputs:
