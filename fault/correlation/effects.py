@@ -1,17 +1,16 @@
-"""Compile: the symptoms each hypothesis entails, and the hypotheses each symptom may come from.
+"""Compile: the symptoms each hypothesis entails.
 
-Both are made on first touch and kept until the failed set or the network changes, so a network of any
+Made on first touch and kept until the failed set or the network changes, so a network of any
 size compiles in the time it takes to read it, and a changed link touches only its neighbourhood.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from fault.correlation.model import Cause, Hypothesis, Key, Kind, Model, Profile
 from fault.correlation.network import Link, Network
 from fault.correlation.reach import Reach
 
-NEAR_HOPS = 3  # farther up the way from a device that does not answer, only what shows a symptom itself is supposed
 MEMO_LIMIT = 20_000
 DUCT_S = 1.2  # the fibres of a duct part within
 RESTART_S = 20_000.0  # a device comes back within
@@ -37,7 +36,7 @@ class Timing:
 
 
 class Compiler:
-    """What was reported: an area's sites without mains, adjacency events at a device, mains of a site, signs at a link, a change."""
+    """`powered_sites`: an area's sites that told of their mains; `adjacency_events`: keys of what was told of a device's adjacencies."""
 
     def __init__(
         self,
@@ -47,9 +46,6 @@ class Compiler:
         timing: Timing,
         powered_sites: Callable[[str], list[str]],
         adjacency_events: Callable[[str], list[Key]],
-        lost_mains: Callable[[str], bool],
-        is_dark: Callable[[str], bool],
-        was_changed: Callable[[str], bool],
     ) -> None:
         self.network = network
         self.reach = reach
@@ -57,9 +53,6 @@ class Compiler:
         self.timing = timing
         self.powered_sites = powered_sites
         self.adjacency_events = adjacency_events
-        self.lost_mains = lost_mains
-        self.is_dark = is_dark
-        self.was_changed = was_changed
         self._memo: dict[Hypothesis, Effects] = {}
         self._epoch = (-1, 0.0, 0.0)
 
@@ -214,111 +207,3 @@ class Compiler:
 
     def _hidden(self, port: str) -> Effects:
         return Effects({Key(Cause.SIGNAL, port, self.network.ports[port].device): Profile(0.93, -1.2, self.model.signal_s)})
-
-    # --- the other direction -------------------------------------------------------------------------
-
-    def candidates(self, key: Key) -> Iterator[Hypothesis]:
-        """Hypotheses that may have brought the symptom, in no order, some twice."""
-        network = self.network
-        match key.cause:
-            case Cause.SIGNAL:
-                yield from self._of_signal(key)
-            case Cause.ADJACENCY:
-                yield from self._of_adjacency(key)
-            case Cause.UNREACHABLE:
-                yield from self._of_unreachable(key.device)
-            case Cause.PATH | Cause.SLOW_PATH:
-                yield from self._of_path(key)
-            case Cause.DEGRADED | Cause.CONGESTED:
-                kind = Kind.DEGRADED if key.cause is Cause.DEGRADED else Kind.CONGESTION
-                if key.resource in network.ports:
-                    for link in network.ports[key.resource].links or [key.resource]:
-                        yield Hypothesis(kind, link)
-            case Cause.CARD if key.resource in network.cards:
-                yield Hypothesis(Kind.CARD, key.resource)
-            case Cause.POWER | Cause.BATTERY if key.device in network.devices:
-                yield from self._of_site(network.devices[key.device].site)
-            case Cause.RESTART if key.device in network.devices:
-                yield Hypothesis(Kind.NODE, key.device)
-                yield from self._of_site(network.devices[key.device].site)
-            case Cause.CHANGED if key.device in network.devices:
-                yield Hypothesis(Kind.CHANGE, key.device)
-            case _:
-                return
-
-    def _of_site(self, site: str) -> Iterator[Hypothesis]:
-        if self.lost_mains(site):
-            yield Hypothesis(Kind.SITE, site)
-            if area := self.network.site_area.get(site):
-                yield Hypothesis(Kind.AREA, area)
-
-    def _of_link(self, name: str) -> Iterator[Hypothesis]:
-        """The link, what it runs in, and what it ends on."""
-        network, link = self.network, self.network.links[name]
-        yield Hypothesis(Kind.LINK, name)
-        if link.duct and len(network.ducts[link.duct]) > 1:
-            yield Hypothesis(Kind.DUCT, link.duct)
-        for port in link.ports:
-            if port and (card := network.ports[port].card) in network.cards:
-                yield Hypothesis(Kind.CARD, card)
-
-    def _of_device(self, device: str) -> Iterator[Hypothesis]:
-        if not self.network.devices[device].passive:
-            yield Hypothesis(Kind.NODE, device)
-            yield Hypothesis(Kind.SILENT, device)
-            yield from self._of_site(self.network.devices[device].site)
-
-    def _of_signal(self, key: Key) -> Iterator[Hypothesis]:
-        port = self.network.ports.get(key.resource)
-        if port is None:
-            return
-        if not port.links:
-            yield Hypothesis(Kind.HIDDEN, key.resource)
-            if port.card in self.network.cards:
-                yield Hypothesis(Kind.CARD, port.card)
-        for name in port.links:
-            yield from self._of_link(name)
-            yield from self._of_device(self.network.links[name].far(port.device))
-
-    def _of_adjacency(self, key: Key) -> Iterator[Hypothesis]:
-        yield Hypothesis(Kind.ADJACENCY, key.resource)
-        name = self.network.adjacencies.get(key.resource)
-        devices = {key.device} if key.device in self.network.devices else set()
-        if name is not None:
-            yield from self._of_link(name)
-            devices |= set(self.network.links[name].devices)
-        for device in devices:
-            yield Hypothesis(Kind.CHANGE, device)
-            if device != key.device:
-                yield from self._of_device(device)
-
-    def _of_unreachable(self, device: str) -> Iterator[Hypothesis]:
-        if device not in self.network.devices:
-            return
-        yield from self._of_device(device)
-        links, devices = self.reach.path_elements(device)
-        for hops, name in enumerate(reversed(links)):
-            if hops < NEAR_HOPS or self.is_dark(name):
-                yield from self._of_link(name)
-        for hops, each in enumerate(reversed(devices)):
-            if hops < NEAR_HOPS or any(self.is_dark(name) for name in self.network.devices[each].links):
-                yield from self._of_device(each)
-
-    def _of_path(self, key: Key) -> Iterator[Hypothesis]:
-        lsp = self.network.lsps.get(key.resource)
-        if lsp is None:
-            return
-        if key.cause is Cause.SLOW_PATH:
-            for name in lsp.path:
-                yield Hypothesis(Kind.DEGRADED, name)
-                yield Hypothesis(Kind.CONGESTION, name)
-            return
-        for name in lsp.path:
-            yield from self._of_link(name)
-            for adjacency in self.network.links[name].adjacencies:
-                yield Hypothesis(Kind.ADJACENCY, adjacency)
-            for device in self.network.links[name].devices:
-                if self.was_changed(device):
-                    yield Hypothesis(Kind.CHANGE, device)
-                if device != lsp.head:
-                    yield from self._of_device(device)

@@ -74,6 +74,7 @@ class Network:
     site_area: dict[str, str] = field(default_factory=dict)
     areas: dict[str, list[str]] = field(default_factory=dict)  # area -> sites
     distance: dict[str, int] = field(default_factory=dict)  # hops to the station; devices no known link reaches are absent
+    _uplinks: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # of devices that were asked for
 
     def add_device(self, device: Device) -> None:
         self.devices[device.id] = device
@@ -107,6 +108,7 @@ class Network:
 
     def measure(self) -> None:
         """Set `distance` by breadth-first search from the station: O(devices + links)."""
+        self._uplinks = {}
         self.distance = dict.fromkeys((root for root in self.roots if root in self.devices), 0)
         frontier = list(self.distance)
         hops = 0
@@ -120,6 +122,16 @@ class Network:
                         self.distance[other] = hops
                         reached.append(other)
             frontier = reached
+
+    def uplinks(self, device: str) -> tuple[tuple[str, str], ...]:
+        """The links towards the station with their far ends, the nearest first."""
+        found = self._uplinks.get(device)
+        if found is None:
+            here = self.distance.get(device, 0)
+            pairs = [(link, self.links[link].far(device)) for link in self.devices[device].links]
+            nearer = [(self.distance[other], link, other) for link, other in pairs if self.distance.get(other, here) < here]
+            found = self._uplinks[device] = tuple((link, other) for _, link, other in sorted(nearer))
+        return found
 
     def hangs_on(self, device: str, link: str) -> bool:
         """Whether the link is all that connects the device, as far as anybody knows: then it cannot tell of its loss."""

@@ -1,18 +1,19 @@
 """What a failure cuts off from the station, exactly, also while other things are already down.
 
 A dominator tree answers this for one failure in an intact network. Storms break that: two cuts in one
-ring isolate what neither dominates. So the question is answered by a best-first search that walks
-downhill (hops to the station): a connected device is proved connected in about as many steps as it is hops away,
-a cut-off region is exhausted, which costs its size. Nothing is precomputed but the distances, so a
+ring isolate what neither dominates. So the question is answered by walking downhill (hops to the station): a
+connected device is proved connected in as many steps as it is hops away, and only where that fails a search
+exhausts the region that is cut off, which costs its size. Nothing is precomputed but the distances, so a
 changed link costs nothing but these.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from heapq import heappop, heappush
 
 from fault.correlation.network import Network
 
 FAR = 1 << 30
+NOTHING: frozenset[str] = frozenset()
 
 
 class Reach:
@@ -23,6 +24,10 @@ class Reach:
         self.links_down: dict[str, int] = {}  # how many open incidents say so
         self.devices_down: dict[str, int] = {}
         self.epoch = 0
+        self._down = _Down(self.links_down, self.devices_down)
+        self._memo_epoch = -1
+        self._memo_lost: set[str] = set()
+        self._memo_safe: set[str] = set()
 
     def fail(self, links: Iterable[str], devices: Iterable[str]) -> None:
         for counts, ids in ((self.links_down, links), (self.devices_down, devices)):
@@ -40,75 +45,65 @@ class Reach:
         self.epoch += 1
 
     def cut_off(self, links: frozenset[str], devices: frozenset[str]) -> set[str]:
-        """Devices that lose the station by this failure on top of what is down, without the failed ones themselves."""
+        """Devices that lose the station by this failure on top of what is down, without the failed ones themselves.
+
+        Where an open incident says already that part of it is down, the answer is as if that were not said.
+        """
         network = self.network
+        own_links = links.union(*(network.devices[device].links for device in devices))
+        own_devices = devices.union(*(network.links[link].devices for link in links))
+        down = self._down
+        if not (own_links.isdisjoint(self.links_down) and own_devices.isdisjoint(self.devices_down)):
+            down = _Down(self.links_down.keys() - own_links, self.devices_down.keys() - own_devices)
         lost: set[str] = set()
-        safe: set[str] = set(network.roots) - devices
-        own_links = links.union(*(self.network.devices[device].links for device in devices))
-        own_devices = devices.union(*(self.network.links[link].devices for link in links))
-        overlap = not (own_links.isdisjoint(self.links_down) and own_devices.isdisjoint(self.devices_down))
-        if overlap:
-            return self._instead(links, devices, own_links, own_devices)
+        safe = set(network.roots) - devices
         starts = [end for link in links for end in network.links[link].devices]
         starts += [network.links[link].far(device) for device in devices for link in network.devices[device].links]
         for start in starts:
             if start not in lost and start not in devices:
-                region = self._region(start, links, devices, safe)
-                lost |= region
-        if not self.links_down and not self.devices_down:
-            return {device for device in lost if device in network.distance}
-        return {device for device in lost if not self._already_lost(device, lost)}
-
-    def _instead(self, links: frozenset[str], devices: frozenset[str], own_links: frozenset[str], own_devices: frozenset[str]) -> set[str]:
-        """The same where an open incident says already that part of it is down: as if that were not said."""
-        without = Reach(self.network)
-        without.links_down = {link: n for link, n in self.links_down.items() if link not in own_links}
-        without.devices_down = {device: n for device, n in self.devices_down.items() if device not in own_devices}
-        return without.cut_off(links, devices)
+                lost |= self._region(start, _Down(links, devices), down, safe)
+        if not lost:
+            return lost
+        before: set[str] = set()
+        connected = set(network.roots)
+        for device in lost:
+            if device in network.distance and device not in before and device not in down.devices:
+                before |= self._region(device, _NONE, down, connected)
+        return {device for device in lost if device in network.distance and device not in before and device not in down.devices}
 
     def helps(self, device: str, links: Iterable[str], devices: Iterable[str]) -> bool:
         """Whether a device that is cut off now would be reached if these worked."""
-        without = Reach(self.network)
-        repaired_links, repaired_devices = set(links), set(devices)
-        without.links_down = {link: n for link, n in self.links_down.items() if link not in repaired_links}
-        without.devices_down = {each: n for each, n in self.devices_down.items() if each not in repaired_devices}
-        return not without.is_cut_off(device)
+        down = _Down(self.links_down.keys() - set(links), self.devices_down.keys() - set(devices))
+        return device not in down.devices and not self._region(device, _NONE, down, set(self.network.roots))
 
-    def _already_lost(self, device: str, lost: set[str]) -> bool:
-        """Whether the device was cut off before; one search settles a whole region."""
+    def is_cut_off(self, device: str) -> bool:
         if device in self.devices_down or device not in self.network.distance:
             return True
         if self._memo_epoch != self.epoch:
             self._memo_lost, self._memo_safe, self._memo_epoch = set(), set(self.network.roots), self.epoch
-        if device in self._memo_lost:
-            return True
-        if device in self._memo_safe:
-            return False
-        region = self._region(device, frozenset(), frozenset(), self._memo_safe)
-        self._memo_lost |= region
-        return bool(region)
+        if device in self._memo_lost or device in self._memo_safe:
+            return device in self._memo_lost
+        self._memo_lost |= self._region(device, _NONE, self._down, self._memo_safe)
+        return device in self._memo_lost
 
-    _memo_epoch = -1
-    _memo_lost: set[str]
-    _memo_safe: set[str]
-
-    def is_cut_off(self, device: str) -> bool:
-        return self._already_lost(device, set())
-
-    def _region(self, start: str, links: frozenset[str], devices: frozenset[str], safe: set[str]) -> set[str]:
+    def _region(self, start: str, failed: "_Down", down: "_Down", safe: set[str]) -> set[str]:
         """The region around `start` if it does not reach the station, else nothing; what was walked becomes `safe`."""
-        network, distance = self.network, self.network.distance
-        if start in safe or start in self.devices_down:
+        if start in safe or start in down.devices:
             return set()
+        walked, arrived = self._walk(start, failed, down, safe)
+        if arrived:
+            safe.update(walked)
+            return set()
+        network, distance = self.network, self.network.distance
         seen = {start}
         heap = [(distance.get(start, FAR), start)]
         while heap:
             _, device = heappop(heap)
             for link in network.devices[device].links:
-                if link in links or link in self.links_down:
+                if link in failed.links or link in down.links:
                     continue
                 other = network.links[link].far(device)
-                if other in seen or other in devices or other in self.devices_down:
+                if other in seen or other in failed.devices or other in down.devices:
                     continue
                 if other in safe:
                     safe |= seen
@@ -117,9 +112,25 @@ class Reach:
                 heappush(heap, (distance.get(other, FAR), other))
         return seen
 
-    def path_elements(self, device: str) -> tuple[list[str], list[str]]:
-        """Links and devices on one surviving way from the device to the station: each dominator is among them."""
+    def _walk(self, start: str, failed: "_Down", down: "_Down", safe: Collection[str]) -> tuple[list[str], bool]:
+        """Step by step nearer to the station, as long as that goes; whether it led to a safe device."""
+        walked, here = [start], start
+        while True:
+            for link, other in self.network.uplinks(here):
+                if link in failed.links or link in down.links or other in failed.devices or other in down.devices:
+                    continue
+                if other in safe:
+                    return walked, True
+                walked.append(other)
+                here = other
+                break
+            else:
+                return walked, False
+
+    def path_elements(self, device: str, links: Collection[str] = (), devices: Collection[str] = ()) -> tuple[list[str], list[str]]:
+        """Links and devices on one way to the station that survives all but these: each dominator is among them, the nearest first."""
         network, distance = self.network, self.network.distance
+        down = _Down(self.links_down.keys() - links, self.devices_down.keys() - devices) if links or devices else self._down
         came: dict[str, tuple[str, str]] = {device: ("", "")}
         heap = [(distance.get(device, FAR), device)]
         roots = set(network.roots)
@@ -129,10 +140,23 @@ class Reach:
                 return _walk_back(here, came)
             for link in network.devices[here].links:
                 other = network.links[link].far(here)
-                if link not in self.links_down and other not in came and other not in self.devices_down:
+                if link not in down.links and other not in came and other not in down.devices:
                     came[other] = (here, link)
                     heappush(heap, (distance.get(other, FAR), other))
         return [], []
+
+
+class _Down:
+    """What does not work: links and devices."""
+
+    __slots__ = ("devices", "links")
+
+    def __init__(self, links: Collection[str], devices: Collection[str]) -> None:
+        self.links = links
+        self.devices = devices
+
+
+_NONE = _Down(NOTHING, NOTHING)
 
 
 def _walk_back(end: str, came: dict[str, tuple[str, str]]) -> tuple[list[str], list[str]]:
@@ -142,7 +166,7 @@ def _walk_back(end: str, came: dict[str, tuple[str, str]]) -> tuple[list[str], l
     while True:
         previous, link = came[here]
         if not link:
-            return links, devices
+            return links[::-1], devices[::-1]
         links.append(link)
         devices.append(here)
         here = previous

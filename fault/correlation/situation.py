@@ -9,6 +9,7 @@ from fault.correlation.model import Cause, Key, Kind, Model
 from fault.correlation.network import Network
 from fault.correlation.reach import Reach
 from fault.correlation.scoring import Scorer
+from fault.correlation.suspects import Suspects
 from station.metrics import counter
 
 OVER_S = 900.0  # what is cleared is remembered this long: a flap or restart may still belong to it
@@ -33,8 +34,8 @@ class Situation:
         self.timing = Timing(model.poll_s, model.hold_s)
         self.reach = Reach(network)
         self.current: dict[Key, Event] = {}
-        reported = (self._powered_sites, self._adjacency_events, self._lost_mains, self._is_dark, self._was_changed)
-        self.compiler = Compiler(network, self.reach, model, self.timing, *reported)
+        self.compiler = Compiler(network, self.reach, model, self.timing, self._powered_sites, self._adjacency_events)
+        self.suspects = Suspects(network, self.reach, self.current, self)
         self.unlinked = network.unlinked_share()
         self.is_incomplete = self.unlinked > INCOMPLETE
         self.scorer = Scorer(network, model, self.timing, self.current, self.is_mute, self.unlinked)
@@ -114,19 +115,10 @@ class Situation:
         since = self.now_s - POWERED_S
         return [site for site in self.network.areas[area] if self._mains.get(site, -1e9) >= since]
 
-    def _lost_mains(self, site: str) -> bool:
+    def lost_mains(self, site: str) -> bool:
         return self._mains.get(site, -1e9) >= self.now_s - self.model.battery_s
 
-    def _is_dark(self, name: str) -> bool:
-        """Whether something at the link tells that it is down."""
-        link = self.network.links[name]
-        for device, port in zip(link.devices, link.ports, strict=True):
-            keys = [Key(Cause.SIGNAL, port, device), *(Key(Cause.ADJACENCY, each, device) for each in link.adjacencies)]
-            if any((event := self.current.get(key)) is not None and event.active for key in keys):
-                return True
-        return False
-
-    def _was_changed(self, device: str) -> bool:
+    def was_changed(self, device: str) -> bool:
         event = self.current.get(Key(Cause.CHANGED, device, device))
         return event is not None and self.now_s - event.onset_s < self.model.change_s[1] + self.model.break_s
 

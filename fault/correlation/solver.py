@@ -209,7 +209,7 @@ class Solver:
         situation = self.situation
         seen = set()
         for seed in seeds:
-            for hypothesis in situation.compiler.candidates(seed.key):
+            for hypothesis in situation.suspects.of(seed.key, own):
                 if hypothesis in seen:
                     continue
                 seen.add(hypothesis)
@@ -342,8 +342,9 @@ class Solver:
                 self._review(incident)
             elif all(event.key.cause is not Cause.LOCAL for event in incident.events):
                 self._offer(incident, patient=True)
-                if incident.events:
-                    self._take_best(self._options(_seeds(incident)))
+                if incident.events and not self._take_best(options := self._options(_seeds(incident))) and options:
+                    incident.hypothesis = options[0].match.hypothesis
+                    incident.rivals = [(each.match.hypothesis, each.worth - options[0].worth) for each in options[1 : 1 + RIVALS]]
 
     def _review(self, incident: Incident) -> None:
         """Delayed evidence is due: weigh the incident again, beside its rivals."""

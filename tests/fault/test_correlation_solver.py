@@ -142,7 +142,7 @@ def test_recorded_scenarios_reach_their_score(name: str, least: float) -> None:
 @pytest.mark.slow
 def test_a_generated_scenario_reaches_its_score(tmp_path: Path) -> None:
     module = generator()
-    module.generate(tmp_path, module.Parameters(seed=5, devices=150, faults=25, pon=True))
+    module.generate(tmp_path, module.Parameters(seed=5, devices=200, core=25, faults=25, pon=0.3))
     alarms = [json.loads(line) for line in (tmp_path / "alarms.jsonl").read_text().splitlines()]
     found = score(alarms, json.loads((tmp_path / "truth.json").read_text()), engine(network_of_json(tmp_path / "topology.json"), alarms))
     assert found["rca"] >= 0.87
