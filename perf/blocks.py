@@ -36,6 +36,7 @@ def interface_columns(
         "admin_status": rows.admin_status,
         "quality": rows.quality,
         "present": rows.present,
+        "widths": rows.widths,
         "retention": np.where(metered, BILLING, 0).astype(np.uint8),
         "version": np.full(len(rows), version, np.uint64),
     }

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from perf.blocks import Columns
 from perf.counters import FIRST, CounterState, Limits, rates
 from perf.names import Names
-from perf.wide import interface_rows
+from perf.wide import interface_rows, width_of
 from station.batch import SampleBatch
 from station.catalogue import code_of
 from station.clock import NS_PER_S
@@ -25,7 +25,7 @@ AROUND_NS = 3_600 * NS_PER_S  # rows read before and behind: enough to know the 
 OCTETS = tuple(code_of(f"interface.{name}") for name in ("in_octets", "out_octets"))
 
 _OF_OCTETS = np.uint8(0b11)  # the bits of both in `rated`
-_STATES = ("oper_status", "admin_status", "quality", "present", "retention")
+_STATES = ("oper_status", "admin_status", "quality", "present", "widths", "retention")
 _KEPT = ("uptime_cs", "discontinuity_cs", *COUNTERS, *DELTAS, *SPANS, "rated", "speed_bps", *_STATES)
 _ROWS = (
     "SELECT toUnixTimestamp64Nano(time) AS time_ns, toUnixTimestamp64Nano(received) AS received_ns, "  # noqa: S608 - names come from the schema, values are bound
@@ -78,6 +78,7 @@ def _judged_again(entity: int, found: dict[str, npt.NDArray[Any]], limits: Limit
         raw=np.concatenate([found["in_octets"], found["out_octets"]]),
         uptime_cs=np.tile(found["uptime_cs"], 2),
         discontinuity_cs=np.tile(found["discontinuity_cs"], 2),
+        width=np.concatenate([width_of(found["widths"], code) for code in OCTETS]),
     )
     rows = interface_rows(rates(batch, state))
     return {

@@ -2,7 +2,8 @@
 
 Size alone cannot tell a wrap from a restart, so sysUpTime, the discontinuity time and the line rate decide
 (RFC 2863, section 3.1.5 and ifCounterDiscontinuityTime). What they do not prove is *suspect*: unknown to
-billing, never guessed.
+billing, never guessed. How wide a counter is, its reader says; where one series is now read from ifInOctets and
+now from ifHCInOctets, the two have nothing to do with each other, and a change between them is a restart.
 """
 
 from collections.abc import Callable
@@ -26,7 +27,9 @@ GOOD, WRAPPED = np.uint8(Quality.GOOD), np.uint8(Quality.WRAPPED)
 FIRST, GAP, RESET = np.uint8(Quality.FIRST), np.uint8(Quality.GAP), np.uint8(Quality.RESET)
 SUSPECT, DUPLICATE, LATE = np.uint8(Quality.SUSPECT), np.uint8(Quality.DUPLICATE), np.uint8(Quality.LATE)
 
-SEEN, WAS_GAP, WIDE = np.uint8(1), np.uint8(2), np.uint8(4)
+SEEN, WAS_GAP, WIDE = np.uint8(1), np.uint8(2), np.uint8(4)  # WIDE: 64 bits by its name, where no reader says better
+READ_32, READ_64 = np.uint8(8), np.uint8(16)  # how wide the last sample was
+READ = np.uint8(24)
 RESTARTED, UNPROVEN, CONTINUOUS = -1, 0, 1
 
 NS_PER_CS = 10_000_000
@@ -120,7 +123,7 @@ def rates(batch: SampleBatch, state: CounterState) -> SampleBatch:
     slots = state.slots_of(batch.series)
     counter = is_counter()[metrics_of(batch.series)]
     value, quality, delta = batch.value.copy(), batch.quality.copy(), batch.delta.copy()
-    columns = (batch.time_ns, batch.raw, batch.uptime_cs, batch.discontinuity_cs)
+    columns = (batch.time_ns, batch.raw, batch.uptime_cs, batch.discontinuity_cs, batch.width)
     kept = (state.time_ns, state.raw, state.uptime_cs, state.discontinuity_cs, state.cadence_ns, state.max_rate, state.flags)
     _rates(slots, counter, columns, kept, (value, quality, delta))
     return replace(batch, value=value, quality=quality, delta=delta)
@@ -128,7 +131,7 @@ def rates(batch: SampleBatch, state: CounterState) -> SampleBatch:
 
 @compiled
 def _rates(slots: Any, counter: Any, columns: Any, kept: Any, out: Any) -> None:
-    time_ns, raw, uptime_cs, discontinuity_cs = columns
+    time_ns, raw, uptime_cs, discontinuity_cs, width = columns
     last_ns, last_raw, last_uptime_cs, last_discontinuity_cs, cadence_ns, max_rate, flags = kept
     value, quality, delta = out
     for i in range(len(slots)):
@@ -137,6 +140,7 @@ def _rates(slots: Any, counter: Any, columns: Any, kept: Any, out: Any) -> None:
         s = slots[i]
         value[i], delta[i] = np.nan, np.uint64(0)
         elapsed_ns = time_ns[i] - last_ns[s]
+        read = READ_64 if width[i] == 64 else READ_32 if width[i] == 32 else np.uint8(0)
         if not flags[s] & SEEN:
             quality[i] = FIRST
             flags[s] |= SEEN
@@ -145,17 +149,19 @@ def _rates(slots: Any, counter: Any, columns: Any, kept: Any, out: Any) -> None:
             continue
         else:
             proof = _continuity(last_uptime_cs[s], uptime_cs[i], elapsed_ns)
-            restarted = proof == RESTARTED or _differ(last_discontinuity_cs[s], discontinuity_cs[i])
+            other = read and flags[s] & READ and read != flags[s] & READ
+            restarted = proof == RESTARTED or other or _differ(last_discontinuity_cs[s], discontinuity_cs[i])
             gap = _follow_cadence(s, elapsed_ns, cadence_ns, flags)
             if restarted or gap:
                 quality[i] = RESET if restarted else GAP
             else:
-                wide = flags[s] & WIDE or raw[i] >= BITS_32 or last_raw[s] >= BITS_32
+                wide = raw[i] >= BITS_32 or last_raw[s] >= BITS_32 or (read == READ_64 if read else flags[s] & WIDE)
                 quality[i], step = _judge(last_raw[s], raw[i], elapsed_ns / 1e9, max_rate[s], wide, proof)
                 if quality[i] <= WRAPPED:
                     span_ns = _span(last_uptime_cs[s], uptime_cs[i], elapsed_ns, proof)
                     delta[i] = step
                     value[i] = step / (span_ns / 1e9)
+        flags[s] = (flags[s] & ~READ | read) if read else flags[s]
         last_ns[s], last_raw[s] = time_ns[i], raw[i]
         last_uptime_cs[s], last_discontinuity_cs[s] = uptime_cs[i], discontinuity_cs[i]
 

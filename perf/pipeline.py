@@ -33,6 +33,7 @@ from station.clock import NS_PER_S, Clock
 from station.series import entity_keys, metrics_of
 from station.telemetry.client import TelemetryClient
 
+DAY_NS = 86_400 * NS_PER_S
 IN_THREAD_ROWS = 5_000  # batches from here on are worked on beside the event loop
 
 Rows = npt.NDArray[np.bool_]
@@ -187,7 +188,8 @@ class Pipeline:
         known = _known_codes()[metrics_of(batch.series)]
         ahead = batch.time_ns > self._clock.now_ns() + self.settings.future_s * NS_PER_S
         never = batch.time_ns <= 0
-        return _without(batch, {"unknown_metric": ~known, "future": ahead, "no_time": never})
+        old = batch.time_ns < self._clock.now_ns() - self.settings.past_days * DAY_NS  # also: no insert over thousands of partitions
+        return _without(batch, {"unknown_metric": ~known, "future": ahead, "no_time": never, "too_old": old})
 
     def _judged(self, batch: SampleBatch, state: CounterState) -> SampleBatch:
         """Rated and without what says nothing new: repeated instants and gauges without a number."""

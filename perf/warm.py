@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from perf.wide import width_of
 from station.batch import SampleBatch
 from station.catalogue import code_of
 from station.clock import NS_PER_S
@@ -13,7 +14,7 @@ RECENT_NS = 1_800 * NS_PER_S
 KEPT = 3  # samples per interface: two spans teach the cadence
 
 _RECENT = (
-    f"SELECT entity, toUnixTimestamp64Nano(time) AS time_ns, uptime_cs, discontinuity_cs, present, {', '.join(COUNTERS)} FROM ("  # noqa: S608 - names come from the schema, values are bound
+    f"SELECT entity, toUnixTimestamp64Nano(time) AS time_ns, uptime_cs, discontinuity_cs, present, widths, {', '.join(COUNTERS)} FROM ("  # noqa: S608 - names come from the schema, values are bound
     "SELECT * FROM interface_raw FINAL WHERE time >= fromUnixTimestamp64Nano({since:Int64}) AND bitAnd(present, 255) != 0 "
     f"ORDER BY entity, time DESC LIMIT {KEPT} BY entity) ORDER BY time"
 )
@@ -30,5 +31,6 @@ async def recent_octets(client: TelemetryClient, now_ns: int) -> SampleBatch:
         there = np.flatnonzero(found["present"] >> (code - 1) & 1)
         series = found["entity"][there].astype(np.uint64) << np.uint64(METRIC_BITS) | np.uint64(code)
         time_ns, uptime, discontinuity = (found[column][there] for column in ("time_ns", "uptime_cs", "discontinuity_cs"))
-        parts.append(SampleBatch.of(time_ns, series, raw=found[name][there], uptime_cs=uptime, discontinuity_cs=discontinuity))
+        width = width_of(found["widths"][there], code)
+        parts.append(SampleBatch.of(time_ns, series, raw=found[name][there], uptime_cs=uptime, discontinuity_cs=discontinuity, width=width))
     return SampleBatch.concat(parts)

@@ -30,7 +30,8 @@ class InterfaceRows:
     """m rows, one per (entity, instant). `raw` u64[8, m], `rate` f64[8, m] and `delta` u64[8, m] are by counter (metric
     code - 1); `span_s` f32[3, m] is how long the deltas of a group of counters took, and bit c - 1 of `rated` says
     that counter c has one. `quality` is the worst verdict on the octets (or, without them, on any counter); bit
-    c - 1 of `present` says that metric c was there."""
+    c - 1 of `present` says that metric c was there, bit c - 1 of `widths` that counter c was read as 64 bits, bit
+    c + 7 that it was read as 32."""
 
     entity: U64
     time_ns: npt.NDArray[np.int64]
@@ -45,6 +46,7 @@ class InterfaceRows:
     admin_status: npt.NDArray[np.uint8]
     quality: npt.NDArray[np.uint8]
     present: npt.NDArray[np.uint16]
+    widths: npt.NDArray[np.uint16]
 
     def __len__(self) -> int:
         return len(self.entity)
@@ -90,10 +92,12 @@ def interface_rows(batch: SampleBatch) -> InterfaceRows:
         admin_status=np.zeros(count, np.uint8),
         quality=np.zeros(count, np.uint8),
         present=np.zeros(count, np.uint16),
+        widths=np.zeros(count, np.uint16),
     )
-    samples = (row, codes, batch.raw, batch.value, batch.delta, batch.quality)
+    samples = (row, codes, batch.raw, batch.value, batch.delta, batch.quality, batch.width)
     spans = (made.span_s, made.rated, np.array(SPAN_OF, np.int64))
-    _scatter(samples, (made.raw, made.rate, made.delta), spans, (made.oper_status, made.admin_status, made.quality, made.present))
+    columns = (made.oper_status, made.admin_status, made.quality, made.present, made.widths)
+    _scatter(samples, (made.raw, made.rate, made.delta), spans, columns)
     np.abs(made.span_s, out=made.span_s)
     return made
 
@@ -113,6 +117,12 @@ def derived_batch(rows: InterfaceRows, values: dict[int, F64]) -> SampleBatch:
         there = np.flatnonzero(np.isfinite(value))
         parts.append(SampleBatch.of(rows.time_ns[there], keys[there] | np.uint64(code), value=value[there]))
     return SampleBatch.concat(parts)
+
+
+def width_of(widths: npt.NDArray[np.uint16], code: int) -> npt.NDArray[np.uint8]:
+    """How wide a counter was read, by the column `widths`: 64, 32, or 0 where nobody said (u16[n] -> u8[n])."""
+    wide, narrow = (widths >> np.uint16(bit) & np.uint16(1) for bit in (code - 1, code + 7))
+    return (64 * wide + 32 * narrow).astype(np.uint8)
 
 
 @compiled
@@ -143,10 +153,10 @@ def _group(entity: Any, time_ns: Any, buckets: Any, row: Any, firsts: Any) -> An
 
 @compiled
 def _scatter(samples: Any, tables: Any, spans: Any, columns: Any) -> None:
-    row, codes, raws, values, deltas, qualities = samples
+    row, codes, raws, values, deltas, qualities, width = samples
     raw, rate, delta = tables
     span_s, rated, span_of = spans
-    oper_status, admin_status, quality, present = columns
+    oper_status, admin_status, quality, present, widths = columns
     for i in range(len(row)):
         r, code = row[i], codes[i]
         if code == OPER:
@@ -158,6 +168,8 @@ def _scatter(samples: Any, tables: Any, spans: Any, columns: Any) -> None:
             raw[c, r] = raws[i]
             rate[c, r] = values[i]
             delta[c, r] = deltas[i]
+            if width[i]:
+                widths[r] |= np.uint16(1) << np.uint16(c if width[i] == 64 else c + 8)
             if values[i] == values[i] and _same_span(span_s, span_of[c], r, deltas[i], values[i]):
                 rated[r] |= np.uint8(1) << np.uint8(c)
             octets = code <= 2

@@ -41,7 +41,8 @@ class SampleBatch:
     `perf.counters`, a counter's rate per second, NaN where there is none), `quality` u8 (Quality),
     `raw` u64 (a counter's exact integer; 0 for gauges), `delta` u64 (exact increase, after
     `perf.counters`; 0 where quality carries none), `uptime_cs` i64 (sysUpTime in 1/100 s of the poll,
-    -1 if unknown), `discontinuity_cs` i64 (ifCounterDiscontinuityTime, -1 if unknown).
+    -1 if unknown), `discontinuity_cs` i64 (ifCounterDiscontinuityTime, -1 if unknown), `width` u8 (how many
+    bits the counter that was read has: 32 or 64; 0 if unknown, then its name decides).
     """
 
     time_ns: npt.NDArray[np.int64]
@@ -52,6 +53,7 @@ class SampleBatch:
     delta: npt.NDArray[np.uint64]
     uptime_cs: npt.NDArray[np.int64]
     discontinuity_cs: npt.NDArray[np.int64]
+    width: npt.NDArray[np.uint8]
 
     def __post_init__(self) -> None:
         n = len(self.time_ns)
@@ -72,6 +74,7 @@ class SampleBatch:
         raw: npt.NDArray[np.uint64] | None = None,
         uptime_cs: npt.NDArray[np.int64] | None = None,
         discontinuity_cs: npt.NDArray[np.int64] | None = None,
+        width: npt.NDArray[np.uint8] | None = None,
     ) -> Self:
         """A batch fresh from a collector: what is not given is zero, NaN or unknown."""
         n = len(time_ns)
@@ -85,6 +88,7 @@ class SampleBatch:
             delta=np.zeros(n, np.uint64),
             uptime_cs=unknown if uptime_cs is None else uptime_cs,
             discontinuity_cs=unknown if discontinuity_cs is None else discontinuity_cs,
+            width=np.zeros(n, np.uint8) if width is None else width,
         )
 
     def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Self:
@@ -110,6 +114,7 @@ _SAMPLE_COLUMNS: dict[str, np.dtype[np.generic]] = {
     "delta": np.dtype(np.uint64),
     "uptime_cs": np.dtype(np.int64),
     "discontinuity_cs": np.dtype(np.int64),
+    "width": np.dtype(np.uint8),
 }
 
 NO_FIELDS: Mapping[str, str] = MappingProxyType({})

@@ -21,6 +21,7 @@ class OracleState:
     last: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
     cadence: dict[int, int] = field(default_factory=dict)
     was_gap: dict[int, bool] = field(default_factory=dict)
+    width: dict[int, int] = field(default_factory=dict)
 
 
 def oracle(batch: SampleBatch, state: OracleState) -> tuple[npt.NDArray[np.float64], list[int], list[int]]:
@@ -35,18 +36,22 @@ def _one(batch: SampleBatch, row: int, state: OracleState) -> tuple[float, int, 
     last = state.last.get(series)
     if last is None:
         state.last[series] = now
+        state.width[series] = int(batch.width[row])
         return np.nan, Q.FIRST, 0
     elapsed = now[0] - last[0]
     if elapsed <= 0:
         return np.nan, Q.DUPLICATE if elapsed == 0 else Q.LATE, 0
     state.last[series] = now
+    width, before = int(batch.width[row]), state.width[series]
+    state.width[series] = width or before
     uptime = _uptime(last[2], now[2], elapsed)
     gap = _gap(series, elapsed, state)
-    if uptime == "restarted" or (last[3] >= 0 and now[3] >= 0 and last[3] != now[3]):
+    if uptime == "restarted" or (width and before and width != before) or (last[3] >= 0 and now[3] >= 0 and last[3] != now[3]):
         return np.nan, Q.RESET, 0
     if gap:
         return np.nan, Q.GAP, 0
-    quality, step = _judged(last[1], now[1], elapsed / 1e9, state, uptime == "continuous")
+    wide = max(last[1], now[1]) >= 2**32 or (width == 64 if width else state.wide)
+    quality, step = _judged((last[1], now[1]), elapsed / 1e9, state, wide=wide, continuous=uptime == "continuous")
     if quality > Q.WRAPPED:
         return np.nan, quality, 0
     span = elapsed
@@ -74,8 +79,8 @@ def _gap(series: int, elapsed: int, state: OracleState) -> bool:
     return gap
 
 
-def _judged(last: int, now: int, elapsed_s: float, state: OracleState, continuous: bool) -> tuple[Any, int]:
-    wide = state.wide or max(last, now) >= 2**32
+def _judged(raw: tuple[int, int], elapsed_s: float, state: OracleState, *, wide: bool, continuous: bool) -> tuple[Any, int]:
+    last, now = raw
     known = state.max_rate > 0
     fits = state.max_rate * (elapsed_s * 1.1 + 2)
     ambiguous = not wide and state.max_rate * elapsed_s >= TWO_32

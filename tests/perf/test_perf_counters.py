@@ -27,15 +27,16 @@ def line(octets_per_s: float, *, wide: bool = True) -> Limits:
 
 
 def samples(rows: Sequence[tuple[Any, ...]], series: int = OCTETS) -> SampleBatch:
-    """Rows of (seconds, raw[, uptime_cs[, discontinuity_cs]]) or, for many series, (seconds, raw, uptime, discontinuity, series)."""
-    full = [(*row, *(-1, -1, series)[len(row) - 2 :]) for row in rows]
-    time_s, raw, uptime, discontinuity, number = zip(*full, strict=True) if full else ([], [], [], [], [])
+    """Rows of (seconds, raw[, uptime_cs[, discontinuity_cs[, series[, width]]]])."""
+    full = [(*row, *(-1, -1, series, 0)[len(row) - 2 :]) for row in rows]
+    time_s, raw, uptime, discontinuity, number, width = zip(*full, strict=True) if full else ([], [], [], [], [], [])
     return SampleBatch.of(
         np.array([START + int(t * S) for t in time_s], np.int64),
         np.array(number, np.uint64),
         raw=np.array(raw, np.uint64),
         uptime_cs=np.array(uptime, np.int64),
         discontinuity_cs=np.array(discontinuity, np.int64),
+        width=np.array(width, np.uint8),
     )
 
 
@@ -72,6 +73,32 @@ CASES: dict[str, tuple[Limits, list[tuple[Any, ...]], list[tuple[Quality, int]]]
         [(0, 10, 1_000), (30, 90, 4_000), (60, 5, 7_000)],
         [(Q.SUSPECT, 0), (Q.SUSPECT, 0)],
     ),
+    "what was read as 32 bits wraps at 32 bits, whatever its name": (
+        line(12.5e6),
+        [(0, 2**32 - 10, 1_000, -1, OCTETS, 32), (30, 90, 4_000, -1, OCTETS, 32)],
+        [(Q.WRAPPED, 100)],
+    ),
+    "what was read as 64 bits does not wrap at 32": (
+        line(12.5e6, wide=False),
+        [(0, 2**32 - 10, 1_000, -1, OCTETS, 64), (30, 90, 4_000, -1, OCTETS, 64)],
+        [(Q.RESET, 0)],
+    ),
+    "from ifInOctets to ifHCInOctets is a restart, though it fits": (
+        line(GIGABIT),
+        [(0, 10, 1_000, -1, OCTETS, 32), (30, 90, 4_000, -1, OCTETS, 64), (60, 190, 7_000, -1, OCTETS, 64)],
+        [(Q.RESET, 0), (Q.GOOD, 100)],
+    ),
+    "from ifHCInOctets to ifInOctets is a restart, not a wrap": (
+        line(12.5e6),
+        [(0, 2**32 - 10, 1_000, -1, OCTETS, 64), (30, 90, 4_000, -1, OCTETS, 32)],
+        [(Q.RESET, 0)],
+    ),
+    "a sample whose width nobody said changes no source": (
+        line(GIGABIT),
+        [(0, 10, 1_000, -1, OCTETS, 64), (30, 20, 4_000), (60, 30, 7_000, -1, OCTETS, 64), (90, 40, 10_000, -1, OCTETS, 32)],
+        [(Q.GOOD, 10), (Q.GOOD, 10), (Q.RESET, 0)],
+    ),
+    "a jump of nearly 2**64 makes no traffic": (line(GIGABIT), [(0, 5, 1_000), (30, 2**64 - 5, 4_000)], [(Q.SUSPECT, 0)]),
     "32 bits beyond the line rate restarted": (line(1.25e6, wide=False), [(0, 3 * 10**9, 1_000), (30, 9, 4_000)], [(Q.RESET, 0)]),
     "more than the line carries is suspect": (line(GIGABIT), [(0, 0, 1_000), (30, 10**10, 4_000)], [(Q.SUSPECT, 0)]),
     "a repeated instant changes nothing": (no_limits, REPEATED, [(Q.GOOD, 30), (Q.DUPLICATE, 0), (Q.GOOD, 30)]),
@@ -113,6 +140,7 @@ ROWS = st.lists(
         st.one_of(st.just(-1), st.integers(0, 300_000), st.integers(2**32 - 300_000, 2**32 - 1)),
         st.sampled_from([-1, 0, 7]),
         NUMBERS,
+        st.sampled_from([0, 0, 32, 64]),
     ),
     max_size=40,
 )
@@ -180,3 +208,49 @@ def test_a_million_series_fit_into_200_megabytes() -> None:
     for part in np.array_split(series, 20):
         rates(SampleBatch.of(np.full(len(part), START, np.int64), part), state)
     assert state.nbytes < 110e6
+
+
+PERIOD = st.lists(st.integers(0, 10**9), min_size=2, max_size=40)
+
+
+@settings(max_examples=100, deadline=None)
+@given(PERIOD, st.integers(0, 2**64 - 1), st.sets(st.integers(1, 38)), st.sampled_from([32, 64]))
+def test_splitting_a_period_never_changes_its_sum(steps: list[int], first: int, left_out: set[int], width: int) -> None:
+    """Polled twice as often or half as often, over a wrap or not: the octets of the whole are the same."""
+    limits = line(125e6 / 2 if width == 64 else 40e6)
+    raw = [(first + sum(steps[: n + 1])) % 2**width for n in range(len(steps))]
+    rows = [(30 * n, value, 10_000 + 3_000 * n, 0, OCTETS, width) for n, value in enumerate(raw)]
+    sums = []
+    for chosen in (rows, [row for n, row in enumerate(rows) if n not in left_out or n == len(rows) - 1]):
+        out = rates(samples(chosen), CounterState.empty(limits))
+        sums.append((sum(int(d) for d in out.delta), set(out.quality[1:].tolist())))
+    (whole, verdicts), (coarse, coarser) = sums
+    if verdicts | coarser <= {Q.GOOD, Q.WRAPPED}:
+        assert whole == coarse == sum(steps[1:])
+
+
+@settings(max_examples=100, deadline=None)
+@given(PERIOD, st.randoms(use_true_random=False))
+def test_repeated_and_reordered_samples_never_add_traffic(steps: list[int], chance: Any) -> None:
+    rows = [(30 * n, 10**6 + sum(steps[: n + 1]), 10_000 + 3_000 * n, 0, OCTETS, 64) for n in range(len(steps))]
+    shuffled = rows + [row for row in rows if chance.random() < 0.5]
+    chance.shuffle(shuffled)
+    out = rates(samples(shuffled), CounterState.empty())
+    assert sum(int(d) for d in out.delta) <= sum(steps[1:])
+    assert set(out.quality.tolist()) <= {Q.GOOD, Q.FIRST, Q.GAP, Q.LATE, Q.DUPLICATE}
+
+
+@settings(max_examples=100, deadline=None)
+@given(PERIOD, PERIOD)
+def test_an_interface_that_took_anothers_number_makes_no_traffic(steps: list[int], others: list[int]) -> None:
+    """After renumbering, rows follow the name: each series goes on, and a device that restarted says so."""
+    series = (OCTETS, series_of(1, 2, 1))
+    rows: list[tuple[Any, ...]] = []
+    for number, column in zip(series, (steps, others), strict=True):
+        rows += [(30 * n, sum(column[: n + 1]), 10_000 + 3_000 * n, 0, number, 64) for n in range(len(column))]
+        rows += [(30 * len(column) + 30, 17, 300, 0, number, 64)]
+    out = rates(samples(rows), CounterState.empty(line(GIGABIT)))
+    for number, column in zip(series, (steps, others), strict=True):
+        mine = out.series == number
+        assert int(out.delta[mine].sum()) == sum(column[1:])
+        assert out.quality[mine][-1] == Q.RESET

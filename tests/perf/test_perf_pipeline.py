@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +122,11 @@ async def test_impossible_samples_are_refused_and_counted(small: Small, now_ns: 
     bad = [
         poll(METERED, now_ns + year, (1, 1)),
         poll(METERED, 0, (1, 1)),
+        poll(METERED, now_ns - 20 * year, (1, 1)),
         SampleBatch.of(np.array([now_ns]), np.array([SENSOR << 8 | 64], np.uint64), value=np.array([np.inf])),
         SampleBatch.of(np.array([now_ns]), np.array([SENSOR << 8 | 255], np.uint64), value=np.array([1.0])),
     ]
-    assert [len(small.pipeline.process(batch)) for batch in bad] == [0, 0, 0, 0]
+    assert [len(small.pipeline.process(batch)) for batch in bad] == [0] * len(bad)
     assert small.pipeline.last.index.count == 0
 
 
@@ -197,6 +199,19 @@ async def test_a_restarted_station_continues_the_counters(owner: OwnerProcess, t
         await feed(after, batches[4:])
         found = await after.store.interface_samples(METERED, now_ns, now_ns + HOUR)
     assert found.in_delta.tolist() == [0] + [30_000] * 7
+
+
+async def test_a_change_of_the_counter_that_is_read_shows_over_a_restart(owner: OwnerProcess, tmp_path: Path, now_ns: int) -> None:
+    batches = polls(METERED, now_ns, 8)
+    narrow, wide = (np.full(4, bits, np.uint8) for bits in (32, 64))
+    async with assembled(owner, tmp_path, now_ns) as before, writing(before):
+        await feed(before, [replace(batch, width=narrow) for batch in batches[:4]])
+    async with assembled(owner, tmp_path, now_ns + 120 * S) as after, writing(after):
+        await after.pipeline.warm_up()
+        await feed(after, [replace(batch, width=wide) for batch in batches[4:]])
+        found = await after.store.interface_samples(METERED, now_ns, now_ns + HOUR)
+    assert found.in_delta.tolist() == [0, *[30_000] * 3, 0, *[30_000] * 3]
+    assert found.quality.tolist() == [Q.FIRST, *[Q.GOOD] * 3, Q.RESET, *[Q.GOOD] * 3]
 
 
 async def test_what_was_journalled_before_a_crash_is_stored_once(owner: OwnerProcess, tmp_path: Path, now_ns: int) -> None:
