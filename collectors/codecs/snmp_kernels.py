@@ -1,26 +1,36 @@
-"""Compiled readers of SNMP answers. Importing this module compiles them (1-2 s, from the cache 0.4 s): see `snmp_columns.warm`.
+"""Compiled readers of BER and of SNMP's numbers. Importing this module compiles them (from the cache 0.4 s).
 
-Explicit signatures, no GIL, no Python object per variable. Where the cache folder cannot be written they are
-compiled in memory. With NUMBA_DISABLE_JIT=1 the same functions run as Python.
+Explicit signatures, no GIL, no Python object. Where the cache folder cannot be written they are compiled in
+memory. With NUMBA_DISABLE_JIT=1 the same functions run as Python.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
 import numba
+import numpy as np
 import numpy.typing as npt
 
+_types: Any = numba.types
 MALFORMED: Final = -1
-MISMATCH: Final = -2
-ERROR_STATUS: Final = -3
+NOTHING: Final = 0  # no number: a name, an address, text
+INTEGER: Final = 1
+FLOATING: Final = 2  # exceptions are their own tag, 0x80 and above
+_TEXT_MAX: Final = 32  # characters of a number written as text
 
 F = TypeVar("F", bound=Callable[..., Any])
-_OCTETS = "Array(uint8, 1, 'C', readonly=True)"
 Octets = npt.NDArray[Any]
+Int = Any
+"""A machine integer; its width is in the signature."""
+OCTETS = _types.Array(numba.uint8, 1, "C", readonly=True)
 
 
-def _compiled(signature: str) -> Callable[[F], F]:
+def compiled(result: Any, *arguments: Any) -> Callable[[F], F]:
+    """Compile a function for one signature, and keep its machine code where that can be kept."""
+
     def compile_(function: F) -> F:
+        signature = _types.void(*arguments) if result is None else result(*arguments)
         try:
             made: Any = numba.njit(signature, nogil=True, cache=True)(function)
         except RuntimeError:  # no folder for the cache can be written
@@ -30,126 +40,156 @@ def _compiled(signature: str) -> Callable[[F], F]:
     return compile_
 
 
-@_compiled(f"UniTuple(int64, 2)({_OCTETS}, int64, int64)")
-def content(data: Octets, pos: int, end: int) -> tuple[int, int]:
+_SPAN = _types.UniTuple(numba.int64, 2)
+_NUMBER = _types.Tuple((numba.int64, numba.uint64, numba.float64))
+
+
+@compiled(_SPAN, OCTETS, numba.int64, numba.int64)
+def content(data: Octets, pos: Int, end: Int) -> tuple[Int, Int]:
     """(start, stop) of the value at `pos`; start is -1 where it does not fit before `end`."""
     if pos + 2 > end:
         return -1, 0
-    length = int(data[pos + 1])
+    length = np.int64(data[pos + 1])
     start = pos + 2
     if length >= 0x80:
         octets = length & 0x7F
         if octets == 0 or octets > 4 or start + octets > end:
             return -1, 0
-        length = 0
+        length = np.int64(0)
         for i in range(octets):
-            length = length << 8 | int(data[start + i])
+            length = length << 8 | np.int64(data[start + i])
         start += octets
     if length > end - start:
         return -1, 0
     return start, start + length
 
 
-@_compiled("int64(uint8[::1], int64, int64)")
-def _cut_to_32_bits(cells: Octets, cell: int, tag: int) -> int:
-    """A 32-bit number: four octets of zeros ahead, or of ones when the agent sent it sign-extended."""
-    ones = cells[cell + 4] & 0x80 != 0
-    for i in range(4):
-        octet = cells[cell + i]
-        if octet == 0xFF and ones:
-            cells[cell + i] = 0
-        elif octet != 0:
-            return MALFORMED
-    return tag
+@compiled(numba.int64, OCTETS, numba.int64, numba.int64)
+def small(data: Octets, start: Int, stop: Int) -> Int:
+    """The INTEGER in data[start:stop] when it has at most five octets and is not negative, else -1."""
+    if stop - start < 1 or stop - start > 5 or data[start] & 0x80:
+        return -1
+    value = np.int64(0)
+    for i in range(start, stop):
+        value = value << 8 | np.int64(data[i])
+    return value
 
 
-@_compiled(f"int64({_OCTETS}, int64, int64, int64, uint8[::1], int64)")
-def put_number(data: Octets, tag: int, start: int, stop: int, cells: Octets, cell: int) -> int:
-    """Write the number in data[start:stop] as 8 big-endian octets; return the tag it is to be read by, or MALFORMED.
+@compiled(numba.float64, numba.uint64)
+def _signed(raw: Int) -> Any:
+    if raw >> np.uint64(63):
+        return -float(~raw) - 1.0
+    return float(raw)
 
-    Opaque floats get the tags 0x78 (float, in the last four octets) and 0x79 (double); text keeps its first octets.
-    """
-    fill = 0
+
+@compiled(_NUMBER, OCTETS, numba.int64, numba.int64, numba.int64)
+def _integer(data: Octets, tag: Int, start: Int, stop: Int) -> tuple[Int, Int, Any]:
     length = stop - start
-    if tag == 0x44:
-        if length == 7 and data[start] == 0x9F and data[start + 1] == 0x78 and data[start + 2] == 4:
-            tag, start = 0x78, start + 3
-        elif length == 11 and data[start] == 0x9F and data[start + 1] == 0x79 and data[start + 2] == 8:
-            tag, start = 0x79, start + 3
-        else:
-            return tag
-        length = stop - start
-    elif tag == 0x04:
-        length = min(length, 8)
-        for i in range(8):
-            cells[cell + i] = data[start + i] if i < length else 0
-        return tag
-    elif tag == 0x02 or tag == 0x41 or tag == 0x42 or tag == 0x43 or tag == 0x46 or tag == 0x47:
-        if length < 1 or length > 9 or (length == 9 and (tag == 0x02 or data[start] != 0)):
-            return MALFORMED
-        if length == 9:
-            start, length = start + 1, 8
-        if tag == 0x02 and data[start] & 0x80:
-            fill = 0xFF
+    nine_octets_of: Int = 0x100
+    if length == 9 and tag != 0x02:
+        nine_octets_of = np.int64(data[start])
+        if nine_octets_of != 0 and (nine_octets_of != 0xFF or not data[start + 1] & 0x80):
+            return MALFORMED, np.uint64(0), 0.0
+        start += 1
+    elif length < 1 or length > 8:
+        return MALFORMED, np.uint64(0), 0.0
+    raw = np.uint64(0)
+    for i in range(start, stop):
+        raw = raw << np.uint64(8) | np.uint64(data[i])
+    if tag == 0x02:
+        if data[start] & 0x80 and length < 8:
+            raw |= ~np.uint64(0) << np.uint64(8 * length)
+        return INTEGER, raw, _signed(raw)
+    if tag != 0x46 and raw >> np.uint64(32):  # 32 bits: only a sign-extended one may be longer
+        bits = 8 * min(length, 8)
+        ones = raw >> np.uint64(31) == (np.uint64(1) << np.uint64(bits - 31)) - np.uint64(1)
+        if not ones or nine_octets_of == 0:
+            return MALFORMED, np.uint64(0), 0.0
+        raw &= np.uint64(0xFFFF_FFFF)
+    return INTEGER, raw, float(raw)
+
+
+@compiled(_NUMBER, OCTETS, numba.int64, numba.int64)
+def _opaque(data: Octets, start: Int, stop: Int) -> tuple[Int, Int, Any]:
+    """A float or double wrapped by net-snmp's convention (0x9f 0x78, 0x9f 0x79) when it is finite."""
+    single = stop - start == 7 and data[start + 1] == 0x78 and data[start + 2] == 4
+    double = stop - start == 11 and data[start + 1] == 0x79 and data[start + 2] == 8
+    if not (single or double) or data[start] != 0x9F:
+        return NOTHING, np.uint64(0), 0.0
+    bits = np.uint64(0)
+    for i in range(start + 3, stop):
+        bits = bits << np.uint64(8) | np.uint64(data[i])
+    fraction_bits, exponent_bits = (23, 8) if single else (52, 11)
+    exponent: Int = np.int64(bits >> np.uint64(fraction_bits)) & ((1 << exponent_bits) - 1)
+    fraction = np.int64(bits & ((np.uint64(1) << np.uint64(fraction_bits)) - np.uint64(1)))
+    if exponent == (1 << exponent_bits) - 1:
+        return NOTHING, np.uint64(0), 0.0
+    if exponent:
+        fraction += 1 << fraction_bits
     else:
-        return tag
-    for i in range(8):
-        cells[cell + i] = fill if i < 8 - length else data[start + i - (8 - length)]
-    if tag == 0x41 or tag == 0x42 or tag == 0x43 or tag == 0x47:
-        return _cut_to_32_bits(cells, cell, tag)
-    return tag
+        exponent = 1
+    value = math.ldexp(float(fraction), int(exponent - fraction_bits - (1 << (exponent_bits - 1)) + 1))
+    return FLOATING, np.uint64(0), -value if bits >> np.uint64(fraction_bits + exponent_bits) else value
 
 
-@_compiled(f"int64({_OCTETS}, int64, int64, {_OCTETS}, int32[::1], uint8[::1], uint8[::1], int64)")
-def _read_variables(data: Octets, pos: int, end: int, wanted: Octets, wanted_at: Octets, tags: Octets, cells: Octets, slot: int) -> int:
-    """The variable bindings in data[pos:end], each against its wanted name."""
-    count = len(wanted_at) - 1
-    i = 0
+@compiled(numba.boolean, numba.int64)
+def _is_blank(octet: Int) -> Any:
+    return octet == 0x20 or (octet >= 0x09 and octet <= 0x0D)
+
+
+@compiled(numba.boolean, numba.int64)
+def _may_follow(octet: Int) -> Any:
+    """What may stand after a number: a NUL, a blank or the begin of a unit (%, a letter, the degree sign in Latin-1 and UTF-8)."""
+    letter = (octet | 0x20) >= 0x61 and (octet | 0x20) <= 0x7A
+    return octet == 0 or _is_blank(octet) or octet == 0x25 or letter or octet == 0xB0 or octet == 0xC2
+
+
+@compiled(_NUMBER, OCTETS, numba.int64, numba.int64)
+def decimal(data: Octets, start: Int, stop: Int) -> tuple[Int, Int, Any]:
+    """The number a text begins with, as `snmp_columns.text_number` reads it; else NOTHING."""
+    end = min(stop, start + _TEXT_MAX)
+    pos = start
+    while pos < end and _is_blank(np.int64(data[pos])):
+        pos += 1
+    negative = pos < end and data[pos] == 0x2D
+    if pos < end and (data[pos] == 0x2D or data[pos] == 0x2B):
+        pos += 1
+    value, scale, digits, point = 0.0, 1.0, 0, False
     while pos < end:
-        if i >= count or data[pos] != 0x30:
-            return MISMATCH if i >= count else MALFORMED
-        name_at, bind_end = content(data, pos, end)
-        name, name_end = content(data, name_at, bind_end) if name_at >= 0 else (-1, 0)
-        if name < 0 or data[name_at] != 0x06:
-            return MALFORMED
-        value, value_end = content(data, name_end, bind_end)
-        if value < 0 or value_end != bind_end:
-            return MALFORMED
-        expected, length = wanted_at[i], name_end - name
-        if wanted_at[i + 1] - expected != length:
-            return MISMATCH
-        for j in range(length):
-            if data[name + j] != wanted[expected + j]:
-                return MISMATCH
-        tag = put_number(data, int(data[name_end]), value, value_end, cells, (slot + i) * 8)
-        if tag < 0:
-            return MALFORMED
-        tags[slot + i] = tag
-        pos = bind_end
-        i += 1
-    return i if i == count else MISMATCH
+        octet = np.int64(data[pos])
+        if octet == 0x2E and not point:
+            point = True
+        elif octet >= 0x30 and octet <= 0x39:
+            value = value * 10 + (octet - 0x30)
+            scale = scale * 10 if point else scale
+            digits += 1
+        else:
+            break
+        pos += 1
+    cut = pos == start + _TEXT_MAX and not point
+    if digits == 0 or cut or (pos < end and not _may_follow(np.int64(data[pos]))):
+        return NOTHING, np.uint64(0), 0.0
+    value = -value / scale if negative else value / scale
+    if value >= 0 and value == math.floor(value) and value < 9007199254740992.0:
+        return INTEGER, np.uint64(value), value
+    return FLOATING, np.uint64(0), value
 
 
-@_compiled(f"int64({_OCTETS}, int64, int64, {_OCTETS}, int32[::1], uint8[::1], uint8[::1], int64)")
-def read_answer(data: Octets, start: int, stop: int, wanted: Octets, wanted_at: Octets, tags: Octets, cells: Octets, slot: int) -> int:
-    """Read the Response PDU in data[start:stop] into `tags` and `cells` from `slot` on; return the number of variables.
+@compiled(_NUMBER, OCTETS, numba.int64, numba.int64, numba.int64)
+def number(data: Octets, tag: Int, start: Int, stop: Int) -> tuple[Int, Int, Any]:
+    """(kind, raw, value) of one variable: INTEGER with its 64 bits, FLOATING, an exception's tag, NOTHING or MALFORMED.
 
-    Variable i must be named by the octets wanted[wanted_at[i]:wanted_at[i + 1]]: an answer of another shape is
-    MISMATCH, one with an error-status ERROR_STATUS, one that does not parse MALFORMED. All octets are accounted for.
+    The same numbers are taken as by `ber.signed` and `ber.unsigned`: a missing leading zero, sign-extended
+    32-bit numbers, Opaque floats, and text that is one decimal number.
     """
-    pos, end = content(data, start, stop)
-    if pos < 0 or data[start] != 0xA2 or end != stop:
-        return MALFORMED
-    for i in range(3):
-        value, after = content(data, pos, end)
-        if value < 0 or data[pos] != 0x02 or after == value:
-            return MALFORMED
-        if i == 1:
-            for j in range(value, after):
-                if data[j] != 0:
-                    return ERROR_STATUS
-        pos = after
-    first, last = content(data, pos, end)
-    if first < 0 or data[pos] != 0x30 or last != end:
-        return MALFORMED
-    return _read_variables(data, first, last, wanted, wanted_at, tags, cells, slot)
+    if tag == 0x02 or tag == 0x41 or tag == 0x42 or tag == 0x43 or tag == 0x46 or tag == 0x47:
+        return _integer(data, tag, start, stop)
+    if tag == 0x44:
+        return _opaque(data, start, stop)
+    if tag == 0x04:
+        return decimal(data, start, stop)
+    if tag == 0x80 or tag == 0x81 or tag == 0x82:
+        return tag, np.uint64(0), 0.0
+    if tag == 0x05 or tag == 0x06 or tag == 0x40 or tag == 0x45:
+        return NOTHING, np.uint64(0), 0.0
+    return MALFORMED, np.uint64(0), 0.0

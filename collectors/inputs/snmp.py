@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from collectors.codecs.snmp_columns import warm
 from collectors.snmp.poller import Poller
+from collectors.snmp.wire import warm
 
 
 async def run(poller: Poller, cache: Path | None = None) -> None:

@@ -92,7 +92,7 @@ class SnmpClient:
         """One GETBULK (v1: one GETNEXT) as the agent answers it; SnmpError for an error-status."""
         pdu = await self._ask(self._next_pdu(tuple(oids), non_repeaters, max_repetitions))
         if pdu.error_status:
-            raise SnmpError(_status_name(pdu.error_status))
+            raise SnmpError(status_name(pdu.error_status))
         return pdu.varbinds
 
     async def walk(self, columns: Sequence[Oid], *, budget_s: float | None = None) -> Table:
@@ -198,7 +198,7 @@ class SnmpClient:
             rest = oids[:at] + oids[at + 1 :]
             answers = await self._get_part(rest) if rest else []
             return [*answers[:at], VarBind(oids[at], NO_SUCH_INSTANCE, None), *answers[at:]]
-        reason = _status_name(pdu.error_status) if pdu.error_status else ("empty" if not pdu.varbinds else "mismatch")
+        reason = status_name(pdu.error_status) if pdu.error_status else ("empty" if not pdu.varbinds else "mismatch")
         self.problem(reason)
         if reason == "too_big":
             self._shrink()
@@ -224,7 +224,7 @@ class SnmpClient:
             walk.end(columns[min(max(pdu.error_index, 1), len(columns)) - 1])
             return None
         if pdu.error_status:
-            return self._smaller(walk, columns, repetitions, _status_name(pdu.error_status))
+            return self._smaller(walk, columns, repetitions, status_name(pdu.error_status))
         if not walk.take(columns, pdu.varbinds):
             return self._smaller(walk, columns, repetitions, "empty")
         self._varbinds = min(self._varbinds * _RECOVER, self.limits.varbinds)
@@ -256,7 +256,8 @@ def decode_response(buffer: bytes, start: int, stop: int) -> Pdu:
     return pdu
 
 
-def _status_name(status: int) -> str:
+def status_name(status: int) -> str:
+    """The reason that an error-status stands for."""
     try:
         return ErrorStatus(status).name.lower()
     except ValueError:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from collectors.codecs import ber, snmp
 from collectors.codecs.ber import Oid, parse_oid
-from collectors.codecs.snmp import Pdu, PduType
-from collectors.codecs.snmp_columns import Wanted, numbers
+from collectors.codecs.snmp import EXCEPTIONS, Pdu, PduType, VarBind
+from collectors.codecs.snmp_columns import number_of
 from collectors.snmp.client import split_at_id
 from collectors.snmp.profile_model import DARK_DBM
 from station.batch import NO_UPTIME, SampleBatch
@@ -42,8 +42,10 @@ _INTERFACE_COLUMNS: Mapping[str, tuple[Oid | None, Oid]] = {
 OPER_STATUS = _INTERFACE_COLUMNS["interface.oper_status"][1]
 _LEAST_MW = 1e-12  # keeps the logarithm defined where it is not used
 NO_SERIES = 0  # a slot that is asked for another's sake
-_VALUE_OCTETS = 15  # the header of a variable and the longest number
-_PACKET_OCTETS = 1400
+_HEADER_OCTETS = 6  # of a variable, its name and its value
+_LONGEST, _COUNTER32, _SHORTEST = 9, 5, 1  # octets of a number: a Counter64 with its leading zero; an enumeration
+_PACKET_OCTETS = 1340  # of variables: with their envelope, v3's included, they fit 1,472 octets
+_CUT_WITH_TIME = 3  # in answers of fewer variables there is no room for a discontinuity time beside sysUpTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Item:
 
     `ignore` are raw numbers that mean nothing is measured, as does a value outside `low` and `high`. `states` maps
     the agent's enumeration to the metric's, `otherwise` every other number; `group` items share a request.
+    `octets` is how long its value can get, so that an answer fills a packet and never exceeds it.
     """
 
     oid: Oid
@@ -66,6 +69,7 @@ class Item:
     states: Mapping[int, int] | None = None
     otherwise: int | None = None
     group: int = -1
+    octets: int = _LONGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +93,11 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One encoded GET: what stands around its request-id, what it wants, and the slot of its first variable."""
+    """One encoded GET: what stands around its request-id, the names it wants, and the slot of its first variable."""
 
     head: bytes
     tail: bytes
-    wanted: Wanted
+    oids: tuple[Oid, ...]
     slot: int
 
 
@@ -142,7 +146,10 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The requests of one poll and what their slots mean; arrays have one entry a slot."""
+    """The requests of one poll and what their slots mean; arrays have one entry a slot.
+
+    `direct`: the number told is the value. `kept`: it is not, or a ratio needs it, so it is read at the end of the poll.
+    """
 
     requests: tuple[Request, ...]
     oids: tuple[Oid, ...]
@@ -151,6 +158,8 @@ class Plan:
     readings: "Readings"
     uptime_slot: npt.NDArray[np.intp]
     discontinuity_slot: npt.NDArray[np.intp]  # -1: none
+    direct: npt.NDArray[np.bool_]
+    kept: npt.NDArray[np.bool_]
     ratios: tuple[Ratio, ...] = ()
     slot_of: Mapping[Oid, int] = field(default_factory=dict)
 
@@ -160,13 +169,19 @@ class Plan:
 
 def interface_items(device_no: int, entity_no: int, if_index: int, *, wide: bool, absent: "frozenset[Oid] | set[Oid]") -> list[Item]:
     """The variables of one interface. `wide`: the version has 64-bit counters; `absent`: names the agent does not know."""
-    items = [] if not wide or (*DISCONTINUITY, if_index) in absent else [Item((*DISCONTINUITY, if_index), NO_SERIES, group=if_index)]
+    items = (
+        []
+        if not wide or (*DISCONTINUITY, if_index) in absent
+        else [Item((*DISCONTINUITY, if_index), NO_SERIES, group=if_index, octets=_COUNTER32)]
+    )
     for name, (long, short) in _INTERFACE_COLUMNS.items():
         metric = metrics_by_name()[name]
         column = long if long is not None and wide and (*long, if_index) not in absent else short
         oid = (*column, if_index)
         if oid not in absent:
-            items.append(Item(oid, series_of(device_no, entity_no, metric.code), metric.kind == "counter", group=if_index))
+            counter = metric.kind == "counter"
+            octets = _SHORTEST if not counter else _LONGEST if column is long else _COUNTER32
+            items.append(Item(oid, series_of(device_no, entity_no, metric.code), counter, group=if_index, octets=octets))
     return items
 
 
@@ -182,7 +197,7 @@ def build(items: Sequence[Item], ratios: Sequence[Ratio] = (), *, varbinds_max: 
     for part in _parts(everything, varbinds_max):
         asked = [uptime, *part]
         head, tail = split_at_id(Pdu(PduType.GET, 0, varbinds=snmp.asking(tuple(item.oid for item in asked))))
-        requests.append(Request(head, tail, Wanted.of([item.oid for item in asked]), len(slots)))
+        requests.append(Request(head, tail, tuple(item.oid for item in asked), len(slots)))
         uptime_slots += [len(slots)] * len(asked)
         slots += asked
     return _plan(requests, slots, uptime_slots, ratios)
@@ -190,7 +205,7 @@ def build(items: Sequence[Item], ratios: Sequence[Ratio] = (), *, varbinds_max: 
 
 def _plan(requests: list[Request], slots: list[Item], uptime_slots: list[int], ratios: Sequence[Ratio]) -> Plan:
     slot_of = {item.oid: slot for slot, item in enumerate(slots)}
-    discontinuity = {item.group: slot for slot, item in enumerate(slots) if item.oid[:-1] == DISCONTINUITY}
+    needed = {slot_of[oid] for ratio in ratios for oid in (*ratio.parts, *ratio.whole)}
     return Plan(
         requests=tuple(requests),
         oids=tuple(item.oid for item in slots),
@@ -198,25 +213,51 @@ def _plan(requests: list[Request], slots: list[Item], uptime_slots: list[int], r
         counter=np.array([item.counter for item in slots], np.bool_),
         readings=Readings.of(slots),
         uptime_slot=np.array(uptime_slots, np.intp),
-        discontinuity_slot=np.array([discontinuity.get(item.group, -1) if item.counter else -1 for item in slots], np.intp),
+        discontinuity_slot=_discontinuity_slots(requests, slots),
+        direct=np.array([_is_direct(item) for item in slots], np.bool_),
+        kept=np.array([slot in needed or not _is_direct(item) for slot, item in enumerate(slots)], np.bool_),
         ratios=tuple(ratios),
         slot_of=slot_of,
     )
 
 
+def _is_direct(item: Item) -> bool:
+    """Whether the number told is the value: interfaces' counters and states, which are nearly all."""
+    bounded = item.low > -math.inf or item.high < math.inf
+    told_otherwise = item.milliwatt or item.ignore or item.states is not None or bounded
+    return item.series == NO_SERIES or not (told_otherwise or item.scale != 1 or item.offset)
+
+
+def _discontinuity_slots(requests: Sequence[Request], slots: Sequence[Item]) -> npt.NDArray[np.intp]:
+    """Of each counter the slot of its interface's discontinuity time in the same answer, -1 where that is not asked."""
+    found = np.full(len(slots), -1, np.intp)
+    for request in requests:
+        asked = range(request.slot, request.slot + len(request.oids))
+        times = {slots[slot].group: slot for slot in asked if slots[slot].oid[:-1] == DISCONTINUITY}
+        for slot in asked:
+            if slots[slot].counter:
+                found[slot] = times.get(slots[slot].group, -1)
+    return found
+
+
 def _parts(items: Iterable[Item], varbinds_max: int) -> Iterable[list[Item]]:
-    """Items in requests: groups stay whole unless one alone is too large. Without any item one empty part remains."""
+    """Items in requests: groups stay whole; one too large is cut, and each piece asks its discontinuity time again.
+
+    Without any item one empty part remains.
+    """
     part: list[Item] = []
     octets = 0
     for group in _groups(items):
-        size = sum(len(ber.oid_content(item.oid)) + _VALUE_OCTETS for item in group)
+        size = sum(len(ber.oid_content(item.oid)) + _HEADER_OCTETS + item.octets for item in group)
         if part and (len(part) + len(group) >= varbinds_max or octets + size > _PACKET_OCTETS):
             yield part
             part, octets = [], 0
         part, octets = part + group, octets + size
+        head = [item for item in part[:1] if item.oid[:-1] == DISCONTINUITY and varbinds_max > _CUT_WITH_TIME]
         while len(part) >= varbinds_max > 1:
             yield part[: varbinds_max - 1]
             part = part[varbinds_max - 1 :]
+            part = head + part if part else part
     yield part
 
 
@@ -229,37 +270,51 @@ def _groups(items: Iterable[Item]) -> Iterable[list[Item]]:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a poll brought: a tag (0: no answer) and 8 octets a slot, and when each slot arrived."""
+    """What a poll brought, one entry a slot: the number told (NaN: none), its 64 bits, and when it arrived.
 
-    tags: npt.NDArray[np.uint8]
-    cells: npt.NDArray[np.uint8]
+    `absent` are the slots whose names the agent does not know.
+    """
+
+    told: npt.NDArray[np.float64]
+    raw: npt.NDArray[np.uint64]
     time_ns: npt.NDArray[np.int64]
+    absent: set[int]
 
     @classmethod
     def blank(cls, plan: Plan) -> "Answers":
         n = len(plan)
-        return cls(np.zeros(n, np.uint8), np.zeros(8 * n, np.uint8), np.zeros(n, np.int64))
+        return cls(np.full(n, np.nan), np.zeros(n, np.uint64), np.zeros(n, np.int64), set())
+
+    def put(self, slot: int, varbinds: Sequence[VarBind], time_ns: int) -> None:
+        """Decoded variables, from this slot on."""
+        for i, varbind in enumerate(varbinds, slot):
+            self.told[i], self.raw[i] = number_of(varbind)
+            self.time_ns[i] = time_ns
+            if varbind.tag in EXCEPTIONS:
+                self.absent.add(i)
 
 
-def samples(plan: Plan, answers: Answers) -> SampleBatch:
-    """The samples of one poll: counters raw, gauges scaled, states mapped, device metrics worked out."""
-    raw, told, is_number = numbers(answers.tags, answers.cells)
-    value = plan.readings.values(np.where(is_number, told, np.nan))
-    uptime = np.where(is_number[plan.uptime_slot], raw[plan.uptime_slot].view(np.int64), NO_UPTIME)
-    has = (plan.discontinuity_slot >= 0) & is_number[plan.discontinuity_slot]
-    discontinuity = np.where(has, raw[plan.discontinuity_slot].view(np.int64), NO_UPTIME)
-    keep = np.flatnonzero(is_number & (plan.series != NO_SERIES) & ~np.isnan(value))
+def samples(plan: Plan, answers: Answers, only: npt.NDArray[np.bool_] | None = None) -> SampleBatch:
+    """The samples of one poll, or of `only` these slots: counters raw, gauges scaled, states mapped; and the ratios."""
+    value = plan.readings.values(answers.told)
+    keep = np.flatnonzero((plan.series != NO_SERIES) & ~np.isnan(value) & (True if only is None else only))
     counter = plan.counter[keep]
     polled = SampleBatch.of(
         answers.time_ns[keep],
         plan.series[keep],
         value=np.where(counter, np.nan, value[keep]),
-        raw=np.where(counter, raw[keep], np.uint64(0)),
-        uptime_cs=uptime[keep],
-        discontinuity_cs=discontinuity[keep],
+        raw=np.where(counter, answers.raw[keep], np.uint64(0)),
+        uptime_cs=_ticks(answers, plan.uptime_slot[keep]),
+        discontinuity_cs=_ticks(answers, plan.discontinuity_slot[keep]),
     )
-    ratios = _ratios(plan, told, is_number, answers.time_ns)
+    ratios = _ratios(plan, answers.told, np.isfinite(answers.told), answers.time_ns)
     return SampleBatch.concat([polled, ratios]) if len(ratios) else polled
+
+
+def _ticks(answers: Answers, slots: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+    """TimeTicks of these slots, NO_UPTIME where there are none."""
+    told = (slots >= 0) & np.isfinite(answers.told[slots])
+    return np.where(told, answers.raw[slots].view(np.int64), NO_UPTIME)
 
 
 def _ratios(plan: Plan, told: npt.NDArray[np.float64], is_number: npt.NDArray[np.bool_], time_ns: npt.NDArray[np.int64]) -> SampleBatch:

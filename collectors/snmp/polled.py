@@ -1,27 +1,33 @@
-"""One device as the poller knows it, and what a poll of it says: availability, uptime, a reboot."""
+"""One device as the poller knows it, and what its polls say of it: availability, reboots, names it does not know."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from collectors.codecs.ber import Oid
+from collectors.settings import SnmpSettings
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.learn import Learned
-from collectors.snmp.plan import Plan
+from collectors.snmp.plan import OPER_STATUS, Plan
+from collectors.snmp.sweeper import Agent
 from inventory.topology import Device
-from station.batch import SampleBatch
+from station.batch import Notification, SampleBatch
 from station.catalogue import code_of
 from station.clock import NS_PER_S
 from station.series import series_of
 
 _UPTIME_WRAP_CS = 1 << 32
 _UPTIME_SLACK_CS = 1000  # sysUpTime and our clock drift and jitter
+_RELEARN_MIN_S = 60.0
+_NS_PER_CS = NS_PER_S // 100
 
 
 @dataclass(slots=True)
 class Polled:
-    """What the poller knows of one device."""
+    """What the poller knows of one device. `agent` is its place on the flat path, `done` who waits for a poll's end there."""
 
     device: Device
     client: SnmpClient
@@ -34,7 +40,21 @@ class Polled:
     reachable: bool | None = None
     uptime_cs: int = -1
     uptime_ns: int = 0
+    started_ns: int = 0
+    told_cs: int = -1  # the sysUpTime that the last poll told
+    agent: Agent | None = None
+    done: Callable[[str], None] | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Look(NamedTuple):
+    """One poll of one device: when, whether it answered, its sysUpTime (-1: not told)."""
+
+    device_no: int
+    started_ns: int
+    ended_ns: int
+    up: bool
+    uptime_cs: int
 
 
 def same_target(a: Device, b: Device) -> bool:
@@ -50,15 +70,57 @@ def rebooted(before_cs: int, now_cs: int, elapsed_cs: int) -> bool:
     return not wrapped
 
 
-def device_samples(polled: Polled, started_ns: int, ended_ns: int, *, up: bool) -> SampleBatch:
-    """Availability and poll duration, and the uptime where the device answered."""
-    values = {"device.availability": float(up)}
-    if up:
-        values["device.poll_duration"] = (ended_ns - started_ns) / NS_PER_S
-        if polled.uptime_cs >= 0:
-            values["device.uptime"] = polled.uptime_cs / 100
+def follow_uptime(polled: Polled, uptime_cs: int, now_ns: int) -> list[Notification]:
+    """Keep the uptime an answered poll told; a reboot is news, and what was learned before it is void."""
+    before_cs, elapsed_cs = polled.uptime_cs, (now_ns - polled.uptime_ns) // _NS_PER_CS
+    polled.uptime_cs, polled.uptime_ns = uptime_cs, now_ns
+    if before_cs < 0 or not rebooted(before_cs, uptime_cs, elapsed_cs):
+        return []
+    polled.learned = None
+    return [notification(polled, now_ns, "rebooted", f"sysUpTime went from {before_cs} to {uptime_cs}", uptime_cs=str(uptime_cs))]
+
+
+def follow_absent(polled: Polled, slots: Sequence[int], now_ns: int) -> None:
+    """Names the agent does not know are asked no more; an interface that is gone was perhaps renumbered."""
+    assert polled.plan is not None
+    missing = {polled.plan.oids[slot] for slot in slots} - polled.absent
+    if not missing:
+        return
+    polled.absent.update(missing)
+    polled.plan = None
+    renumbered = any(oid[:-1] == OPER_STATUS for oid in missing)
+    if renumbered and now_ns - polled.learned_ns > _RELEARN_MIN_S * NS_PER_S:
+        polled.learned = None
+
+
+def judge(polled: Polled, now_ns: int, reason: str, settings: SnmpSettings) -> list[Notification]:
+    """Reachability with hysteresis: down after some missed polls, up with the first answer (`reason` "")."""
+    if not reason:
+        misses, was = polled.misses, polled.reachable
+        polled.misses, polled.reachable = 0, True
+        return [notification(polled, now_ns, "reachable", "answers again", misses=str(misses))] if was is False else []
+    polled.misses += 1
+    if polled.misses < settings.unreachable_after or polled.reachable is False:
+        return []
+    polled.reachable = False
+    text = f"{polled.misses} polls without an answer: {reason}"
+    return [notification(polled, now_ns, "unreachable", text, reason=reason, misses=str(polled.misses))]
+
+
+def notification(polled: Polled, now_ns: int, name: str, text: str, **fields: str) -> Notification:
+    device = polled.device
+    return Notification(now_ns, device.management_address, device.no, "poll", name, text, fields, authenticated=True)
+
+
+def device_samples(looks: Sequence[Look]) -> SampleBatch:
+    """Availability of each look, and duration and uptime of those that were answered."""
+    rows = [(look.ended_ns, look.device_no, "device.availability", float(look.up)) for look in looks]
+    rows += [
+        (look.ended_ns, look.device_no, "device.poll_duration", (look.ended_ns - look.started_ns) / NS_PER_S) for look in looks if look.up
+    ]
+    rows += [(look.ended_ns, look.device_no, "device.uptime", look.uptime_cs / 100) for look in looks if look.up and look.uptime_cs >= 0]
     return SampleBatch.of(
-        np.full(len(values), ended_ns, np.int64),
-        np.array([series_of(polled.device.no, 0, code_of(name)) for name in values], np.uint64),
-        value=np.array(list(values.values()), np.float64),
+        np.array([row[0] for row in rows], np.int64),
+        np.array([series_of(row[1], 0, code_of(row[2])) for row in rows], np.uint64),
+        value=np.array([row[3] for row in rows], np.float64),
     )

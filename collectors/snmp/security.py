@@ -57,21 +57,24 @@ class CommunitySecurity:
     ready = True
 
     def __init__(self, credential: SnmpCredential) -> None:
-        self._version = credential.wire_version
-        self._head = ber.encode_integer(self._version) + ber.tlv(ber.OCTET_STRING, credential.community.encode())
+        self.version = credential.wire_version
+        self.community = credential.community.encode()
+        self.head = ber.encode_integer(self.version) + ber.tlv(ber.OCTET_STRING, self.community)
 
     def discovery(self, request_id: int) -> bytes:
         raise AssertionError(f"a community needs no discovery ({request_id})")
 
     def seal(self, request_id: int, pdu: bytes) -> bytes:
-        return ber.tlv(ber.SEQUENCE, self._head + pdu)
+        return ber.tlv(ber.SEQUENCE, self.head + pdu)
 
     def open(self, data: bytes) -> OpenedPdu:
         start, stop = ber.expect(data, 0, len(data), ber.SEQUENCE)
         version, pos = ber.read_integer(data, start, stop)
-        if version != self._version:
+        if version != self.version:
             raise DecodeError("version", str(version))
-        _, pos = ber.expect(data, pos, stop, ber.OCTET_STRING)
+        community, pos = ber.read_octets(data, pos, stop)
+        if community != self.community:
+            raise DecodeError("community")
         return data, pos, stop
 
 

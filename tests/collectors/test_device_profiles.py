@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from collectors.codecs import snmp_columns
 from collectors.codecs.ber import OBJECT_IDENTIFIER, Oid, parse_oid
 from collectors.codecs.snmp import TIME_TICKS, VarBind
 from collectors.facts import look
@@ -69,7 +68,7 @@ async def _poll(facts: DeviceFacts, port: int) -> dict[str, float]:
     try:
         assert await poller.poll_now(1)
     finally:
-        poller.engine.close()
+        poller.close()
     batch = await samples.get()
     found: dict[str, float] = {}
     for series, value, raw in zip(batch.series.tolist(), batch.value.tolist(), batch.raw.tolist(), strict=True):
@@ -106,9 +105,6 @@ def test_every_profile_has_an_example_that_acts(profile: Profile) -> None:
 def test_no_two_profiles_claim_a_device_alike() -> None:
     claims = sorted((prefix, p.descr, p.probes, p.name) for p in PROFILES.by_name.values() for prefix in p.match)
     assert [(a, b) for a, b in pairwise(claims) if a[:3] == b[:3]] == []
-
-
-snmp_columns.warm()
 
 
 def test_a_fault_in_a_profile_names_file_line_and_key(tmp_path: Path) -> None:

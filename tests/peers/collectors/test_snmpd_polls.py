@@ -52,7 +52,7 @@ async def test_a_poll_gives_the_interfaces_counters_with_uptime(snmpd: Peer, ver
         await poller._samples.get()
         batch = await poller._samples.get()
     finally:
-        poller.engine.close()
+        poller.close()
     by_series = {int(series): row for row, series in enumerate(batch.series)}
     octets = by_series[series_of(1, 1, code_of("interface.in_octets"))]
     assert batch.raw[octets] > 0 and np.isnan(batch.value[octets]) and batch.uptime_cs[octets] > 0

@@ -1,0 +1,163 @@
+"""How one device is polled: learn and plan, ask everything on the flat path, and ask slowly what was answered oddly.
+
+Until the compiled steps are loaded everything is asked slowly, so that nothing waits for a compiler.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from collectors.metrics import SNMP_PROBLEMS
+from collectors.settings import SnmpSettings
+from collectors.snmp.client import SnmpError, TargetUnreachableError
+from collectors.snmp.learn import learn, learned_plan
+from collectors.snmp.plan import Answers, Plan, samples
+from collectors.snmp.polled import Polled, follow_absent
+from collectors.snmp.profiles import Profiles
+from collectors.snmp.sweeper import Sweeper
+from collectors.snmp.wire import Ended, is_warm
+from inventory.topology import Topology
+from station.batch import SampleBatch
+from station.clock import NS_PER_S, Clock
+
+_VARBINDS_MIN = 4  # below this an answer is not made smaller
+_REFUSED = frozenset({"wrong_digest", "unknown_user", "unsupported_security_level", "decryption_error"})
+
+
+class Rounds:
+    """Asks devices; what they told is fetched by `batches`. `topology` and `version` say what their plans are made of."""
+
+    def __init__(self, settings: SnmpSettings, profiles: Profiles, topology: Callable[[], Topology], clock: Clock) -> None:
+        self._settings = settings
+        self._profiles = profiles
+        self._topology = topology
+        self._clock = clock
+        self._sweeper: Sweeper | None = None
+        self._batches: list[SampleBatch] = []
+        self._room = asyncio.Event()  # a poll on the flat path has ended
+
+    def batches(self) -> list[SampleBatch]:
+        """What was told since the last call."""
+        batches, self._batches = self._batches, []
+        return [*batches, *(self._sweeper.batches() if self._sweeper is not None else ())]
+
+    def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.close()
+
+    def leave(self, polled: Polled) -> None:
+        """The device is polled no more; a poll of it ends as aborted."""
+        if polled.agent is not None and self._sweeper is not None:
+            self._sweeper.leave(polled.agent)
+            polled.agent = None
+
+    def is_ready(self, polled: Polled) -> bool:
+        """Whether the device's plan is good and can be asked on the flat path at once."""
+        return is_warm() and self._is_planned(polled) and polled.client.security.ready and not polled.lock.locked()
+
+    def _is_planned(self, polled: Polled) -> bool:
+        fresh = self._clock.now_ns() - polled.learned_ns <= self._settings.learn_interval_s * NS_PER_S
+        return polled.learned is not None and fresh and polled.plan is not None and polled.plan_version == self._topology().version
+
+    async def plan(self, polled: Polled) -> Plan:
+        """The plan, learned at first, anew at its time, and rebuilt when the inventory changed. SnmpError, TimeoutError."""
+        now_ns, topology = self._clock.now_ns(), self._topology()
+        async with asyncio.timeout(polled.client.limits.budget_s):
+            if polled.learned is None or now_ns - polled.learned_ns > self._settings.learn_interval_s * NS_PER_S:
+                profile = self._profiles.named(polled.device.profile)
+                polled.client.limits = profile.client_limits()
+                polled.learned = await learn(polled.client, profile)
+                polled.learned_ns = now_ns
+                polled.absent.clear()
+                polled.plan = None
+        if polled.plan is None or polled.plan_version != topology.version:
+            polled.plan = learned_plan(polled.device, topology, polled.learned, polled.client, polled.absent)
+            polled.plan_version = topology.version
+        return polled.plan
+
+    def begin(self, polled: Polled, done: Callable[[str], None]) -> bool:
+        """Ask everything on the flat path; `done` is called with what went wrong, or "". False when there is no room now."""
+        assert polled.plan is not None and polled.done is None
+        if self._sweeper is None:
+            self._sweeper = Sweeper(self._clock)
+        device, client = polled.device, polled.client
+        if polled.agent is None:
+            at = device.management_address, device.snmp_port, device.no
+            polled.agent = self._sweeper.join(*at, client.limits, client.security, polled.plan, lambda ended: self._ended(polled, ended))
+        elif polled.agent.plan is not polled.plan:
+            self._sweeper.give(polled.agent, polled.plan)
+        polled.done = done
+        outstanding = 1 if polled.misses else client.limits.outstanding
+        if not self._sweeper.begin(polled.agent, outstanding=outstanding):
+            polled.done = None
+            return False
+        return True
+
+    async def ask(self, polled: Polled, plan: Plan) -> str:
+        """Everything once, and slowly what was odd; what went wrong, or ""."""
+        if not is_warm() or not polled.client.security.ready:
+            return await self.ask_slowly(polled, plan, range(len(plan.requests)))
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        while not self.begin(polled, lambda reason: None if ended.done() else ended.set_result(reason)):
+            self._room.clear()
+            await self._room.wait()
+        try:
+            reason = await ended
+        finally:
+            if polled.agent is not None and polled.agent.polling and self._sweeper is not None:
+                self._sweeper.abort(polled.agent)
+        odd = self.odd(polled)
+        return await self.ask_slowly(polled, plan, odd) if odd and not reason else reason
+
+    def odd(self, polled: Polled) -> list[int]:
+        """The requests of the last poll whose answers were not what was asked."""
+        return sorted(polled.agent.odd) if polled.agent is not None else []
+
+    async def ask_slowly(self, polled: Polled, plan: Plan, requests: Iterable[int]) -> str:
+        """Some requests one after the other by plain GETs, which find out what the agent chokes on; what went wrong, or ""."""
+        answers = Answers.blank(plan)
+        reason, asked, told = "", 0, 0
+        for no in requests:
+            request = plan.requests[no]
+            asked += 1
+            try:
+                varbinds = await polled.client.get(request.oids)
+            except SnmpError as error:
+                reason = error.reason
+                if isinstance(error, TargetUnreachableError) or reason in _REFUSED | {"deadline"}:
+                    break
+                continue
+            told += 1
+            answers.put(request.slot, varbinds, self._clock.now_ns())
+        self._batches.append(samples(plan, answers))
+        if answers.absent:
+            follow_absent(polled, sorted(answers.absent), self._clock.now_ns())
+        uptime = answers.told[plan.uptime_slot[0]]
+        if uptime == uptime:
+            polled.told_cs = int(uptime)
+        return "" if told or not asked else reason or "no_answer"
+
+    def _ended(self, polled: Polled, ended: Ended) -> None:
+        """A poll on the flat path is over: what it brought besides rows, and what it says of the agent's limits."""
+        agent, plan = polled.agent, polled.plan
+        assert agent is not None and plan is not None
+        self._room.set()
+        client = polled.client
+        client.replies += ended.answers
+        reason = agent.garbled or ended.reason if ended.reason else ""
+        for problem, n in agent.problems.items():
+            client.problems[problem] += n
+            SNMP_PROBLEMS.labels(problem).inc(n)
+        agent.problems.clear()
+        polled.told_cs = ended.uptime_cs
+        if agent.kept is not None:
+            self._batches.append(samples(plan, agent.kept, ~plan.direct))
+        too_big = "too_big" in agent.odd.values() or (reason == "timeout" and ended.answers > 0)
+        if too_big and client.limits.varbinds > _VARBINDS_MIN:  # a large answer may be what gets lost, too
+            client.limits = replace(client.limits, varbinds=client.limits.varbinds // 2)
+            polled.plan_version = -1
+        if agent.absent:
+            follow_absent(polled, agent.absent, self._clock.now_ns())
+        done, polled.done = polled.done, None
+        if done is not None:
+            done(reason)

@@ -1,0 +1,261 @@
+"""The flat poll path without I/O: agents, what they are asked, and what their answers were.
+
+A poll needs no coroutine and no future: its state is a row of a table, the compiled steps of `wire_kernels`
+move it on, and what comes out is finished sample rows. Everything here is given the time.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from collectors.codecs.snmp import Version
+from collectors.snmp import wire_state as state
+from collectors.snmp.client import Limits
+from collectors.snmp.sheets import Sheet, Sheets
+from station.batch import SampleBatch
+from station.clock import NS_PER_S
+
+_lock = threading.Lock()
+_steps: ModuleType | None = None
+
+Table = npt.NDArray[Any]
+_FIRST_AGENTS: Final = 256
+COUNTERS: Final = {
+    state.REPLIES: "replies",
+    state.TIMEOUTS: "timeouts",
+    state.RETRIES: "retries",
+    state.BAD: "malformed",
+    state.FOREIGN_ID: "foreign_request_id",
+    state.LATE: "late_or_duplicate",
+    state.FOREIGN_ADDRESS: "foreign_address",
+    state.VERSION: "version",
+    state.COMMUNITY: "community",
+}
+ODD: Final = {state.MISMATCH: "mismatch", state.MALFORMED: "malformed"}
+ENDED: Final = {state.FINE: "", state.TIMEOUT: "timeout", state.DEADLINE: "deadline", state.ABORTED: "aborted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the poll of an agent ended: `reason` is "" when it was answered."""
+
+    agent: int
+    reason: str
+    answers: int
+    timeouts: int
+    uptime_cs: int
+
+
+def warm(cache: Path | None = None) -> None:
+    """Load the compiled steps, once, from any thread; `cache` is where their machine code is kept between runs.
+
+    NUMBA_CACHE_DIR, when set, wins.
+    """
+    global _steps
+    if cache is not None:
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))
+    with _lock:
+        if _steps is None:
+            from collectors.snmp import wire_kernels
+
+            _steps = wire_kernels
+
+
+def is_warm() -> bool:
+    return _steps is not None
+
+
+class Wire:
+    """The tables and the steps over them, which must be warm. `seed` makes its request-ids hard to guess."""
+
+    def __init__(self, seed: int) -> None:
+        assert _steps is not None, "warm() comes first"
+        self._steps = _steps
+        self.sheets = Sheets()
+        self._agents: Table = np.zeros(_FIRST_AGENTS, state.AGENT)
+        self._spare = list(range(_FIRST_AGENTS - 1, -1, -1))
+        self._reserved = 0
+        self._flights = np.zeros(state.FLIGHTS, state.FLIGHT)
+        self._flights["generation"] = np.random.default_rng(seed).integers(0, state.GENERATIONS, state.FLIGHTS)
+        self._free = np.arange(state.FLIGHTS, dtype=np.int32)
+        self._sends = np.zeros(2 * state.FLIGHTS, np.int32)
+        self._done = np.zeros(_FIRST_AGENTS, np.int32)
+        self.counters = np.zeros(state.COUNTERS, np.int64)
+        self.counters[state.FREE_N] = state.FLIGHTS
+        self._scratch = tuple(np.zeros(state.VARIABLES_MAX, dtype) for dtype in (np.uint64, np.float64, np.int64))
+        self._events = np.zeros(state.EVENTS, state.EVENT)
+        self._kept = np.zeros(state.EVENTS, state.KEPT_ROW)
+        self._columns = _columns()
+
+    @property
+    def flying(self) -> int:
+        """Requests in flight."""
+        return int(self.counters[state.FLYING_N])
+
+    def join(self, name: bytes, device_no: int, limits: Limits, sheet: Sheet) -> int:
+        """A new agent by its sockaddr; its number."""
+        if not self._spare:
+            n = len(self._agents)
+            self._agents = np.concatenate([self._agents, np.zeros_like(self._agents)])
+            self._done = np.concatenate([self._done, np.zeros_like(self._done)])
+            self._spare = list(range(2 * n - 1, n - 1, -1))
+        agent = self._spare.pop()
+        row = self._agents[agent]
+        row["name"][: len(name)] = np.frombuffer(name, np.uint8)
+        row["name"][len(name) :] = 0
+        row["octets"], row["base"], row["limit"] = len(name), device_no << 24, limits.outstanding
+        row["window"], row["retries"] = limits.outstanding, limits.retries
+        row["first_timeout_ns"] = limits.timeout_s * NS_PER_S
+        row["least_timeout_ns"], row["most_timeout_ns"] = limits.timeout_min_s * NS_PER_S, limits.timeout_max_s * NS_PER_S
+        row["state"], row["srtt_ns"], row["var_ns"], row["base_rtt_ns"] = state.IDLE, 0, 0, 0
+        self.give(agent, sheet)
+        return agent
+
+    def give(self, agent: int, sheet: Sheet) -> None:
+        """What an idle agent is asked from now on."""
+        row = self._agents[agent]
+        assert row["state"] == state.IDLE, "questions change between polls"
+        row["first"], row["count"] = sheet.first, sheet.count
+        row["sealed"] = self.sheets.tables[1][sheet.first]["version"] == Version.V3
+
+    def leave(self, agent: int) -> None:
+        """Forget an idle agent."""
+        assert self._agents[agent]["state"] == state.IDLE, "a poll is ended before its agent leaves"
+        self._spare.append(agent)
+
+    def begin(self, agent: int, now_ns: int, budget_s: float, *, outstanding: int) -> bool:
+        """Start a poll; False when too many are under way. `outstanding` may be less than the agent's limit."""
+        limit = int(self._agents[agent]["limit"])
+        if self._reserved + limit > state.FLIGHTS:
+            return False
+        self._reserved += limit
+        row = self._agents[agent]
+        row["window"] = min(max(int(row["window"]), 1), outstanding)
+        self._steps.begin(agent, now_ns, int(budget_s * NS_PER_S), self._tables)
+        return True
+
+    def abort(self, agent: int, reason: int = state.ABORTED) -> None:
+        """End the poll of an agent now; it is among the next `ended`."""
+        self._steps.abort(agent, reason, self._tables)
+
+    def again(self, flight: int) -> None:
+        """Send the question of a flight anew, under a new id."""
+        self._steps.again(flight, self._tables)
+
+    def expire(self, now_ns: int) -> int:
+        """Retry or give up what is overdue; how many requests were."""
+        return int(self._steps.expire(now_ns, self._tables))
+
+    def arrived(self, received: "Received", first: int, n: int, now_ns: int, time_ns: int) -> int:
+        """Take in datagrams first .. n; return where it stopped because rows or events must be fetched first."""
+        payload, slot, headers, names = received
+        return int(
+            self._steps.arrived(
+                payload, slot, headers, names, first, n, now_ns, time_ns, self.sheets.tables, self._out, self._scratch, self._tables
+            )
+        )
+
+    def take(self, data: bytes, start: int, stop: int, flight: int, now_ns: int, time_ns: int) -> None:
+        """The answer to a sealed flight, opened."""
+        octets = np.frombuffer(data, np.uint8)
+        self._steps.take(octets, start, stop, flight, now_ns, time_ns, self.sheets.tables, self._out, self._scratch, self._tables)
+
+    def pack(self, table: "Sendable", flights: Table, first: int, n: int) -> None:
+        """Write the requests of flights first .. first + n into a send table; a sealed one is left empty."""
+        payload, slot, headers, iovecs, names = table
+        self._steps.pack(payload, slot, headers, iovecs, names, flights, first, n, self.sheets.tables, self._tables)
+
+    def octets_of(self, flights: Table) -> Table:
+        """The length of the name of each flight's agent: 16 is IPv4."""
+        octets: Table = self._agents["octets"][self._flights["agent"][flights]]
+        return octets
+
+    @property
+    def sends(self) -> Table:
+        """The flights to be sent."""
+        return self._sends[: self.counters[state.SENDS_N]]
+
+    def sent(self) -> None:
+        """All sends are on the wire."""
+        self.counters[state.SENDS_N] = 0
+
+    def flight(self, flight: int) -> Any:
+        """The row of a flight: id, agent, question."""
+        return self._flights[flight]
+
+    def agent(self, agent: int) -> Any:
+        """The row of an agent."""
+        return self._agents[agent]
+
+    def pdu(self, question: int, request_id: int) -> bytes:
+        """The PDU of a sealed question with its request-id."""
+        arena, questions, _ = self.sheets.tables
+        row = questions[question]
+        octets = bytearray(arena[row["at"] : row["at"] + row["octets"]].tobytes())
+        octets[row["id_at"] : row["id_at"] + 4] = request_id.to_bytes(4)
+        return bytes(octets)
+
+    @property
+    def nearly_full(self) -> bool:
+        """Whether the rows of one more answer might not fit."""
+        return bool(self.counters[state.ROWS_N] + state.VARIABLES_MAX > state.ROWS)
+
+    def batch(self) -> SampleBatch:
+        """The finished rows since the last call."""
+        n = int(self.counters[state.ROWS_N])
+        self.counters[state.ROWS_N] = 0
+        if not n:
+            return SampleBatch.empty()
+        if n > state.ROWS // 4:  # handed over as they are, new ones are cheaper than a copy
+            columns, self._columns = self._columns, _columns()
+            time_ns, series, value, raw, uptime, discontinuity = (column[:n] for column in columns)
+        else:
+            time_ns, series, value, raw, uptime, discontinuity = (column[:n].copy() for column in self._columns)
+        nothing = np.zeros(n, np.uint8), np.zeros(n, np.uint64)
+        return SampleBatch(time_ns, series, value, nothing[0], raw, nothing[1], uptime, discontinuity)
+
+    def kept(self) -> Table:
+        """Values kept for device metrics since the last call: agent, slot, value, time."""
+        n = int(self.counters[state.KEPT_N])
+        self.counters[state.KEPT_N] = 0
+        return self._kept[:n].copy()
+
+    def events(self) -> Table:
+        """What is odd since the last call."""
+        n = int(self.counters[state.EVENTS_N])
+        self.counters[state.EVENTS_N] = 0
+        return self._events[:n].copy()
+
+    def ended(self) -> Iterator[Ended]:
+        """The polls that ended since the last call."""
+        n = int(self.counters[state.DONE_N])
+        self.counters[state.DONE_N] = 0
+        for agent in self._done[:n].tolist():
+            row = self._agents[agent]
+            self._reserved -= int(row["limit"])
+            yield Ended(agent, ENDED[int(row["why"])], int(row["answers"]), int(row["timeouts"]), int(row["uptime_cs"]))
+
+    @property
+    def _tables(self) -> tuple[Table, ...]:
+        return self._agents, self._flights, self._free, self._sends, self._done, self.counters
+
+    @property
+    def _out(self) -> tuple[Table, ...]:
+        return (*self._columns, self._kept, self._events)
+
+
+Received = tuple[Table, int, Table, Table]
+"""A receive table: payload, octets of one slot of it, message headers (u32), names."""
+Sendable = tuple[Table, int, Table, Table, Table]
+"""A send table: payload, octets of one slot of it, message headers (u32), iovecs (u64), names."""
+
+
+def _columns() -> tuple[Table, ...]:
+    return tuple(np.empty(state.ROWS, dtype) for dtype in (np.int64, np.uint64, np.float64, np.uint64, np.int64, np.int64))
