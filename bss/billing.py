@@ -12,18 +12,18 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_bridge import book, periods
-from billing_bridge.guiding import by_start
 from billing_bridge.periods import Period
 from billing_bridge.settings import BillingSettings
-from billing_bridge.store import usage_billed, usage_guiding, usage_rated, usage_record
-from bss import canonical, consumption, draft, pdf, snapshot
+from billing_bridge.store import usage_guiding, usage_record
+from bss import canonical, consumption, draft, issue, pdf, snapshot
 from bss.control import differences
 from bss.draft import Draft, Inputs
+from bss.issue import Issued, Numbers
 from bss.metrics import EXCEPTIONS, INVOICES
 from bss.pools import Carried, carried_out
 from bss.settings import BssSettings
 from bss.snapshot import Snapshot
-from bss.store import bill_run, bill_run_closed, document_series, invoice, rated_usage
+from bss.store import bill_run, bill_run_closed, invoice, rated_usage
 from bss.tariffs import Tariffs
 from station.clock import NS_PER_S
 from station.ids import new_id
@@ -149,32 +149,25 @@ class Biller:
         if not found:
             return 0
         self.checkpoint(f"before_invoices:{_name(found[0])}")
-        issued: list[str] = []
         async with self.state.write() as conn:
             # the series is locked first: of two runs at once the second finds what the first has issued
-            numbers = await _Numbers.locked(conn, scope.tenant, inputs)
+            numbers = await Numbers.locked(conn, scope.tenant, inputs)
             stands = await _standing(conn, scope.tenant, inputs.period, [one.customer["id"] for one in found])
+            made = []
             for one in found:
-                if one.customer["id"] in stands:
-                    continue
-                place = numbers.next()
-                self.checkpoint(f"numbered:{_name(one)}")
-                await self._write(conn, scope, inputs, one, place, now_ns)
-                issued.append(one.currency)
+                if one.customer["id"] not in stands:
+                    made.append(Issued.of(scope.tenant, inputs, one, numbers.next()))
+                    self.checkpoint(f"numbered:{_name(one)}")
+            await issue.write(conn, scope.tenant, inputs, made)
             await numbers.keep(conn)
+            if made:
+                after = {of.row["number"]: of.row["sha256"] for of in made}
+                await audit.record(conn, scope, "invoice.issue", f"bill_run:{inputs.period.name}", now_ns=now_ns, after=after)
             self.checkpoint(f"before_commit:{_name(found[0])}")
-        for currency in issued:
-            INVOICES.labels(currency).inc()
+        for of in made:
+            INVOICES.labels(of.found.currency).inc()
         self.checkpoint(f"after_invoices:{_name(found[0])}")
-        return len(issued)
-
-    async def _write(self, conn: AsyncConnection, scope: Scope, inputs: Inputs, found: Draft, place: tuple[str, int], now_ns: int) -> None:
-        id_ = draft.invoice_id(scope.tenant, inputs.period, found.customer["id"])
-        row = _invoice_row(scope.tenant, inputs, found, place, id_)
-        await conn.execute(sa.insert(invoice).values(row))
-        await _book(conn, scope.tenant, inputs, found, id_)
-        after = {"number": row["number"], "gross_minor": row["gross_minor"], "sha256": row["sha256"]}
-        await audit.record(conn, scope, "invoice.issue", f"invoice:{id_}", now_ns=now_ns, after=after)
+        return len(made)
 
     async def _close(self, scope: Scope, period: Period, now_ns: int, report: RunReport) -> None:
         EXCEPTIONS.set(len(report.exceptions))
@@ -281,77 +274,6 @@ async def _carried(conn: AsyncConnection, tenant: int, month: str, before: str) 
     where = (c.tenant == tenant, c.period == earlier, c.charge.like("%.allowance"), c.booked_in < before)
     rows = await conn.execute(sa.select(c.service_id, c.charge, c.computation).where(*where).order_by(c.rating_rev))
     return carried_out((row.service_id, row.charge, json.loads(row.computation)) for row in rows)
-
-
-class _Numbers:
-    """The numbers of a series, taken in one transaction: what is rolled back uses none up."""
-
-    def __init__(self, tenant: int, series: str, last: int) -> None:
-        self._tenant, self._series, self._last = tenant, series, last
-
-    @classmethod
-    async def locked(cls, conn: AsyncConnection, tenant: int, inputs: Inputs) -> "_Numbers":
-        """The series of the period's year; nobody else numbers in it until the transaction ends."""
-        year = periods.date_at(inputs.period.end_ns - 1, inputs.snapshot.zone).year
-        series = f"{inputs.snapshot.data['terms']['series']}-{year}"
-        await insert_new(conn, document_series, [{"tenant": tenant, "series": series, "last": 0}], ("tenant", "series"))
-        mine = (document_series.c.tenant == tenant, document_series.c.series == series)
-        last = (await conn.execute(sa.select(document_series.c.last).where(*mine).with_for_update())).scalar_one()
-        return cls(tenant, series, last)
-
-    def next(self) -> tuple[str, int]:
-        self._last += 1
-        return self._series, self._last
-
-    async def keep(self, conn: AsyncConnection) -> None:
-        mine = (document_series.c.tenant == self._tenant, document_series.c.series == self._series)
-        await conn.execute(sa.update(document_series).where(*mine).values(last=self._last))
-
-
-def number_of(series: str, seq: int) -> str:
-    return f"{series}-{seq:06d}"
-
-
-def _invoice_row(tenant: int, inputs: Inputs, found: Draft, place: tuple[str, int], id_: str) -> dict[str, Any]:
-    series, seq = place
-    made = draft.document(inputs, found, number_of(series, seq), id_)
-    text = canonical.encode(made)
-    return {
-        "tenant": tenant,
-        "id": id_,
-        "series": series,
-        "seq": seq,
-        "number": made["number"],
-        "period": inputs.period.name,
-        "customer_id": found.customer["id"],
-        "customer_name": found.customer["name"],
-        "currency": found.currency,
-        **made["totals"],
-        "issued_ns": inputs.cutoff_ns,
-        "document": text,
-        "sha256": canonical.sha256(text),
-    }
-
-
-async def _book(conn: AsyncConnection, tenant: int, inputs: Inputs, found: Draft, id_: str) -> None:
-    """Write the ratings, and for each portion of usage the facts that it was rated and billed."""
-    rows = draft.rated_rows(inputs, found, tenant, id_)
-    if rows:
-        await conn.execute(sa.insert(rated_usage), rows)
-    await snapshot.mark_used(conn, tenant, [line.tariff for line in found.lines])
-    rated, billed = draft.usage_facts(inputs, found, tenant, id_)
-    await book.append(conn, tenant, usage_rated, "rating", await _fresh(conn, tenant, rated))
-    await book.append(conn, tenant, usage_billed, "billing", billed)
-
-
-async def _fresh(conn: AsyncConnection, tenant: int, rated: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The facts that are not in the book: a settled charge was rated by most of its portions before."""
-    names, c = ("record_id", "guide_rev", "portion", "rated_id"), usage_rated.c
-    held: set[tuple[Any, ...]] = set()
-    for start_ns, ids in by_start((row["start_ns"], row["record_id"]) for row in rated):
-        where = (c.tenant == tenant, c.start_ns == start_ns, c.record_id.in_(ids))
-        held |= {tuple(row) for row in await conn.execute(sa.select(*(c[name] for name in names)).where(*where))}
-    return [row for row in rated if tuple(row[name] for name in names) not in held]
 
 
 async def reproduce(state: State, scope: Scope, invoice_id: str) -> str | None:

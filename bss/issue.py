@@ -1,0 +1,101 @@
+"""Issuing: numbers without a gap, and every fact of a batch of invoices in one transaction, a statement for each table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_bridge import book, periods
+from billing_bridge.guiding import by_start
+from billing_bridge.store import usage_billed, usage_rated
+from bss import canonical, draft, snapshot
+from bss.draft import Draft, Inputs
+from bss.store import document_series, invoice, rated_usage
+from station.state import insert_new
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An invoice as it is stored, and the draft it came from."""
+
+    row: dict[str, Any]
+    found: Draft
+
+    @classmethod
+    def of(cls, tenant: int, inputs: Inputs, found: Draft, place: tuple[str, int]) -> Self:
+        series, seq = place
+        id_ = draft.invoice_id(tenant, inputs.period, found.customer["id"])
+        made = draft.document(inputs, found, number_of(series, seq), id_)
+        text = canonical.encode(made)
+        row = {
+            "tenant": tenant,
+            "id": id_,
+            "series": series,
+            "seq": seq,
+            "number": made["number"],
+            "period": inputs.period.name,
+            "customer_id": found.customer["id"],
+            "customer_name": found.customer["name"],
+            "currency": found.currency,
+            **made["totals"],
+            "issued_ns": inputs.cutoff_ns,
+            "document": text,
+            "sha256": canonical.sha256(text),
+        }
+        return cls(row, found)
+
+
+async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequence[Issued]) -> None:
+    """The invoices, their ratings, and for each portion of usage the facts that it was rated and billed."""
+    if not made:
+        return
+    await conn.execute(sa.insert(invoice), [of.row for of in made])
+    rows = [row for of in made for row in draft.rated_rows(inputs, of.found, tenant, of.row["id"])]
+    if rows:
+        await conn.execute(sa.insert(rated_usage), rows)
+    used = {line.tariff.sha256: line.tariff for of in made for line in of.found.lines}
+    await snapshot.mark_used(conn, tenant, used.values())
+    facts = [draft.usage_facts(inputs, of.found, tenant, of.row["id"]) for of in made]
+    await book.append(conn, tenant, usage_rated, "rating", await _fresh(conn, tenant, [row for rated, _ in facts for row in rated]))
+    await book.append(conn, tenant, usage_billed, "billing", [row for _, billed in facts for row in billed])
+
+
+class Numbers:
+    """The numbers of a series, taken in one transaction: what is rolled back uses none up."""
+
+    def __init__(self, tenant: int, series: str, last: int) -> None:
+        self._tenant, self._series, self._last = tenant, series, last
+
+    @classmethod
+    async def locked(cls, conn: AsyncConnection, tenant: int, inputs: Inputs) -> "Numbers":
+        """The series of the period's year; nobody else numbers in it until the transaction ends."""
+        year = periods.date_at(inputs.period.end_ns - 1, inputs.snapshot.zone).year
+        series = f"{inputs.snapshot.data['terms']['series']}-{year}"
+        await insert_new(conn, document_series, [{"tenant": tenant, "series": series, "last": 0}], ("tenant", "series"))
+        mine = (document_series.c.tenant == tenant, document_series.c.series == series)
+        last = (await conn.execute(sa.select(document_series.c.last).where(*mine).with_for_update())).scalar_one()
+        return cls(tenant, series, last)
+
+    def next(self) -> tuple[str, int]:
+        self._last += 1
+        return self._series, self._last
+
+    async def keep(self, conn: AsyncConnection) -> None:
+        mine = (document_series.c.tenant == self._tenant, document_series.c.series == self._series)
+        await conn.execute(sa.update(document_series).where(*mine).values(last=self._last))
+
+
+def number_of(series: str, seq: int) -> str:
+    return f"{series}-{seq:06d}"
+
+
+async def _fresh(conn: AsyncConnection, tenant: int, rated: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The facts that are not in the book: a settled charge was rated by most of its portions before."""
+    names, c = ("record_id", "guide_rev", "portion", "rated_id"), usage_rated.c
+    held: set[tuple[Any, ...]] = set()
+    for start_ns, ids in by_start((row["start_ns"], row["record_id"]) for row in rated):
+        where = (c.tenant == tenant, c.start_ns == start_ns, c.record_id.in_(ids))
+        held |= {tuple(row) for row in await conn.execute(sa.select(*(c[name] for name in names)).where(*where))}
+    return [row for row in rated if tuple(row[name] for name in names) not in held]
