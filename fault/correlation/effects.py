@@ -17,6 +17,9 @@ RESTART_S = 20_000.0  # a device comes back within
 SITUATED = frozenset({Kind.AREA, Kind.CHANGE})  # what these entail depends on what was reported
 
 
+End = tuple[str, str, Key, tuple[Key, ...]]  # device, port, loss of signal there, its sessions there
+
+
 @dataclass(slots=True)
 class Effects:
     """What a hypothesis entails now. `down_*` is what it takes out of service, `cut` what loses the station."""
@@ -54,6 +57,8 @@ class Compiler:
         self.powered_sites = powered_sites
         self.adjacency_events = adjacency_events
         self._memo: dict[Hypothesis, Effects] = {}
+        self._ends: dict[str, tuple[End, ...]] = {}  # of links that were asked for
+        self._polled: dict[str, Key] = {}  # of devices that were asked for
         self._epoch = (-1, 0.0, 0.0)
 
     def effects(self, hypothesis: Hypothesis) -> Effects:
@@ -117,16 +122,17 @@ class Compiler:
         touched += [self.network.links[link] for device in down_devices for link in self.network.devices[device].links]
         signal = Profile(self.model.signal_p, -1.2, self.model.signal_s + spread_s)
         hold = Profile(self.model.adjacency_p, -1.0, self.timing.hold_s + 4 + spread_s, self.model.adjacency_due)
+        signal_lost, hold_lost = signal._replace(due=False), hold._replace(due=False)
         for link in touched:
-            for device, port in zip(link.devices, link.ports, strict=True):
+            for device, port, own_signal, sessions in self._ends_of(link):
                 gone = device in mute or self.network.hangs_on(device, link.id)
                 if not port or device in dead or (gone and device not in cut):
                     continue
                 gone = gone or (bool(link.strangers) and device not in link.told)
                 if dark:
-                    expect[Key(Cause.SIGNAL, port, device)] = signal._replace(due=not gone)
-                for adjacency in link.adjacencies:
-                    expect[Key(Cause.ADJACENCY, adjacency, device)] = hold._replace(due=hold.due and not gone)
+                    expect[own_signal] = signal_lost if gone else signal
+                for session in sessions:
+                    expect[session] = hold_lost if gone else hold
             for stranger in link.strangers:
                 for adjacency in link.adjacencies:
                     expect[Key(Cause.ADJACENCY, adjacency, stranger)] = hold._replace(due=False)
@@ -134,12 +140,27 @@ class Compiler:
         poll = Profile(0.985, -1, self.timing.poll_s + 6)
         for device in cut:
             if not self.network.devices[device].passive:
-                expect[Key(Cause.UNREACHABLE, device, device)] = poll
+                expect[self._gone(device)] = poll
         for device in down_devices:
             if not self.network.devices[device].passive:
-                expect[Key(Cause.UNREACHABLE, device, device)] = poll if dark else poll._replace(p=0.5)
+                expect[self._gone(device)] = poll if dark else poll._replace(p=0.5)
                 expect[Key(Cause.RESTART, device, device)] = Profile(0.9, 30, RESTART_S, due=False)
         return effects
+
+    def _ends_of(self, link: Link) -> tuple[End, ...]:
+        found = self._ends.get(link.id)
+        if found is None:
+            found = self._ends[link.id] = tuple(
+                (device, port, Key(Cause.SIGNAL, port, device), tuple(Key(Cause.ADJACENCY, each, device) for each in link.adjacencies))
+                for device, port in zip(link.devices, link.ports, strict=True)
+            )
+        return found
+
+    def _gone(self, device: str) -> Key:
+        found = self._polled.get(device)
+        if found is None:
+            found = self._polled[device] = Key(Cause.UNREACHABLE, device, device)
+        return found
 
     def _add_paths(self, expect: dict[Key, Profile], links: Iterable[Link], mute: frozenset[str], profile: Profile) -> None:
         for link in links:

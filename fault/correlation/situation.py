@@ -133,6 +133,7 @@ class Situation:
     # --- incidents -----------------------------------------------------------------------------------
 
     def touch(self, incident: Incident) -> None:
+        incident.touched_s = self.now_s
         self.changed[incident.id] = incident
 
     def attach(self, incident: Incident, event: Event, gain: float) -> None:
@@ -177,14 +178,12 @@ class Situation:
 
     def prune(self) -> None:
         """Forget what is over for a while, and the oldest of what never clears where there is too much of it."""
-        ages = {}
-        for incident in self.incidents.values():
-            newest = max((event.cleared_s or event.arrived_s for event in incident.events), default=0.0)
-            ages[incident.id] = (newest, any(event.active for event in incident.events))
-        over = [name for name, (newest, is_active) in ages.items() if not is_active and self.now_s - newest > OVER_S]
-        excess = len(ages) - len(over) - INCIDENTS_MAX
+        since_s = self.now_s - OVER_S
+        old = [each for each in self.incidents.values() if each.touched_s < since_s]
+        over = [each.id for each in old if not any(event.active for event in each.events)]
+        excess = len(self.incidents) - len(over) - INCIDENTS_MAX
         if excess > 0:
-            kept = sorted(ages.keys() - set(over), key=lambda name: (ages[name][0], name))
+            kept = sorted(self.incidents.keys() - set(over), key=lambda name: (self.incidents[name].touched_s, name))
             over += kept[:excess]
             FORGOTTEN.inc(excess)
         for name in over:

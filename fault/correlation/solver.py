@@ -30,6 +30,8 @@ LEAST = 0.3  # a new explanation must be better by this
 BETTER = 1.0  # an event changes hands only where it is explained better by this
 RIVALS = 5
 PAIR_S = 2.0
+CHATTER_MAX = 40  # of one chattering port in one incident
+SWEPT_MAX = 200  # while no more than this stands alone, a new incident is held against all of it
 HIDDEN_GAIN = 9.0  # what tying an event to another by time alone is worth
 RESTART_MISSING = -2.5  # a device that was down tells of its restart
 
@@ -56,7 +58,7 @@ class Solver:
         self.model = model or Model()
         self.situation = Situation(network, self.model)
         self.claims = Claims(self.situation)
-        self._timers: list[tuple[float, int, str]] = []
+        self._timers: list[tuple[float, int, Incident]] = []
         self._tick = 0
         self._pruned_s = 0.0
 
@@ -110,7 +112,7 @@ class Solver:
         owner = before.owner
         assert owner is not None
         if event.key.cause is Cause.LOCAL:
-            return True
+            return len(owner.events) < CHATTER_MAX
         if event.key not in owner.effects.expect:
             return False
         since_s = event.arrived_s - (before.cleared_s if before.cleared_s is not None else before.arrived_s)
@@ -121,7 +123,7 @@ class Solver:
         owner = event.owner
         if owner is None:
             return
-        self.situation.touch(owner)
+        owner.touched_s = self.now_s
         if event.key.cause is Cause.UNREACHABLE and owner.kind is Kind.NODE:
             self._timer(self.now_s + 20.0, owner)
         if event.key.cause in ENDS and owner.kind not in POWERED:
@@ -140,7 +142,9 @@ class Solver:
 
     def _place(self, event: Event) -> None:
         """An event that nothing predicted: find its best explanation, or let it stand alone for now."""
-        if event.key.cause is Cause.LOCAL or event.key.cause in PATIENT:
+        if event.key.cause is Cause.LOCAL:
+            self._stand_alone(event, None)
+        elif event.key.cause in PATIENT:
             self._stand_alone(event, None)
             self._timer(event.arrived_s + PATIENCE_S, event.owner)
         elif not self._pair(event):
@@ -197,9 +201,9 @@ class Solver:
             name += "-"
         incident = Incident(name, guess, event.onset_s, self.now_s)
         self.situation.incidents[name] = incident
-        self.situation.weak[name] = incident
         self.situation.attach(incident, event, 0.0)
         if event.key.cause is not Cause.LOCAL:
+            self.situation.weak[name] = incident
             for delay in (5.0, self.situation.timing.hold_s + 12.0, self.model.noise_clear_s):
                 self._timer(event.arrived_s + delay, incident)
 
@@ -309,10 +313,14 @@ class Solver:
 
     def _sweep(self, incident: Incident) -> None:
         """A new incident may explain what stood alone before it."""
-        near_s = self._settle_s(incident)
-        for weak in list(self.situation.weak.values()):
-            events = [event for event in weak.events if event.key.cause is not Cause.LOCAL]
-            if any(abs(event.onset_s - incident.onset_s) < near_s for event in events):
+        near_s, situation = self._settle_s(incident), self.situation
+        if len(situation.weak) <= SWEPT_MAX:
+            found = [weak for weak in situation.weak.values() if abs(weak.onset_s - incident.onset_s) < near_s]
+        else:
+            events = [event for key in incident.effects.expect if (event := situation.current.get(key)) is not None]
+            found = list(dict.fromkeys(event.owner for event in events if event.owner is not None and not event.owner.strong))
+        for weak in found:
+            if weak.id in situation.weak:
                 self._offer(weak, patient=False)
 
     def _offer(self, weak: Incident, *, patient: bool) -> None:
@@ -329,22 +337,23 @@ class Solver:
     def _timer(self, at_s: float, incident: Incident | None) -> None:
         if incident is not None and at_s > self.now_s:
             self._tick += 1
-            heappush(self._timers, (at_s, self._tick, incident.id))
+            heappush(self._timers, (at_s, self._tick, incident))
 
     def _run_timers(self) -> None:
         while self._timers and self._timers[0][0] <= self.now_s:
-            _, _, name = heappop(self._timers)
-            incident = self.situation.incidents.get(name)
-            if incident is None:
+            _, _, incident = heappop(self._timers)
+            if self.situation.incidents.get(incident.id) is not incident:
                 continue
-            self.situation.touch(incident)
             if incident.strong:
                 self._review(incident)
-            elif all(event.key.cause is not Cause.LOCAL for event in incident.events):
-                self._offer(incident, patient=True)
-                if incident.events and not self._take_best(options := self._options(_seeds(incident))) and options:
-                    incident.hypothesis = options[0].match.hypothesis
-                    incident.rivals = [(each.match.hypothesis, each.worth - options[0].worth) for each in options[1 : 1 + RIVALS]]
+                continue
+            self.situation.touch(incident)
+            if all(event.key.cause is Cause.LOCAL for event in incident.events):
+                continue
+            self._offer(incident, patient=True)
+            if incident.events and not self._take_best(options := self._options(_seeds(incident))) and options:
+                incident.hypothesis = options[0].match.hypothesis
+                incident.rivals = [(each.match.hypothesis, each.worth - options[0].worth) for each in options[1 : 1 + RIVALS]]
 
     def _review(self, incident: Incident) -> None:
         """Delayed evidence is due: weigh the incident again, beside its rivals."""
@@ -353,8 +362,12 @@ class Solver:
         scorer.count_misses(match, self.now_s)
         incident.missing = match.missing
         incident.score = scorer.base(match) + sum(incident.events.values()) + self._restart_missing(incident)
-        if incident.settled:
+        weighed = (len(incident.events), incident.score)
+        is_over = self.now_s - incident.onsets[-1] > self._settle_s(incident)
+        if incident.settled or (weighed == incident.weighed and not is_over):
             return
+        incident.weighed = weighed
+        self.situation.touch(incident)
         if self._is_only_unreachable(incident) or (
             not self._take_best(self._options(_seeds(incident), incident), incident) and incident.strong and incident.score < 0
         ):
@@ -363,7 +376,7 @@ class Solver:
             for event in events:
                 event.owner, event.echo = None, False
             self._rehome(events)
-        elif self.now_s - incident.onsets[-1] > self._settle_s(incident):
+        elif is_over:
             incident.settled = True
 
     def _is_only_unreachable(self, incident: Incident) -> bool:
