@@ -55,7 +55,7 @@ class Incident:
     down_links: set[str] = field(default_factory=set)
     down_devices: set[str] = field(default_factory=set)
     settled: bool = False
-    touched_s: float = 0.0  # when it last changed
+    touched_s: float = 0.0  # when an alarm of it last came or cleared
     weighed: tuple[float, ...] = ()  # what it was last weighed with
     onsets: list[float] = field(default_factory=list)  # the first and those of its flaps
     missing: list[Key] = field(default_factory=list)  # due and absent, at the last review

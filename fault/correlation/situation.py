@@ -133,12 +133,12 @@ class Situation:
     # --- incidents -----------------------------------------------------------------------------------
 
     def touch(self, incident: Incident) -> None:
-        incident.touched_s = self.now_s
         self.changed[incident.id] = incident
 
     def attach(self, incident: Incident, event: Event, gain: float) -> None:
         event.owner = incident
         incident.events[event] = gain
+        incident.touched_s = self.now_s
         if incident.strong:
             incident.score += gain
             if incident.kind in OUTAGES and event.active:

@@ -95,6 +95,7 @@ class Solver:
         if before is not None and abs(before.stamped_s - notice.stamped_s) < REPEAT_S:
             before.alarms.append(notice.alarm)
             if before.owner is not None:
+                before.owner.touched_s = self.now_s
                 self.situation.touch(before.owner)
             return None
         event = self.situation.open(notice)
