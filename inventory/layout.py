@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from inventory.roles import TIERS, tier_of
 from inventory.topology import Device, Site, Topology
@@ -96,6 +95,8 @@ def _fitted(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _spread(points: npt.NDArray[np.float64], apart: float) -> npt.NDArray[np.float64]:
     """Push sites that are closer than `apart` away from each other, a bounded number of rounds."""
+    from scipy.spatial import cKDTree  # half a second and 40 MB that a start without a map does not need
+
     for _ in range(ROUNDS):
         pairs = cKDTree(points).query_pairs(apart, output_type="ndarray") if len(points) > 1 else np.zeros((0, 2), np.intp)
         if not len(pairs):

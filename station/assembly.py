@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -55,6 +55,7 @@ from station.data import data_dir
 from station.follow import UP, Follower
 from station.hub import Hub
 from station.journal import Journal
+from station.lean import settle
 from station.lifecycle import keep, stop_on_signals
 from station.migrate import migrate
 from station.scope import STATION
@@ -331,18 +332,27 @@ async def run_station(plan: Plan, announce: Callable[[str], None]) -> None:
     ground, guest = Ground(plan), plan.guest
     with listener(plan.settings.web) as sock:
         base_url = f"http://{plan.settings.web.host}:{sock.getsockname()[1]}"
-        await ground.open()
-        async with telemetry(plan) as client:
+        async with AsyncExitStack() as open_until_stopped:
+            # The store owner is a process: it starts while the schema is looked at.
+            client, _ = await asyncio.gather(open_until_stopped.enter_async_context(telemetry(plan)), ground.open())
             station = Station(ground, client)
             if guest is not None:
                 await guest.enter(station)
             server = Server(create_app(web_parts(station, guest.routers() if guest else ())))
 
+            told = asyncio.Event()
+
             async def tell() -> None:
                 await server.ready.wait()
                 announce(await (guest.link(base_url) if guest else first_link(ground, base_url)))
+                settle()
+                told.set()
 
-            await until(stop, station.run(), server.serve_on(sock), tell(), *(guest.work() if guest else ()))
+            async def work() -> None:
+                await told.wait()  # the person waits for the link, nobody yet for the first poll
+                await station.run()
+
+            await until(stop, work(), server.serve_on(sock), tell(), *(guest.work() if guest else ()))
     await ground.state.close()
 
 

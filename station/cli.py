@@ -57,12 +57,14 @@ def demo(
     keep: Annotated[bool, typer.Option(help="Go on with the data of the last demo instead of starting anew.")] = False,
     history: Annotated[bool, typer.Option(help="Write 35 simulated days of history in the background.")] = True,
     poisoned: Annotated[bool, typer.Option(help="Add a device whose every text is an attack.")] = False,
+    hostile: Annotated[str, typer.Option(help="Let the last but one agent misbehave: endless, loop, toobig, slow, ...")] = "",
 ) -> None:
     """A station on a clearly labelled simulated network, with the console on http://127.0.0.1:8080."""
     from station.commands.demo import DemoOptions
     from station.commands.demo import demo as start
 
-    raise typer.Exit(start(DemoOptions(data=data, size=size, port=port, script=script, keep=keep, history=history, poisoned=poisoned)))
+    options = DemoOptions(data, size, port, script=script, keep=keep, history=history, poisoned=poisoned, hostile=hostile)
+    raise typer.Exit(start(options))
 
 
 @app.command()

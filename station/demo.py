@@ -1,11 +1,9 @@
 """What a demo adds to a station: the simulated network, its customers, a ticket system, and 35 days behind it."""
 
 import asyncio
-import json
+import os
 import secrets
-import socket
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from pathlib import Path
 from typing import Any, Final
@@ -19,90 +17,58 @@ from simulator import poison
 from simulator.build import build
 from simulator.customers import customers
 from simulator.world import World
-from station.assembly import Station
+from station.assembly import Plan, Station, run_station
+from station.clock import SystemClock
+from station.commands.context import say, settings_in_force
+from station.commands.demo_network import LOOPBACK, SEED, Ports, SimulatedNetwork
+from station.commands.run import changed
 from station.config import StationSettings
 from station.demo_history import HistoryWriter, Past
 from station.echo import Echo
-from station.lifecycle import Child
+from station.logs import set_up
 from station.scope import STATION, Role
 from station.simulation import Simulation, router
 
 log = structlog.get_logger("demo")
 
-SEED: Final = 1
-SEED_ADDRESS: Final = "127.64.1.1"
-AGENTS_PORT: Final = 16100
-GNMI_PORT: Final = 16030
 USER: Final = "demo"
 TICKETS: Final = "Demo ticket system"
-START_WITHIN_S: Final = 20.0
 USEFUL_EVERY_S: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class SimulatedNetwork:
-    """The simulator as it said it is ready."""
-
-    child: Child
-    ready: dict[str, Any]
-    token: str
-
-
-async def start_network(folder: Path, size: int, settings: StationSettings, *, script: bool, poisoned: bool) -> SimulatedNetwork:
-    """Start the simulator as a child; TimeoutError or OSError when it does not become ready."""
-    token_file = folder / "simulator.token"
-    token = secrets.token_urlsafe(32)
-    token_file.touch(mode=0o600)
-    token_file.write_text(token)
-    arguments = ["simulator", "--size", str(size), "--seed", str(SEED), "--data", str(folder / "simulator")]
-    arguments += [
-        "--port",
-        str(free_port(SEED_ADDRESS, AGENTS_PORT)),
-        "--gnmi-port",
-        str(free_port(SEED_ADDRESS, GNMI_PORT, socket.SOCK_STREAM)),
-    ]
-    arguments += ["--trap", f"127.0.0.1:{settings.traps.port}", "--syslog", f"127.0.0.1:{settings.syslog.udp_port}"]
-    arguments += ["--control-token-file", str(token_file)]
-    arguments += [] if script else ["--no-script"]
-    arguments += ["--poisoned"] if poisoned else []
-    child = Child("simulator", arguments)
-    process = await child.start()
-    assert process.stdout is not None
-    async with asyncio.timeout(START_WITHIN_S):
-        line = await process.stdout.readline()
-    if not line:
-        raise OSError(f"the simulated network did not start: exit {await process.wait()}")
-    return SimulatedNetwork(child, json.loads(line), token)
+async def run_demo(network: SimulatedNetwork, folder: Path, *, port: int | None, history: bool) -> None:
+    """A station on the simulated network until a signal comes."""
+    set_up()
+    settings, clock, world = settings_in_force(None, folder), SystemClock(), world_of(network.size, poisoned=network.poisoned)
+    if port is not None:
+        settings = changed(settings, "web", "port", port)
+    echo = Echo(clock)
+    tickets_url = await echo.open()
+    try:
+        ready = await network.ready()
+        guest = Demo(network, ready, echo, tickets_url, world, history=history)
+        chosen = demo_settings(settings, world, ready, network.ports, tickets_url)
+        plan = Plan(settings=chosen, folder=folder, environ=os.environ, simulated=True, clock=clock, guest=guest)
+        await run_station(plan, lambda link: say(f"SIMULATED NETWORK of {network.size} devices. Open {link}"))
+    finally:
+        await echo.close()
 
 
-def with_free_ports(settings: StationSettings) -> StationSettings:
-    """The settings with receivers' ports that nobody else has: two demos may run on one machine."""
-    values = settings.model_dump()
-    values["traps"] |= {"port": free_port(settings.traps.address, settings.traps.port)}
-    values["syslog"] |= {"udp_port": free_port(settings.syslog.address, settings.syslog.udp_port)}
-    return StationSettings.model_validate(values)
+def world_of(size: int, *, poisoned: bool) -> World:
+    """The world that the simulator was started with."""
+    world = build(SEED, size)
+    return poison.poisoned(world) if poisoned else world
 
 
-def free_port(address: str, wanted: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """`wanted` when it can be had at this address, else any free one."""
-    for port in (wanted, 0):
-        with socket.socket(socket.AF_INET, kind) as probe:
-            try:
-                probe.bind((address, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError(f"no free port at {address}")
-
-
-def demo_settings(settings: StationSettings, world: World, network: dict[str, Any], tickets_url: str) -> StationSettings:
-    """The settings of a demo: look at the simulated addresses only, poll often, stream from the gNMI targets."""
+def demo_settings(settings: StationSettings, world: World, ready: dict[str, Any], ports: Ports, tickets_url: str) -> StationSettings:
+    """The settings of a demo: look at the simulated addresses only, hear its messages, poll often, stream from the gNMI targets."""
     values = settings.model_dump()
     values["notify"] |= {"allow": (*settings.notify.allow, urlsplit(tickets_url).netloc)}
-    values["traps"] |= {"communities": [network["community"]]}
-    values["inventory"] |= {"ranges": ranges([device.address for device in world.devices]), "port": network["port"]}
+    values["traps"] |= {"address": LOOPBACK, "port": ports.traps, "communities": [ready["community"]]}
+    values["syslog"] |= {"address": LOOPBACK, "udp_port": ports.syslog}
+    values["inventory"] |= {"ranges": ranges([device.address for device in world.devices]), "port": ready["port"]}
     values["snmp"] |= {"interval_s": 15.0 if len(world.devices) <= 240 else 60.0}
-    gnmi = network.get("gnmi") or {"addresses": [], "port": 1, "ca_file": ""}
+    gnmi = ready.get("gnmi") or {"addresses": [], "port": 1, "ca_file": ""}
     values["gnmi"] |= {"targets": [{"address": address, "port": gnmi["port"], "ca_file": gnmi["ca_file"]} for address in gnmi["addresses"]]}
     return StationSettings.model_validate(values)
 
@@ -123,24 +89,21 @@ def _around(first: IPv4Address, last: IPv4Address) -> IPv4Network:
     return network if first != network.network_address and last != network.broadcast_address else network.supernet()
 
 
-def world_of(size: int, *, poisoned: bool) -> World:
-    """The world that the simulator was started with."""
-    world = build(SEED, size)
-    return poison.poisoned(world) if poisoned else world
-
-
 class Demo:
     """The guest of a demo station."""
 
-    def __init__(self, network: SimulatedNetwork, echo: Echo, tickets_url: str, world: World, *, history: bool) -> None:
-        self._network, self._echo, self._tickets_url, self._world, self._history = network, echo, tickets_url, world, history
+    def __init__(
+        self, network: SimulatedNetwork, ready: dict[str, Any], echo: Echo, tickets_url: str, world: World, *, history: bool
+    ) -> None:
+        self._network, self._ready, self._echo, self._tickets_url = network, ready, echo, tickets_url
+        self._world, self._history = world, history
         self._station: Station | None = None
         self._simulation: Simulation | None = None
 
     async def enter(self, station: Station) -> None:
         ground = station.ground
         self._station = station
-        self._simulation = Simulation(self._network.ready["control_port"], self._network.token, ground.picture.current, ground.hub)
+        self._simulation = Simulation(self._ready["control_port"], self._network.token, ground.picture.current, ground.hub)
         await import_customers(ground.state, STATION, customers(self._world), ground.clock.now_ns())
         await ground.picture.reload()
         if all(hook.name != TICKETS for hook in await station.notifier.webhooks()):
@@ -168,7 +131,7 @@ class Demo:
         assert station is not None
         while len(station.ground.picture.current().devices) < len(self._world.devices) or not station.ground.picture.current().links:  # noqa: ASYNC110 - once per demo
             await asyncio.sleep(USEFUL_EVERY_S)
-        past = Past.of(self._world, self._network.ready["now_ns"], station.ground.clock.now_ns())
+        past = Past.of(self._world, self._ready["now_ns"], station.ground.clock.now_ns())
         writer = HistoryWriter(past, station.pipeline, station.meter, station.biller, station.ground.picture.current, station.ground.hub)
         try:
             await writer.write()

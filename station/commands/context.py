@@ -7,11 +7,13 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from station.config import StationSettings
 from station.settings import SettingsError, load
-from station.state import State
+
+if TYPE_CHECKING:
+    from station.config import StationSettings
+    from station.state import State
 
 T = TypeVar("T")
 OK, FAILED, USAGE, PARTLY = 0, 1, 2, 3
@@ -39,8 +41,10 @@ def data_folder(given: Path | None) -> Path:
     return folder.resolve()
 
 
-def settings_in_force(config: Path | None, folder: Path | None = None) -> StationSettings:
+def settings_in_force(config: Path | None, folder: Path | None = None) -> "StationSettings":
     """The settings of `config`, else of `<data>/station.toml` when it is there, else the defaults; all with overrides."""
+    from station.config import StationSettings
+
     beside = folder / "station.toml" if folder else None
     path = config or (beside if beside and beside.exists() else None)
     return load(StationSettings, path, os.environ)
@@ -56,9 +60,10 @@ def answer(act: Callable[[], int]) -> int:
 
 
 @asynccontextmanager
-async def opened(config: Path | None, data: Path | None) -> AsyncIterator[tuple[StationSettings, Path, State]]:
+async def opened(config: Path | None, data: Path | None) -> "AsyncIterator[tuple[StationSettings, Path, State]]":
     """Settings, data folder and the migrated state store, closed when the block ends."""
     from station.migrate import migrate
+    from station.state import State
 
     folder = data_folder(data)
     settings = settings_in_force(config, folder)
@@ -70,7 +75,7 @@ async def opened(config: Path | None, data: Path | None) -> AsyncIterator[tuple[
         await state.close()
 
 
-def with_store(config: Path | None, data: Path | None, act: Callable[[StationSettings, Path, State], Coroutine[Any, Any, int]]) -> int:
+def with_store(config: Path | None, data: Path | None, act: "Callable[[StationSettings, Path, State], Coroutine[Any, Any, int]]") -> int:
     """Run one command that needs the state store."""
 
     async def inside() -> int:
@@ -94,7 +99,7 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: boo
 
 
 @asynccontextmanager
-async def opened_telemetry(settings: StationSettings, folder: Path) -> AsyncIterator[Any]:
+async def opened_telemetry(settings: "StationSettings", folder: Path) -> AsyncIterator[Any]:
     """A client of the telemetry store: the running station's, the cluster's, or of an owner started for this command."""
     from station.telemetry.client import TelemetryClient
     from station.telemetry.supervisor import OwnerProcess

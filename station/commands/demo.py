@@ -1,12 +1,11 @@
 """`trunkline demo`: a station on a simulated network, in a data folder of its own."""
 
 import asyncio
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from station.commands.context import FAILED, OK, USAGE, answer, complain, data_folder, say, settings_in_force
+from station.commands.context import FAILED, OK, USAGE, answer, complain, data_folder
 
 MARK = "trunkline-demo"  # a file that says that the folder holds nothing but a demo's data
 
@@ -20,6 +19,7 @@ class DemoOptions:
     keep: bool
     history: bool
     poisoned: bool
+    hostile: str
 
 
 def demo(options: DemoOptions) -> int:
@@ -46,32 +46,20 @@ def _ready(folder: Path, *, keep: bool) -> bool:
 
 
 def _run(options: DemoOptions, folder: Path) -> int:
-    from station.assembly import Plan, run_station
-    from station.clock import SystemClock
-    from station.commands.run import changed
-    from station.demo import Demo, demo_settings, start_network, with_free_ports, world_of
-    from station.echo import Echo
-    from station.logs import set_up
+    from station.commands.demo_network import SimulatedNetwork
+    from station.lean import lean
 
-    set_up()
-    settings = with_free_ports(settings_in_force(None, folder))
-    if options.port is not None:
-        settings = changed(settings, "web", "port", options.port)
+    lean()
 
     async def run() -> None:
-        clock = SystemClock()
-        world = world_of(options.size, poisoned=options.poisoned)
-        echo = Echo(clock)
-        tickets_url = await echo.open()
-        network = await start_network(folder, options.size, settings, script=options.script, poisoned=options.poisoned)
+        network = SimulatedNetwork(folder, options.size, script=options.script, poisoned=options.poisoned, hostile=options.hostile)
         try:
-            chosen = demo_settings(settings, world, network.ready, tickets_url)
-            guest = Demo(network, echo, tickets_url, world, history=options.history)
-            plan = Plan(settings=chosen, folder=folder, environ=os.environ, simulated=True, clock=clock, guest=guest)
-            await run_station(plan, lambda link: say(f"SIMULATED NETWORK of {options.size} devices. Open {link}"))
+            await network.start()
+            from station.demo import run_demo  # two seconds of loading, beside the simulator's own
+
+            await run_demo(network, folder, port=options.port, history=options.history)
         finally:
-            await network.child.stop()
-            await echo.close()
+            await network.stop()
 
     try:
         asyncio.run(run())

@@ -4,11 +4,13 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from station.commands.context import FAILED, OK, answer, complain, data_folder, say, settings_in_force
-from station.config import StationSettings
 from station.settings import Fault, SettingsError
+
+if TYPE_CHECKING:
+    from station.config import StationSettings
 
 
 def run(config: Path | None, data: Path | None, port: int | None, changes: Sequence[tuple[str, str, Any]]) -> int:
@@ -38,21 +40,24 @@ def up(
     return run(config, data, port, changes)
 
 
-def changed(settings: StationSettings, table: str, key: str, value: Any) -> StationSettings:
+def changed(settings: "StationSettings", table: str, key: str, value: Any) -> "StationSettings":
     """The settings with one value replaced, checked like any other; SettingsError names the option."""
     from pydantic import ValidationError
 
     values = settings.model_dump()
     values[table] = values[table] | {key: value}
     try:
-        return StationSettings.model_validate(values)
+        return type(settings).model_validate(values)
     except ValidationError as error:
         says = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise SettingsError(Fault("command line", 0, f"{table}.{key}", says)) from error
 
 
-def start(settings: StationSettings, folder: Path) -> int:
+def start(settings: "StationSettings", folder: Path) -> int:
     """Run until a signal comes; exit code 1 when the port, the folder or the key cannot be had."""
+    from station.lean import lean
+
+    lean()
     from station.assembly import Plan, run_station
     from station.logs import set_up
     from station.migrate import NewerSchemaError

@@ -1,0 +1,31 @@
+"""Less memory for a process that runs for months. Called first thing, before the heavy libraries are loaded."""
+
+import ctypes
+import gc
+import sys
+from importlib.abc import MetaPathFinder
+from typing import Final
+
+M_ARENA_MAX: Final = -8  # mallopt(3)
+ARENAS: Final = 2  # glibc gives each thread its own heap otherwise, and what one has freed the others cannot use
+
+
+class _NoPandas(MetaPathFinder):
+    """pyarrow loads pandas, 60 MB, where it is installed, to recognise types that nobody here uses."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is not used here", name=name)
+
+
+def lean() -> None:
+    """Few heaps for many threads, and no library that would only be looked at."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+    sys.meta_path.insert(0, _NoPandas())
+
+
+def settle() -> None:
+    """Once everything is loaded: what lives as long as the process is not looked at by each garbage collection."""
+    gc.collect()
+    gc.freeze()
