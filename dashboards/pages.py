@@ -42,8 +42,9 @@ class Screen:
 
 def _alarms_target(query: dict[str, str]) -> str:
     """The console's first page of alarms; the same text as `firstPage` in screens/alarms/model.js makes."""
-    grouped = "" if query.get("group") == "none" else " -suppressed"
-    asked = {"q": f"{query.get('q', '')}{grouped}".strip(), "state": query.get("state", "active"), "sort": "severity", "limit": "200"}
+    region = '"{}"'.format(query["region"].replace('"', "")) if query.get("region") else ""
+    terms = (query.get("q", ""), region and f"region:{region}", "" if query.get("group") == "none" else "-suppressed")
+    asked = {"q": " ".join(filter(None, terms)), "state": query.get("state", "active"), "sort": "severity", "limit": "200"}
     return "/api/v1/alarms?" + urlencode(asked)
 
 

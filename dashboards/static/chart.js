@@ -25,7 +25,7 @@ function axis(rest) {
 
 function optionsOf({ lines, unit, width, height, onCursor, range }) {
   return {
-    width, height, padding: [8, 8, 0, 0], legend: { show: false }, cursor: { sync: { key: cursors.key }, points: { size: 6 }, y: false, drag: { x: true, y: false } },
+    width, height, padding: [8, 14, 0, 0], legend: { show: false }, cursor: { sync: { key: cursors.key }, points: { size: 6 }, y: false, drag: { x: true, y: false } },
     scales: { x: { time: true, range: () => range.current }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } },
     axes: [axis({ size: 26, space: 60, values: (_, splits) => splits.map((s) => instant(s, splits.at(-1) - splits[0])) }), axis({ size: 58, space: 26, values: (_, splits) => splits.map((value) => si(value, unit)) })],
     series: [{}, ...lines.map(seriesOf)],

@@ -7,14 +7,18 @@ import { theme } from "./prefs.js";
 const PICK_PX = 14;
 const ZOOM_MIN = 0.5;
 const ZOOM_MAX = 24;
+const MANY = 1200; // nodes and links; beyond, a picture that is moved stands in for the map until the hand rests
+const REST_MS = 120;
+const NEAR_PX = 60; // between nodes, when one is searched for
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Graph {
-  constructor(canvas, { margin = 56, sites = true, onPick = () => {} }) {
+  constructor(canvas, { margin = 56, sites = true, onPick = () => {}, onHover = () => {} }) {
     this.canvas = canvas;
     this.ctx = canvas.getContext("2d");
     this.margin = margin;
     this.onPick = onPick;
+    this.onHover = onHover;
     this.view = { x: 0, y: 0, scale: 1, fitted: 1, tones: new Map(), chosen: null, hovered: null, focused: null, sites, strong: !sites, screen: (point) => this.toScreen(point) };
     this.graph = { sites: [], nodes: [], links: [], byId: new Map(), boxes: [], spacing: 1 };
     this.moved = false;
@@ -28,6 +32,7 @@ export class Graph {
   }
 
   stop() {
+    clearTimeout(this.resting);
     this.watcher.disconnect();
     cancelAnimationFrame(this.queued);
   }
@@ -72,13 +77,27 @@ export class Graph {
     return { x: x * this.view.scale + this.view.x, y: y * this.view.scale + this.view.y };
   }
 
+  /** Bring a node, or the middle of a link, into the middle of the view, near enough to read names. */
+  goTo(id) {
+    const at = this.worldOf(id);
+    if (!at) return;
+    const scale = Math.max(this.view.scale, Math.min(this.view.fitted * ZOOM_MAX, NEAR_PX / this.graph.spacing));
+    Object.assign(this.view, { scale, x: this.width / 2 - at.x * scale, y: this.height / 2 - at.y * scale });
+    this.moved = true;
+    this.paintSoon();
+  }
+
+  worldOf(id) {
+    const line = this.graph.byId.has(id) ? null : this.graph.links.find((each) => each.id === id);
+    return this.graph.byId.get(id) || (line && { x: (line.from.x + line.to.x) / 2, y: (line.from.y + line.to.y) / 2 });
+  }
+
   /** The place of a node, or of a link's middle, in the page. */
   where(id) {
-    const node = this.graph.byId.get(id);
-    const line = node ? null : this.graph.links.find((each) => each.id === id);
-    if (!node && !line) return null;
+    const there = this.worldOf(id);
+    if (!there) return null;
     const box = this.canvas.getBoundingClientRect();
-    const at = this.toScreen(node || { x: (line.from.x + line.to.x) / 2, y: (line.from.y + line.to.y) / 2 });
+    const at = this.toScreen(there);
     return { x: box.left + at.x, y: box.top + at.y };
   }
 
@@ -105,7 +124,7 @@ export class Graph {
       this.moved = true;
     }
     Object.assign(held, { x: event.offsetX, y: event.offsetY });
-    return this.paintSoon();
+    return this.moveSoon();
   }
 
   hover(event) {
@@ -113,6 +132,7 @@ export class Graph {
     this.canvas.style.cursor = found ? "pointer" : "grab";
     if (this.view.hovered !== (found?.thing.id ?? null)) {
       this.view.hovered = found?.thing.id ?? null;
+      this.onHover(found);
       this.paintSoon();
     }
   }
@@ -133,7 +153,7 @@ export class Graph {
     const ratio = scale / this.view.scale;
     Object.assign(this.view, { scale, x: x - (x - this.view.x) * ratio, y: y - (y - this.view.y) * ratio });
     this.moved = true;
-    this.paintSoon();
+    this.moveSoon();
   }
 
   key(event) {
@@ -152,14 +172,42 @@ export class Graph {
 
   paintSoon() {
     cancelAnimationFrame(this.queued);
+    clearTimeout(this.resting);
+    this.queued = requestAnimationFrame(() => this.paintNow());
+  }
+
+  /** While a large map is dragged or zoomed: its last picture, moved; painted whole once it rests. */
+  moveSoon() {
+    if (!this.shot || this.graph.nodes.length + this.graph.links.length < MANY) return this.paintSoon();
+    cancelAnimationFrame(this.queued);
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.paintSoon(), REST_MS);
     this.queued = requestAnimationFrame(() => {
-      const drawn = paint(this.ctx, this.graph, this.view, this.width, this.height);
-      Object.assign(this.canvas.dataset, { ready: "true", nodes: this.graph.nodes.length, links: this.graph.links.length, drawn });
+      const { x, y, scale, picture } = this.shot;
+      const by = this.view.scale / scale;
+      this.ctx.clearRect(0, 0, this.width, this.height);
+      this.ctx.drawImage(picture, this.view.x - x * by, this.view.y - y * by, this.width * by, this.height * by);
     });
+    return undefined;
+  }
+
+  paintNow() {
+    const drawn = paint(this.ctx, this.graph, this.view, this.width, this.height);
+    Object.assign(this.canvas.dataset, { ready: "true", nodes: this.graph.nodes.length, links: this.graph.links.length, drawn });
+    if (this.graph.nodes.length + this.graph.links.length >= MANY && this.canvas.width) this.keep();
+  }
+
+  keep() {
+    const { width, height } = this.canvas;
+    const picture = this.shot?.picture || document.createElement("canvas");
+    if (picture.width !== width || picture.height !== height) Object.assign(picture, { width, height });
+    else picture.getContext("2d").clearRect(0, 0, width, height);
+    picture.getContext("2d").drawImage(this.canvas, 0, 0);
+    this.shot = { picture, x: this.view.x, y: this.view.y, scale: this.view.scale };
   }
 }
 
-/** @param {{topology: any, tones: Map<string, string>, chosen: string|null, label: string, onPick?: (found: any) => void, main?: boolean, onGraph?: (graph: Graph) => void}} props */
+/** @param {{topology: any, tones: Map<string, string>, chosen: string|null, label: string, onPick?: (found: any) => void, onHover?: (found: any) => void, main?: boolean, onGraph?: (graph: Graph) => void}} props */
 export function GraphCanvas({ topology, tones, chosen, label, onPick, main = false, onGraph, ...options }) {
   const canvas = useRef(null);
   const graph = useRef(null);
@@ -168,10 +216,10 @@ export function GraphCanvas({ topology, tones, chosen, label, onPick, main = fal
   useEffect(() => {
     graph.current = new Graph(canvas.current, { ...options, onPick: (found) => picked.current?.(found) });
     if (main) window.trunkline.where = (id) => graph.current.where(id);
-    onGraph?.(graph.current);
     return () => graph.current.stop();
   }, []);
   useEffect(() => graph.current.set(topology), [topology]);
+  useEffect(() => onGraph?.(graph.current), []);
   const key = useMemo(() => ({}), [tones, chosen, theme.value]);
   useEffect(() => graph.current.show({ tones, chosen }), [key]);
   return html`<canvas ref=${canvas} data-testid=${main ? "topology" : undefined} tabindex="0" role="img" aria-label=${label} />`;

@@ -51,23 +51,52 @@ export function paintMark(ctx, c, tone, x, y, r) {
   }
 }
 
-/** A link that is down is broken in the middle by a cross; an alarm on it sits there too. */
-function paintLink(ctx, c, view, line) {
+const widthOf = (line) => Math.max(1, Math.min(4, Math.round(2 * Math.log10((line.speed_bps || 1e8) / 1e8)) / 2));
+
+function trace(ctx, view, line) {
   const a = view.screen(line.from);
   const b = view.screen(line.to);
+  ctx.moveTo(a.x, a.y);
+  if (!line.bend) return ctx.lineTo(b.x, b.y);
+  const at = view.screen(middle(line, 1 / view.scale));
+  return ctx.quadraticCurveTo(at.x * 2 - (a.x + b.x) / 2, at.y * 2 - (a.y + b.y) / 2, b.x, b.y);
+}
+
+const TOGETHER = 8; // in one path: longer ones cost more than they save without a GPU
+
+/** Healthy links of one width share strokes. */
+function paintHealthy(ctx, c, view, lines) {
+  const sorted = lines.map((line) => [widthOf(line), line]).sort((a, b) => a[0] - b[0]);
+  ctx.strokeStyle = c.normal;
+  ctx.globalAlpha = view.strong ? 1 : 0.6;
+  let n = 0;
+  sorted.forEach(([width, line], i) => {
+    if (!n) ctx.beginPath();
+    trace(ctx, view, line);
+    n += 1;
+    if (n < TOGETHER && sorted[i + 1]?.[0] === width) return;
+    ctx.lineWidth = width;
+    ctx.stroke();
+    n = 0;
+  });
+  ctx.globalAlpha = 1;
+}
+
+const special = (view, line) => line.up === false || line.id === view.chosen || view.tones.has(line.id);
+
+/** A link that is down is broken in the middle by a cross; an alarm on it sits there too. */
+function paintLink(ctx, c, view, line) {
   const at = view.screen(middle(line, 1 / view.scale));
   const tone = view.tones.get(line.id);
   const down = line.up === false;
-  ctx.strokeStyle = line.id === view.chosen ? c.accent : down ? c.dim : c.normal;
-  ctx.globalAlpha = down || line.id === view.chosen || view.strong ? 1 : 0.6;
-  ctx.lineWidth = (line.id === view.chosen ? 2 : 0) + Math.max(1, Math.min(4, Math.log10((line.speed_bps || 1e8) / 1e8)));
+  const chosen = line.id === view.chosen;
+  ctx.strokeStyle = chosen ? c.accent : down ? c.dim : c.normal;
+  ctx.lineWidth = (chosen ? 2 : 0) + widthOf(line);
   ctx.setLineDash(down ? [5, 5] : []);
   ctx.beginPath();
-  ctx.moveTo(a.x, a.y);
-  ctx.quadraticCurveTo(at.x * 2 - (a.x + b.x) / 2, at.y * 2 - (a.y + b.y) / 2, b.x, b.y);
+  trace(ctx, view, line);
   ctx.stroke();
   ctx.setLineDash([]);
-  ctx.globalAlpha = 1;
   if (down) paintCross(ctx, c, at);
   if (tone) paintMark(ctx, c, tone, at.x, at.y - (down ? 14 : 0), tone === "critical" ? 8 : 6);
 }
@@ -85,11 +114,42 @@ function paintCross(ctx, c, { x, y }) {
   ctx.stroke();
 }
 
+const isGone = (node) => node.status === "down" || node.status === "unreachable";
+const plain = (view, node) => !view.tones.has(node.id) && !isGone(node) && node.id !== view.chosen && node.id !== view.focused;
+
+/** A dot per size, painted once and stamped. */
+function dots(c, ratio) {
+  const made = new Map();
+  return (size) => {
+    if (made.has(size)) return made.get(size);
+    const wide = Math.ceil(size * 2 + 2);
+    const picture = Object.assign(document.createElement("canvas"), { width: wide * ratio, height: wide * ratio });
+    const ctx = picture.getContext("2d");
+    ctx.scale(ratio, ratio);
+    ctx.beginPath();
+    ctx.arc(wide / 2, wide / 2, size, 0, 2 * Math.PI);
+    ctx.fillStyle = c.normal;
+    ctx.fill();
+    made.set(size, { picture, wide });
+    return made.get(size);
+  };
+}
+
+/** Healthy nodes. */
+function paintPlain(ctx, c, view, nodes) {
+  const dot = dots(c, globalThis.devicePixelRatio || 1);
+  for (const node of nodes) {
+    const { x, y } = view.screen(node);
+    const { picture, wide } = dot(sizeOf(node) * view.grow);
+    ctx.drawImage(picture, x - wide / 2, y - wide / 2, wide, wide);
+  }
+}
+
 function paintNode(ctx, c, view, node) {
   const { x, y } = view.screen(node);
   const tone = view.tones.get(node.id);
   const size = sizeOf(node) * view.grow;
-  const gone = node.status === "down" || node.status === "unreachable";
+  const gone = isGone(node);
   if (tone) paintMark(ctx, c, tone, x, y, (tone === "critical" ? 1.5 : 1.25) * Math.max(size, 5));
   else {
     ctx.beginPath();
@@ -161,11 +221,13 @@ export function paint(ctx, graph, view, width, height) {
   };
   if (view.sites) paintSites(ctx, c, view, graph);
   const lines = graph.links.filter((line) => inside(line.from) || inside(line.to));
-  for (const line of lines) paintLink(ctx, c, view, line);
+  paintHealthy(ctx, c, view, lines.filter((line) => !special(view, line)));
+  for (const line of lines) if (special(view, line)) paintLink(ctx, c, view, line);
   const nodes = graph.nodes.filter(inside);
   const roomy = graph.spacing * view.scale > LABELS_FROM_PX;
+  paintPlain(ctx, c, view, nodes.filter((node) => plain(view, node)));
   for (const node of nodes) {
-    paintNode(ctx, c, view, node);
+    if (!plain(view, node)) paintNode(ctx, c, view, node);
     const matters = view.tones.has(node.id) || node.id === view.chosen || node.id === view.hovered || node.id === view.focused;
     if (roomy || matters) view.labels.push({ text: short(node.name), ...offset(view.screen(node), 20), strong: matters && view.sites });
   }

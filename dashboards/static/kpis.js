@@ -1,12 +1,24 @@
 // The severity cards with the alarm rate, on Now and Alarms.
 import { html } from "./view.js";
+import { target } from "./api.js";
 import { count, title } from "./format.js";
 import { Mark } from "./marks.js";
+import { region, regionFilter } from "./place.js";
 import { rateOf } from "./screens/alarms/model.js";
 import { SEVERITIES } from "./severity.js";
 import { Spark } from "./spark.js";
+import { useAnswer } from "./ui.js";
 
 const FLOOD = 10;
+
+/** Counts and rate; with a region chosen the counts are of what matches it, the rate stays the network's. Undefined while loading. */
+export function useSummary() {
+  const summary = useAnswer("/api/v1/alarms/summary", ["alarm"]);
+  const q = [regionFilter(), "-suppressed", "-shelved"].join(" ");
+  const part = useAnswer(region.value ? target("/api/v1/alarms", { q, state: "active", limit: 1 }) : null, ["alarm"]);
+  if (!region.value) return summary.data;
+  return summary.data && part.data && { ...summary.data, counts: part.data.counts };
+}
 
 function Kpi({ severity, n }) {
   const known = n !== undefined;

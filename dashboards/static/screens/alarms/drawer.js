@@ -33,14 +33,16 @@ function Facts({ alarm }) {
   </dl>`;
 }
 
-const list = (name, items, cls = "") => items?.length > 0 && html`<h3>${name}</h3><ul class=${`told ${cls}`}>${items.map((each) => html`<li>${each}</li>`)}</ul>`;
+const LIST_MAX = 8;
+const told = (items, cls) => html`<ul class=${`told ${cls}`}>${items.map((each) => html`<li>${each}</li>`)}</ul>`;
+const list = (name, items, cls = "") => items?.length > 0 && html`<h3>${name}</h3>${told(items.slice(0, LIST_MAX), cls)}${items.length > LIST_MAX && html`<details><summary>${count(items.length - LIST_MAX)} more</summary>${told(items.slice(LIST_MAX, 500), cls)}</details>`}`;
 
 export function Why({ incident }) {
   const says = incident.explanation || {};
   return html`<section class="card stack why" data-testid="why">
     <header><h2>Why</h2><span class="grow" /><span class="chip">${incident.verdict}</span><span class="chip">${Math.round((incident.confidence || 0) * 100)} % sure</span></header>
     <p>${says.summary}</p>
-    ${incident.missing_link && html`<p class="unknown hatch"><b>I do not know:</b> the link ${incident.missing_link} is missing from the topology.</p>`}
+    ${incident.missing_link && html`<p class="unknown hatch"><b>I do not know:</b> the link ${incident.missing_link} is missing from the inventory. <a href="/topology">Look at the map</a></p>`}
     ${list("Evidence", says.evidence, "for")}
     ${list("Expected but not seen", says.missing, "against")}
     ${list("Unknown", says.unknown, "unknown")}
@@ -56,6 +58,11 @@ function Hurt({ incident }) {
     <ul class="hurt">${incident.services.slice(0, 20).map((each) => html`<li><a class="grow clip" href=${`/usage?service=${each.id}`}>${each.name}</a><span class="dim clip">${each.customer}</span></li>`)}</ul>
     ${incident.services.length > 20 && html`<p class="dim">and ${count(incident.services.length - 20)} more</p>`}
   </section>`;
+}
+
+function Comments({ alarm }) {
+  if (!alarm.comments?.length) return null;
+  return html`<section class="card"><h2>Comments</h2><ul class="comments">${alarm.comments.slice(-20).map((each) => html`<li><p>${each.text}</p><span class="dim">${each.by}, <${Ago} at=${each.at} /> ago</span></li>`)}</ul></section>`;
 }
 
 function Timeline({ alarm }) {
@@ -79,7 +86,7 @@ function Detail({ alarm, ask, acknowledge, onClose }) {
     ${alarm.incident && html`<${Why} incident=${alarm.incident} /><${Hurt} incident=${alarm.incident} />`}
     ${(alarm.device_id || alarm.resource_kind === "link") && html`<${Around} alarm=${alarm} />`}
     ${alarm.resource_kind === "interface" && html`<${Recent} alarm=${alarm} />`}
-    <${Timeline} alarm=${alarm} />`;
+    <${Comments} alarm=${alarm} /><${Timeline} alarm=${alarm} />`;
 }
 
 export function Drawer({ id, version, ...rest }) {

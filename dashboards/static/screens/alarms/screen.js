@@ -3,8 +3,9 @@ import { html, useEffect, useMemo, useRef, useSignal } from "../../view.js";
 import { parse } from "../../filter.js";
 import { count, heardOf, plural, title } from "../../format.js";
 import { useKeys } from "../../keys.js";
-import { Kpis } from "../../kpis.js";
+import { Kpis, useSummary } from "../../kpis.js";
 import { Mark } from "../../marks.js";
+import { regionFilter } from "../../place.js";
 import { query, setQuery } from "../../router.js";
 import { toneOf } from "../../severity.js";
 import { Grid } from "../../table.js";
@@ -22,9 +23,9 @@ const columnsOf = (toggle, picked, pick) => [
   { name: "pick", title: "", width: "26px", from: 560, view: ({ alarm }) => html`<input type="checkbox" aria-label=${`Select ${alarm.device} ${alarm.object}`} checked=${picked.has(alarm.id)} onClick=${(e) => { e.stopPropagation(); pick(alarm.id); }} />` },
   { name: "severity", title: "Severity", width: "minmax(104px, .8fr)", view: ({ alarm, depth }) => html`${depth > 0 && html`<i class="branch" aria-hidden="true" />`}<${Mark} tone=${toneOf(alarm)} /> ${alarm.is_cleared ? "Cleared" : title(alarm.perceived_severity)}` },
   { name: "raised", title: "Raised", width: "88px", from: 480, view: ({ alarm }) => html`<${Time} at=${alarm.raised_at} />` },
-  { name: "device", title: "Node", width: "minmax(90px, 1.2fr)", view: ({ alarm }) => alarm.device || "–" },
-  { name: "object", title: "Object", width: "minmax(70px, 1fr)", class: "mono", from: 640, view: ({ alarm }) => alarm.object || "–" },
-  { name: "problem", title: "Problem", width: "minmax(140px, 2.2fr)", view: (row) => html`${row.children > 0 && html`<button class="chip" tabindex="-1" aria-expanded=${row.open ? "true" : "false"} onClick=${(e) => { e.stopPropagation(); toggle(row.alarm.id); }}>${row.open ? "▾" : "▸"} root +${count(row.children)}</button> `}${row.alarm.text || row.alarm.alarm_type}` },
+  { name: "device", title: "Node", width: "minmax(90px, 1fr)", view: ({ alarm }) => alarm.device || "–" },
+  { name: "object", title: "Object", width: "minmax(70px, .8fr)", class: "mono", from: 640, view: ({ alarm }) => alarm.object || "–" },
+  { name: "problem", title: "Problem", width: "minmax(140px, 3fr)", view: (row) => html`${row.children > 0 && html`<button class="chip" tabindex="-1" aria-expanded=${row.open ? "true" : "false"} onClick=${(e) => { e.stopPropagation(); toggle(row.alarm.id); }}>${row.open ? "▾" : "▸"} root +${count(row.children)}</button> `}${row.alarm.text || row.alarm.alarm_type}` },
   { name: "site", title: "Site", width: "minmax(80px, 1fr)", from: 900, view: ({ alarm }) => alarm.site || "–" },
   { name: "count", title: "Count", width: "52px", from: 760, class: "num", view: ({ alarm }) => `×${count(alarm.count)}` },
   { name: "impact", title: "Impact", width: "minmax(72px, .7fr)", from: 820, view: ({ alarm }) => (alarm.impact?.services ? html`<span title=${`${plural(alarm.impact.services, "service")}, ${plural(alarm.impact.customers, "customer")}`}>${count(alarm.impact.services)} svc</span>` : "–") },
@@ -125,7 +126,7 @@ function useFeed(q, state, grouped) {
 function Flood({ summary, rows }) {
   const { rate, flood } = rateOf(summary);
   if (!flood) return null;
-  return html`<p class="flood card" role="status"><b>Flood</b> ${count(rate)} alarms in ten minutes, ${plural(rows.length, "row")} by root cause.</p>`;
+  return html`<p class="flood card" role="status"><b>Flood</b> ${count(rate)} alarms in ten minutes, ${plural(rows.filter((row) => row.depth === 0 && !row.alarm.is_cleared).length, "root cause")} shown; the others are under them.</p>`;
 }
 
 export default function Alarms({ url }) {
@@ -134,12 +135,12 @@ export default function Alarms({ url }) {
   const state = url.searchParams.get("state") || "active";
   const grouped = url.searchParams.get("group") !== "none";
   const shelved = url.searchParams.has("shelved");
-  const feed = useFeed(q, state, grouped);
+  const feed = useFeed([q, regionFilter()].filter(Boolean).join(" "), state, grouped);
   const expanded = useSignal(new Set());
   const picked = useSignal(new Set());
   const everything = useSignal(false);
   const asking = useSignal(null);
-  const summary = useAnswer("/api/v1/alarms/summary", ["alarm"]);
+  const summary = useSummary();
   const { tick } = feed;
   const rows = useMemo(
     () => rowsOf(feed.book, { grouped, shelved, expanded: expanded.value }).map((row) => ({ ...row, open: expanded.value.has(row.alarm.id) })),
@@ -166,15 +167,15 @@ export default function Alarms({ url }) {
     "data-fresh": feed.fresh.has(alarm.id) ? "" : undefined, "aria-level": undefined,
   });
   return html`<div class="alarms" data-chosen=${chosen ? "" : undefined}>
-    <${Kpis} summary=${summary.data} />
+    <${Kpis} summary=${summary} />
     <div class="list card">
-      <${Toolbar} feed=${feed} grouped=${grouped} shelved=${shelved} q=${q} shownShelved=${summary.data?.shelved ?? shelvedIn(feed.book)} error=${parse(q).error} />
-      <${Flood} summary=${summary.data} rows=${rows} />
+      <${Toolbar} feed=${feed} grouped=${grouped} shelved=${shelved} q=${q} shownShelved=${summary?.shelved ?? shelvedIn(feed.book)} error=${parse(q).error} />
+      <${Flood} summary=${summary} rows=${rows} />
       ${(picked.value.size > 0 || everything.value) && html`<${BulkBar} picked=${picked.value} everything=${everything.value} feed=${feed} ask=${ask} clear=${clear} />`}
       <${Grid} label="Alarms" testid="alarms-grid" columns=${columns} rows=${rows} keyOf=${(row) => row.alarm.id} chosen=${chosen} total=${rows.length} multi
         onChoose=${(row) => choose(row.alarm.id)} rowProps=${rowProps} />
       ${!rows.length && html`<${Nothing} feed=${feed} q=${q} shelved=${shelved} />`}
-      <p class="foot dim">${q ? `Shows ${plural(feed.total.value, "alarm")} that match` : plural(feed.total.value, "alarm")} in ${plural(rows.length, "row")}${summary.data?.suppressed ? ` · ${count(summary.data.suppressed)} more under a root or put aside as noise` : ""}${feed.loading.value ? ` · loading, ${count(feed.book.byId.size)} so far` : ""}</p>
+      <p class="foot dim">${q ? `Shows ${plural(feed.total.value, "alarm")} that match` : plural(feed.total.value, "alarm")} in ${plural(rows.length, "row")}${summary?.suppressed ? ` · ${count(summary.suppressed)} more under a root or put aside as noise` : ""}${feed.loading.value ? ` · loading, ${count(feed.book.byId.size)} so far` : ""}</p>
     </div>
     ${chosen ? html`<${Drawer} id=${chosen} ask=${ask} acknowledge=${([alarm]) => ask(acked(alarm) ? "unacknowledge" : "acknowledge")} onClose=${() => choose(null)} />` : html`<${NoChoice} />`}
     ${Asked && html`<${Asked} them=${asking.value.them} action=${asking.value.what} onClose=${() => { asking.value = null; clear(); }} />`}

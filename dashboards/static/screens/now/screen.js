@@ -2,7 +2,7 @@
 import { html, useEffect, useMemo, useRef, useSignal } from "../../view.js";
 import { boot } from "../../boot.js";
 import { bits, count, heardOf, plural, span, title } from "../../format.js";
-import { Kpis } from "../../kpis.js";
+import { Kpis, useSummary } from "../../kpis.js";
 import { Mark } from "../../marks.js";
 import { quoted } from "../../palette.js";
 import { regionFilter, region, spanHours } from "../../place.js";
@@ -57,7 +57,7 @@ function Root({ it }) {
   const hurt = [it.customers.length && plural(it.customers.length, "customer"), it.services.length && plural(it.services.length, "service")].filter(Boolean).join(", ");
   return html`<li><a href=${alarm ? `/alarms?sel=${alarm}` : "/alarms"}>
     <${Mark} tone=${it.perceived_severity || "indeterminate"} label />
-    <span class="grow"><b class="clip">${it.root.name}</b><span class="dim clip">${it.explanation?.summary}</span></span>
+    <span class=${it.missing_link ? "grow unknown" : "grow"}><b class="clip">${it.root.name}</b><span class="dim clip">${it.missing_link ? html`<b>I do not know:</b> the link ${it.missing_link} is missing.` : it.explanation?.summary}</span></span>
     <span class="hurt-by"><b>${hurt || "nobody hurt"}</b><span class="dim">${plural(it.alarms, "alarm")} · <${Ago} at=${it.opened_at} /></span></span>
   </a></li>`;
 }
@@ -84,7 +84,7 @@ function Traffic({ state }) {
   const inSight = region.value ? `interfaces of ${region.value}` : "interfaces";
   return html`<section class="card traffic"><header><h2>Traffic</h2><span class="dim">of all ${inSight}; behind and at the tick: the same hours a week ago</span></header>
     <${Answer} of=${state}>${(data) => html`<dl class="flows"><${Flow} name="in" bps=${data.in_bps} before=${data.week_ago_in_bps} /><${Flow} name="out" bps=${data.out_bps} before=${data.week_ago_out_bps} /></dl>`}<//>
-    <${NetworkTraffic} hours=${Math.max(4, spanHours.value)} region=${region.value} height=${170} /></section>`;
+    <${NetworkTraffic} hours=${Math.max(4, spanHours.value)} region=${region.value} height=${220} /></section>`;
 }
 
 function Freshness({ state }) {
@@ -105,14 +105,6 @@ function Changes({ alarms }) {
     ${!data.items.length && html`<li class="dim">No alarm has changed.</li>`}</ul>`}<//></section>`;
 }
 
-/** Counts of a region are of what matches; of the whole network they are in the summary. */
-function useCounts(summary) {
-  const q = [regionFilter(), "-suppressed", "-shelved"].join(" ");
-  const part = useAnswer(region.value ? target("/api/v1/alarms", { q, state: "active", limit: 1 }) : null, ["alarm"]);
-  if (!region.value) return summary;
-  return summary && part.data && { ...summary, counts: part.data.counts };
-}
-
 /** What `/now` says, with the present as it is told every few seconds where the whole network is meant. */
 function useNow() {
   const answer = useAnswer(target("/api/v1/now", { region: region.value }), [], NOW_EVERY_MS);
@@ -121,17 +113,16 @@ function useNow() {
 }
 
 export default function Now() {
-  const summary = useAnswer("/api/v1/alarms/summary", ["alarm"]);
+  const summary = useSummary();
   const incidents = useAnswer("/api/v1/incidents?state=open", ["incident"]);
   const whole = useAnswer("/api/v1/topology", ["topology"]);
   const state = useNow();
   const alarms = useAnswer(target("/api/v1/alarms", { q: regionFilter(), state: "active", sort: "severity", limit: 1000 }), ["alarm"]);
-  const counts = useCounts(summary.data);
   const topology = useMemo(() => ({ ...whole, data: whole.data && inRegion(whole.data, region.value) }), [whole.data, whole.error, region.value]);
   const mine = useMemo(() => ({ ...incidents, data: incidents.data && { items: incidents.data.items.filter((it) => !region.value || concerns(it, alarms.data?.items || [])) } }), [incidents.data, incidents.error, alarms.data, region.value]);
   return html`<div class="now" data-testid="now" data-simulated=${boot.simulated ? "" : undefined}>
     <h1 class="hidden-text">Now</h1>
-    <${Kpis} summary=${counts} />
+    <${Kpis} summary=${summary} />
     <${Sites} topology=${topology} alarms=${alarms} />
     <${Roots} incidents=${mine} freshness=${state.data?.freshness} />
     <${Traffic} state=${state} />

@@ -1,16 +1,17 @@
 // Topology: where it hurts, and in a simulated network, a place to hurt it.
 import { html, useMemo, useRef, useSignal } from "../../view.js";
-import { post } from "../../api.js";
+import { post, target } from "../../api.js";
 import { boot, may } from "../../boot.js";
 import { bits, count, plural, title } from "../../format.js";
 import { GraphCanvas } from "../../graph.js";
 import { useKeys } from "../../keys.js";
 import { Mark } from "../../marks.js";
+import { inRegion } from "../now/model.js";
+import { region, regionFilter } from "../../place.js";
 import { setQuery } from "../../router.js";
 import { tonesOf } from "../../tones.js";
 import { Answer, Time, toast, toastProblem, useAnswer } from "../../ui.js";
 
-const ALARMS = "/api/v1/alarms?q=&state=active&sort=severity&limit=1000";
 const MISSING_MAX = 20;
 const BROKEN_EVERY_MS = 10_000;
 
@@ -94,17 +95,54 @@ function Panel({ chosen, ...rest }) {
   return node ? html`<${NodePanel} node=${node} ...${rest} />` : link ? html`<${LinkPanel} link=${link} ...${rest} />` : html`<${Legend} ...${rest} />`;
 }
 
+const FOUND_MAX = 12;
+
+/** Find a node or a link by its name, and bring it to the middle. */
+function Find({ topology, found }) {
+  const text = useSignal("");
+  const input = useRef(null);
+  useKeys({ "/": ["Find on the map", () => input.current.focus()] });
+  const names = useMemo(() => {
+    const named = new Map(topology.nodes.map((node) => [node.id, node.name]));
+    const sites = new Map(topology.sites.map((site) => [site.id, site.name]));
+    const nodes = topology.nodes.map((node) => ({ id: node.id, name: node.name, also: sites.get(node.site_id) || "" }));
+    const links = topology.links.map((link) => ({ id: link.id, name: `${named.get(link.a)} – ${named.get(link.b)}`, also: `${link.a_name} ${link.b_name} ${link.duct || ""}` }));
+    return [...nodes, ...links];
+  }, [topology]);
+  const wanted = text.value.trim().toLowerCase();
+  const hits = wanted ? names.filter((it) => `${it.name} ${it.also}`.toLowerCase().includes(wanted)).slice(0, FOUND_MAX) : [];
+  const take = (it) => { text.value = ""; found(it.id); };
+  const press = (event) => {
+    if (event.key === "Enter" && hits[0]) take(hits[0]);
+    else if (event.key === "Escape") { text.value = ""; event.target.blur(); }
+  };
+  return html`<div class="find"><input ref=${input} class="field" type="search" role="combobox" aria-label="Find on the map" aria-expanded=${hits.length ? "true" : "false"} aria-controls="map-hits" placeholder="find a node, link, site  ( / )" autocomplete="off" value=${text.value} onInput=${(e) => { text.value = e.target.value; }} onKeyDown=${press} />
+    <ul id="map-hits" role="listbox" aria-label="Found" hidden=${!hits.length}>${hits.map((it, i) => html`<li key=${it.id} role="option" aria-selected=${i === 0 ? "true" : "false"} onMouseDown=${(e) => { e.preventDefault(); take(it); }}>${it.name} <span class="dim">${it.also}</span></li>`)}</ul></div>`;
+}
+
+/** What the pointer is over, in words. */
+function Hint({ topology, hovered, tones }) {
+  if (!hovered) return null;
+  const { kind, thing } = hovered;
+  const names = new Map(topology.nodes.map((node) => [node.id, node.name]));
+  const site = topology.sites.find((each) => each.id === thing.site_id)?.name;
+  const says = kind === "node" ? [site, thing.role, thing.status] : [bits(thing.speed_bps), thing.up ? (thing.utilisation === null ? "up" : `${thing.utilisation.toFixed(0)} % used`) : "down", thing.duct];
+  return html`<p class="hint card" aria-hidden="true"><b>${kind === "node" ? thing.name : `${names.get(thing.a)} – ${names.get(thing.b)}`}</b> <span class="dim">${says.filter(Boolean).join(" · ")}</span>${tones.has(thing.id) && html` <${Mark} tone=${tones.get(thing.id)} /> ${tones.get(thing.id)}`}</p>`;
+}
+
 function Picture({ topology, chosen, asList }) {
-  const alarms = useAnswer(ALARMS, ["alarm"]);
+  const alarms = useAnswer(target("/api/v1/alarms", { q: regionFilter(), state: "active", sort: "severity", limit: 1000 }), ["alarm"]);
   const simulation = useAnswer(boot.simulated ? "/api/v1/simulation" : null, ["topology", "story"], BROKEN_EVERY_MS);
   const graph = useRef(null);
+  const hovered = useSignal(null);
   const items = alarms.data?.items || [];
   const tones = useMemo(() => tonesOf(topology, items), [topology, alarms.data]);
   const { broken = [], stories = [] } = simulation.data || {};
   useKeys({ 0: ["See all of the map", () => graph.current?.fit()], Escape: ["Choose nothing", () => setQuery({ sel: null })] });
   const label = `Map of ${plural(topology.nodes.length, "node")} and ${plural(topology.links.length, "link")}; the list view says the same in words`;
   return html`${asList ? html`<${ListTwin} topology=${topology} tones=${tones} />` : html`<div class="card map"><${GraphCanvas} main topology=${topology} tones=${tones} chosen=${chosen} label=${label}
-      onGraph=${(it) => { graph.current = it; }} onPick=${(found) => setQuery({ sel: found ? found.thing.id : null })} />
+      onGraph=${(it) => { graph.current = it; if (chosen) it.goTo(chosen); }} onHover=${(found) => { hovered.value = found; }} onPick=${(found) => setQuery({ sel: found ? found.thing.id : null })} />
+      <${Find} topology=${topology} found=${(id) => { setQuery({ sel: id }); graph.current.goTo(id); }} /><${Hint} topology=${topology} hovered=${hovered.value} tones=${tones} />
       <div class="row zoom"><button class="btn small" aria-label="Closer" onClick=${() => graph.current.zoom(1.5)}>+</button><button class="btn small" aria-label="Further" onClick=${() => graph.current.zoom(1 / 1.5)}>−</button><button class="btn small" onClick=${() => graph.current.fit()}>All</button></div></div>`}
     <aside class="side scroll stack" aria-label="Chosen" tabindex="0"><${Panel} chosen=${chosen} topology=${topology} alarms=${items} broken=${broken} stories=${stories} again=${simulation.again} /></aside>`;
 }
@@ -112,9 +150,10 @@ function Picture({ topology, chosen, asList }) {
 export default function Topology({ url }) {
   const topology = useAnswer("/api/v1/topology", ["topology", "device"]);
   const asList = useSignal(false);
+  const shown = useMemo(() => topology.data && inRegion(topology.data, region.value), [topology.data, region.value]);
   return html`<div class="topology">
-    <div class="row head"><h1>Topology</h1><span class="dim">${topology.data && `${count(topology.data.nodes.length)} nodes, ${count(topology.data.links.length)} links`}</span><span class="grow" />
+    <div class="row head"><h1>Topology</h1><span class="dim">${shown && `${count(shown.nodes.length)} nodes, ${count(shown.links.length)} links${region.value ? ` in ${region.value}` : ""}`}</span><span class="grow" />
       <button class="btn" aria-pressed=${asList.value ? "true" : "false"} onClick=${() => { asList.value = !asList.value; }}>List view</button></div>
-    <${Answer} of=${topology} rows=${10}>${(data) => html`<${Picture} topology=${data} chosen=${url.searchParams.get("sel")} asList=${asList.value} />`}<//>
+    <${Answer} of=${topology} rows=${10}>${() => html`<${Picture} key=${region.value} topology=${shown} chosen=${url.searchParams.get("sel")} asList=${asList.value} />`}<//>
   </div>`;
 }
