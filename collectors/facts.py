@@ -20,6 +20,7 @@ from inventory.facts import DeviceFacts, InterfaceFacts, NoAnswer, SensorFacts
 
 _SYSTEM = parse_oid("1.3.6.1.2.1.1")
 SYS_DESCR, SYS_OBJECT_ID, SYS_UPTIME, SYS_NAME, SYS_LOCATION = ((*_SYSTEM, i, 0) for i in (1, 2, 3, 5, 6))
+_MIB_2, _ENTERPRISES = parse_oid("1.3.6.1.2.1"), parse_oid("1.3.6.1.4.1")
 _ENGINE_ID = parse_oid("1.3.6.1.6.3.10.2.1.1.0")
 
 _IF = parse_oid("1.3.6.1.2.1.2.2.1")
@@ -87,8 +88,8 @@ async def _read_system(client: SnmpClient) -> _System:
     descr, object_id, uptime, name, location, engine_id = await client.get(
         (SYS_DESCR, SYS_OBJECT_ID, SYS_UPTIME, SYS_NAME, SYS_LOCATION, _ENGINE_ID)
     )
-    if not any(varbind.exists for varbind in (descr, object_id, uptime, name)):
-        raise SnmpError("no_access", "the agent shows no system group")
+    if not any(varbind.exists for varbind in (descr, object_id, uptime, name)) and not await _present(client, (_MIB_2, _ENTERPRISES)):
+        raise SnmpError("no_access", "the agent shows nothing")
     return _System(
         sys_descr=text_of(descr, DESCR_MAX),
         sys_object_id=dotted(object_id.value) if isinstance(object_id.value, tuple) else "",
@@ -113,9 +114,20 @@ async def _present(client: SnmpClient, probes: Sequence[Oid]) -> list[Oid]:
     return found
 
 
+async def _enterprise(client: SnmpClient) -> str:
+    """The first enterprise an agent without sysObjectID shows objects of, "" for none."""
+    try:
+        answer = await client.getbulk((_ENTERPRISES,), max_repetitions=1)
+    except SnmpError:
+        return ""
+    oid = answer[0].oid if answer else ()
+    return dotted(oid[: len(_ENTERPRISES) + 1]) if oid[: len(_ENTERPRISES)] == _ENTERPRISES and len(oid) > len(_ENTERPRISES) else ""
+
+
 async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, profiles: Profiles) -> DeviceFacts:
-    present = await _present(knocked, profiles.probes(system.sys_object_id))
-    profile = profiles.bind(system.sys_object_id, system.sys_descr, present)
+    known_as = system.sys_object_id or await _enterprise(knocked)
+    present = await _present(knocked, profiles.probes(known_as))
+    profile = profiles.bind(known_as, system.sys_descr, present)
     client = SnmpClient(engine, knocked.address, knocked.port, knocked.credential, profile.client_limits())
     client.security = knocked.security  # what was learned of a v3 engine is not asked again
     reader = Reader(client)

@@ -76,6 +76,8 @@ def _entity_sensor(entry: Oid, row: Oid, table: Table, hardware: Hardware, inter
         scale *= 1000
         scaled = dbm(value * scale)
     known = metrics_by_name()[metric]
+    if metric == "sensor.optical_bias_current" and scaled > known.high:  # NX-OS tells microamperes and calls them milli
+        scale, scaled = scale / 1000, scaled / 1000
     if not known.low <= scaled <= known.high:
         return None
     return SensorFacts("sensor", name, metric, dotted((*entry, _VALUE, *row)), scale, hardware.port_named(row[0], interfaces))
@@ -148,7 +150,7 @@ async def profile_sensors(reader: Reader, profile: Profile, naming: Naming) -> l
     for table in profile.sensors:
         for sensor in sensors_of(table, read, naming):
             found.setdefault((sensor.oid, sensor.metric), sensor)
-    return distinct(list(found.values()))
+    return list(found.values())
 
 
 def sensors_of(table: SensorTable, read: Table, naming: Naming) -> list[SensorFacts]:
@@ -160,7 +162,7 @@ def sensors_of(table: SensorTable, read: Table, naming: Naming) -> list[SensorFa
             if_index = _if_index_of(table, row, read, naming)
             name = _name_of(table, row, read, naming, if_index)
             found.append(SensorFacts("sensor", name, table.metric, dotted(table.key + row), scale, if_index))
-    return found
+    return distinct(found)
 
 
 def _scale_here(table: SensorTable, row: Oid, read: Table) -> float:
