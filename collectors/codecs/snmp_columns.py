@@ -4,7 +4,7 @@ import math
 import re
 from typing import Final
 
-from collectors.codecs.snmp import VarBind
+from collectors.codecs.snmp import COUNTER32, COUNTER64, GAUGE32, TIME_TICKS, UINTEGER32, VarBind
 
 TEXT_MAX: Final = 32  # octets of a text that may be a number
 _NUMBER = re.compile(rb"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+))(?=$|[\0\s%A-Za-z\xb0\xc2])")
@@ -22,6 +22,13 @@ def number_of(varbind: VarBind) -> tuple[float, int]:
     if not isinstance(value, float) or not math.isfinite(value):
         return NAN, 0
     return value, int(value) if value.is_integer() and 0 <= value < 1 << 53 else 0
+
+
+def width_of(varbind: VarBind) -> int:
+    """How many bits the type of a variable has, 0 where it does not say."""
+    if varbind.tag == COUNTER64:
+        return 64
+    return 32 if varbind.tag in (COUNTER32, GAUGE32, TIME_TICKS, UINTEGER32) else 0
 
 
 def text_number(octets: bytes) -> float:

@@ -15,8 +15,10 @@ import numpy.typing as npt
 _types: Any = numba.types
 MALFORMED: Final = -1
 NOTHING: Final = 0  # no number: a name, an address, text
-INTEGER: Final = 1
-FLOATING: Final = 2  # exceptions are their own tag, 0x80 and above
+INTEGER: Final = 1  # of no stated width
+FLOATING: Final = 2
+INTEGER_32: Final = 3
+INTEGER_64: Final = 4  # exceptions are their own tag, 0x80 and above
 _TEXT_MAX: Final = 32  # characters of a number written as text
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -106,7 +108,7 @@ def _integer(data: Octets, tag: Int, start: Int, stop: Int) -> tuple[Int, Int, A
         if not ones or nine_octets_of == 0:
             return MALFORMED, np.uint64(0), 0.0
         raw &= np.uint64(0xFFFF_FFFF)
-    return INTEGER, raw, float(raw)
+    return INTEGER_64 if tag == 0x46 else INTEGER_32, raw, float(raw)
 
 
 @compiled(_NUMBER, OCTETS, numba.int64, numba.int64)
@@ -177,7 +179,7 @@ def decimal(data: Octets, start: Int, stop: Int) -> tuple[Int, Int, Any]:
 
 @compiled(_NUMBER, OCTETS, numba.int64, numba.int64, numba.int64)
 def number(data: Octets, tag: Int, start: Int, stop: Int) -> tuple[Int, Int, Any]:
-    """(kind, raw, value) of one variable: INTEGER with its 64 bits, FLOATING, an exception's tag, NOTHING or MALFORMED.
+    """(kind, raw, value) of one variable: one of the INTEGERs with its 64 bits, FLOATING, an exception's tag, NOTHING or MALFORMED.
 
     The same numbers are taken as by `ber.signed` and `ber.unsigned`: a missing leading zero, sign-extended
     32-bit numbers, Opaque floats, and text that is one decimal number.

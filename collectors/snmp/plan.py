@@ -14,7 +14,7 @@ import numpy.typing as npt
 from collectors.codecs import ber, snmp
 from collectors.codecs.ber import Oid, parse_oid
 from collectors.codecs.snmp import EXCEPTIONS, Pdu, PduType, VarBind
-from collectors.codecs.snmp_columns import number_of
+from collectors.codecs.snmp_columns import number_of, width_of
 from collectors.snmp.client import split_at_id
 from collectors.snmp.profile_model import DARK_DBM
 from station.batch import NO_UPTIME, SampleBatch
@@ -270,26 +270,27 @@ def _groups(items: Iterable[Item]) -> Iterable[list[Item]]:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a poll brought, one entry a slot: the number told (NaN: none), its 64 bits, and when it arrived.
+    """What a poll brought, one entry a slot: the number told (NaN: none), its 64 bits, how many the type has, and when.
 
     `absent` are the slots whose names the agent does not know.
     """
 
     told: npt.NDArray[np.float64]
     raw: npt.NDArray[np.uint64]
+    width: npt.NDArray[np.uint8]
     time_ns: npt.NDArray[np.int64]
     absent: set[int]
 
     @classmethod
     def blank(cls, plan: Plan) -> "Answers":
         n = len(plan)
-        return cls(np.full(n, np.nan), np.zeros(n, np.uint64), np.zeros(n, np.int64), set())
+        return cls(np.full(n, np.nan), np.zeros(n, np.uint64), np.zeros(n, np.uint8), np.zeros(n, np.int64), set())
 
     def put(self, slot: int, varbinds: Sequence[VarBind], time_ns: int) -> None:
         """Decoded variables, from this slot on."""
         for i, varbind in enumerate(varbinds, slot):
             self.told[i], self.raw[i] = number_of(varbind)
-            self.time_ns[i] = time_ns
+            self.width[i], self.time_ns[i] = width_of(varbind), time_ns
             if varbind.tag in EXCEPTIONS:
                 self.absent.add(i)
 
@@ -306,6 +307,7 @@ def samples(plan: Plan, answers: Answers, only: npt.NDArray[np.bool_] | None = N
         raw=np.where(counter, answers.raw[keep], np.uint64(0)),
         uptime_cs=_ticks(answers, plan.uptime_slot[keep]),
         discontinuity_cs=_ticks(answers, plan.discontinuity_slot[keep]),
+        width=np.where(counter, answers.width[keep], np.uint8(0)),
     )
     ratios = _ratios(plan, answers.told, np.isfinite(answers.told), answers.time_ns)
     return SampleBatch.concat([polled, ratios]) if len(ratios) else polled

@@ -242,12 +242,12 @@ class Sweeper:
         self._fetch_kept()
 
     def _fetch_kept(self) -> None:
-        for agent_no, place, told, raw, uptime_cs, time_ns in self._wire.kept().tolist():
+        for agent_no, place, told, raw, width, uptime_cs, time_ns in self._wire.kept().tolist():
             agent = self._agents[agent_no]
             if agent.kept is None:
                 agent.kept = Answers.blank(agent.plan)
             slot, kept = place - agent.sheet.slot, agent.kept
-            kept.told[slot], kept.raw[slot], kept.time_ns[slot] = told, raw, time_ns
+            kept.told[slot], kept.raw[slot], kept.width[slot], kept.time_ns[slot] = told, raw, width, time_ns
             if uptime_cs >= 0:
                 at = agent.plan.uptime_slot[slot]
                 kept.told[at], kept.raw[at] = uptime_cs, uptime_cs

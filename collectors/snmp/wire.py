@@ -213,13 +213,14 @@ class Wire:
         self.counters[state.ROWS_N] = 0
         if not n:
             return SampleBatch.empty()
+        columns = self._columns
         if n > state.ROWS // 4:  # handed over as they are, new ones are cheaper than a copy
-            columns, self._columns = self._columns, _columns()
-            time_ns, series, value, raw, uptime, discontinuity = (column[:n] for column in columns)
+            self._columns = _columns()
         else:
-            time_ns, series, value, raw, uptime, discontinuity = (column[:n].copy() for column in self._columns)
-        nothing = np.zeros(n, np.uint8), np.zeros(n, np.uint64)
-        return SampleBatch(time_ns, series, value, nothing[0], raw, nothing[1], uptime, discontinuity)
+            columns = tuple(column[:n].copy() for column in columns)
+        names = ("time_ns", "series", "value", "raw", "uptime_cs", "discontinuity_cs", "width")
+        told = dict(zip(names, (column[:n] for column in columns), strict=True))
+        return SampleBatch(**told, quality=np.zeros(n, np.uint8), delta=np.zeros(n, np.uint64))
 
     def kept(self) -> Table:
         """Values kept for device metrics since the last call: agent, slot, value, time."""
@@ -258,4 +259,4 @@ Sendable = tuple[Table, int, Table, Table, Table]
 
 
 def _columns() -> tuple[Table, ...]:
-    return tuple(np.empty(state.ROWS, dtype) for dtype in (np.int64, np.uint64, np.float64, np.uint64, np.int64, np.int64))
+    return tuple(np.empty(state.ROWS, dtype) for dtype in (np.int64, np.uint64, np.float64, np.uint64, np.int64, np.int64, np.uint8))

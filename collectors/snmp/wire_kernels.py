@@ -3,7 +3,7 @@
 `begin` and `abort` a poll, `arrived` reads a batch of datagrams into finished sample rows, `expire` retries or
 gives up, `pack` writes what is to be sent. None of them makes a Python object; all run without the GIL.
 Tables travel in tuples: `wire` (agents, flights, free, sends, done, counters), `sheets` (arena, questions, slots),
-`out` (time, series, value, raw, uptime, discontinuity, kept, events), `scratch`
+`out` (time, series, value, raw, uptime, discontinuity, width, kept, events), `scratch`
 (raw, value, kind of the variables of one answer).
 """
 
@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from collectors.codecs.snmp_kernels import FLOATING, INTEGER, OCTETS, Int, compiled, content, number, small
+from collectors.codecs.snmp_kernels import FLOATING, INTEGER_32, INTEGER_64, OCTETS, Int, compiled, content, number, small
 from collectors.snmp.wire_state import (
     ABSENT,
     AGENT,
@@ -75,7 +75,7 @@ _INT, _U8, _I32, _I64 = numba.int64, numba.uint8[::1], numba.int32[::1], numba.i
 _U64, _F64 = numba.uint64[::1], numba.float64[::1]
 _WIRE = _types.Tuple((_table(AGENT), _table(FLIGHT), _I32, _I32, _I32, _I64))
 _SHEETS = _types.Tuple((_U8, _table(QUESTION), _table(SLOT)))
-_OUT = _types.Tuple((_I64, _U64, _F64, _U64, _I64, _I64, _table(KEPT_ROW), _table(EVENT)))
+_OUT = _types.Tuple((_I64, _U64, _F64, _U64, _I64, _I64, _U8, _table(KEPT_ROW), _table(EVENT)))
 _SCRATCH = _types.Tuple((_U64, _F64, _I64))
 _MESSAGE = _types.UniTuple(_INT, 6)
 
@@ -318,7 +318,7 @@ def _read(data: Array, start: Int, stop: Int, question_no: Int, sheets: Tables, 
 
 @compiled(None, _INT, _INT, _INT, _INT, _OUT, _I64)
 def _tell(what: Int, agent_no: Int, question_no: Int, detail: Int, out: Tables, counters: Array) -> None:
-    event = out[7][counters[EVENTS_N]]
+    event = out[8][counters[EVENTS_N]]
     event["what"], event["agent"], event["question"], event["detail"] = what, agent_no, question_no, detail
     counters[EVENTS_N] += 1
 
@@ -328,11 +328,11 @@ def _write(agent_no: Int, question_no: Int, time_ns: Int, sheets: Tables, out: T
     """The variables of one answer as sample rows, kept values and events."""
     agents, _, _, _, _, counters = wire
     _, questions, slots = sheets
-    times, series, values, raws, uptimes, discontinuities, kept, _ = out
+    times, series, values, raws, uptimes, discontinuities, widths, kept, _ = out
     raw, value, kind = scratch
     question = questions[question_no]
     agent = agents[agent_no]
-    uptime = np.int64(raw[0]) if kind[0] == INTEGER else np.int64(-1)
+    uptime = np.int64(raw[0]) if kind[0] == INTEGER_32 else np.int64(-1)
     if uptime >= 0:
         agent["uptime_cs"] = uptime
     for i in range(question["count"]):
@@ -343,10 +343,11 @@ def _write(agent_no: Int, question_no: Int, time_ns: Int, sheets: Tables, out: T
         use = slot["use"]
         if use == 0 or kind[i] == 0:
             continue
+        width = 64 if kind[i] == INTEGER_64 else 32 if kind[i] == INTEGER_32 else 0
         if use & KEPT:
             row = kept[counters[KEPT_N]]
             row["agent"], row["slot"], row["told"], row["raw"] = agent_no, question["slot"] + i, value[i], raw[i]
-            row["uptime_cs"], row["time_ns"] = uptime, time_ns
+            row["uptime_cs"], row["time_ns"], row["width"] = uptime, time_ns, width
             counters[KEPT_N] += 1
         if use & (GAUGE | COUNTER) == 0 or (use & COUNTER and kind[i] == FLOATING):
             continue
@@ -354,8 +355,9 @@ def _write(agent_no: Int, question_no: Int, time_ns: Int, sheets: Tables, out: T
         times[n], series[n], uptimes[n] = time_ns, agent["base"] | slot["series"], uptime
         values[n] = np.nan if use & COUNTER else value[i]
         raws[n] = raw[i] if use & COUNTER else np.uint64(0)
+        widths[n] = width if use & COUNTER else 0
         other = slot["discontinuity"]
-        discontinuities[n] = np.int64(raw[other]) if other >= 0 and kind[other] == INTEGER else np.int64(-1)
+        discontinuities[n] = np.int64(raw[other]) if other >= 0 and kind[other] == INTEGER_32 else np.int64(-1)
         counters[ROWS_N] = n + 1
 
 
@@ -451,7 +453,7 @@ def arrived(
     for i in range(first, n):
         if (
             counters[ROWS_N] + VARIABLES_MAX > ROWS
-            or counters[KEPT_N] + VARIABLES_MAX > len(out[6])
+            or counters[KEPT_N] + VARIABLES_MAX > len(out[7])
             or counters[EVENTS_N] + VARIABLES_MAX + 2 > EVENTS
         ):
             return i

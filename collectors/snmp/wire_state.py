@@ -91,7 +91,15 @@ SLOT: Final = np.dtype(
     align=True,
 )
 KEPT_ROW: Final = np.dtype(
-    [("agent", np.int64), ("slot", np.int64), ("told", np.float64), ("raw", np.uint64), ("uptime_cs", np.int64), ("time_ns", np.int64)]
+    [
+        ("agent", np.int64),
+        ("slot", np.int64),
+        ("told", np.float64),
+        ("raw", np.uint64),
+        ("width", np.int64),
+        ("uptime_cs", np.int64),
+        ("time_ns", np.int64),
+    ]
 )
 EVENT: Final = np.dtype([("what", np.int32), ("agent", np.int32), ("question", np.int32), ("detail", np.int32)], align=True)
 

@@ -95,8 +95,8 @@ def cells(n: int, value: int = 1) -> tuple[VarBind, ...]:
 
 def rows(batch: SampleBatch) -> list[tuple[object, ...]]:
     """What a batch says, its values to 12 digits."""
-    value = ["nan" if math.isnan(v) else f"{v:.12g}" for v in batch.value.tolist()]
-    columns = (batch.raw, batch.uptime_cs, batch.discontinuity_cs)
+    value = ["nan" if math.isnan(v) else f"{v + 0.0:.12g}" for v in batch.value.tolist()]
+    columns = (batch.raw, batch.uptime_cs, batch.discontinuity_cs, batch.width)
     return sorted(zip(batch.series.tolist(), value, *(column.tolist() for column in columns), strict=True))
 
 
