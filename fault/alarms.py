@@ -1,5 +1,6 @@
 """Alarms as states (RFC 8632, X.733): what an event does to the alarm of its key. Pure: no I/O, time is given."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -19,6 +20,9 @@ What = Literal[
     "raised", "reopened", "severity", "cleared", "acknowledged", "unacknowledged", "shelved", "unshelved", "returned",
     "commented", "chattering", "settled",
 ]  # fmt: skip
+
+
+KEPT_IDS = 100_000  # keys whose ids are remembered; then remembering begins anew
 
 
 class Severity(IntEnum):
@@ -161,7 +165,8 @@ def storable(text: str) -> str:
 class AlarmBook:
     """The alarms that are open or cleared not long ago, by id, and the rules by which they change.
 
-    `changed` collects the ids of alarms that differ from the store, so that a batch writes each alarm once.
+    `changed` collects the ids of alarms that differ from the store, so that a batch writes each alarm once;
+    `repeated` those that were heard again, of which most are nothing else (`fault.store.REPEATED_COLUMNS`).
     """
 
     def __init__(self, settings: FaultSettings, types: AlarmTypes, tenant: int) -> None:
@@ -169,12 +174,28 @@ class AlarmBook:
         self._types = types
         self._tenant = tenant
         self._due: list[tuple[int, str]] = []
+        self._ids: dict[tuple[str, str, str], str] = {}
         self.alarms: dict[str, Alarm] = {}
         self.changed: set[str] = set()
+        self.repeated: set[str] = set()
         self.active = 0
+        self.did: Counter[str] = Counter()  # what events did, until `tell`
+
+    def tell(self) -> None:
+        """Add what events did to the metrics, once a batch: a flood has no time to count each by itself."""
+        for outcome, n in self.did.items():
+            EVENTS.labels(outcome).inc(n)
+        self.did.clear()
 
     def id_of(self, event: Event) -> str:
-        return alarm_id(self._tenant, event.resource, event.alarm_type, event.qualifier)
+        """The id of the event's key. In a flood the same keys come again and again: hashing them is half of the work."""
+        key = (event.resource, event.alarm_type, event.qualifier)
+        found = self._ids.get(key)
+        if found is None:
+            if len(self._ids) >= KEPT_IDS:
+                self._ids.clear()
+            found = self._ids[key] = alarm_id(self._tenant, *key)
+        return found
 
     def adopt(self, alarms: Iterable[Alarm], now_ns: int) -> None:
         """Take alarms as the store has them; those already here stay as they are."""
@@ -203,7 +224,7 @@ class AlarmBook:
 
     def _first(self, key: str, event: Event, severity: Severity, place: Place, now_ns: int) -> list[Change]:
         if self.active >= self._settings.active_alarms_max:
-            EVENTS.labels("refused_full").inc()
+            self.did["refused_full"] += 1
             return []
         at = event.time_ns
         alarm = Alarm(key, event.resource, event.alarm_type, event.qualifier, place, severity, at, at, at, at, raises=(at,))
@@ -211,14 +232,14 @@ class AlarmBook:
         self.active += 1
         self._describe(alarm, event)
         self._schedule(alarm, now_ns)
-        EVENTS.labels("raised").inc()
+        self.did["raised"] += 1
         return [self._change(alarm, "raised", at, text=alarm.text)]
 
     def _again(self, alarm: Alarm, event: Event, severity: Severity, place: Callable[[str], Place], now_ns: int) -> list[Change]:
         """A raise after the clear: graded, a quick one reopens, a later one begins a fresh count. Both re-arm."""
         at = event.time_ns
         if at < alarm.cleared_ns:
-            EVENTS.labels("stale").inc()
+            self.did["stale"] += 1
             return []
         quick = at - alarm.cleared_ns <= self._settings.reopen_window_s * NS_PER_S
         alarm.occurrence += 1
@@ -234,7 +255,7 @@ class AlarmBook:
         begins = not alarm.chattering and len(alarm.raises) > self._settings.chatter_raises
         alarm.chattering = alarm.chattering or begins
         self._schedule(alarm, now_ns)
-        EVENTS.labels("reopened" if quick else "raised").inc()
+        self.did["reopened" if quick else "raised"] += 1
         changes = [self._change(alarm, "reopened" if quick else "raised", at, text=alarm.text)]
         if begins:
             changes.append(
@@ -245,35 +266,35 @@ class AlarmBook:
     def _repeat(self, alarm: Alarm, event: Event, severity: Severity) -> list[Change]:
         at = event.time_ns
         if at < alarm.heard_ns:
-            EVENTS.labels("stale").inc()
+            self.did["stale"] += 1
             return []
         alarm.count += 1
         alarm.heard_ns, alarm.claimed_ns = at, 0
         alarm.authenticated = alarm.authenticated or event.authenticated
-        self.changed.add(alarm.id)
+        self.repeated.add(alarm.id)
         if severity == alarm.severity or (alarm.authenticated and not event.authenticated):
             # A forged message may not talk a proven alarm down.
-            EVENTS.labels("repeated").inc()
+            self.did["repeated"] += 1
             return []
         alarm.trend = "moreSevere" if severity > alarm.severity else "lessSevere"
         alarm.severity, alarm.changed_ns = severity, at
         self._describe(alarm, event)
-        EVENTS.labels("severity").inc()
+        self.did["severity"] += 1
         return [self._change(alarm, "severity", at, text=alarm.text)]
 
     def _cleared(self, alarm: Alarm | None, event: Event, now_ns: int) -> tuple[list[Change], Unproven | None]:
         if alarm is None or alarm.is_cleared:
-            EVENTS.labels("nothing_to_clear").inc()
+            self.did["nothing_to_clear"] += 1
             return [], None
         if event.time_ns < alarm.heard_ns:
-            EVENTS.labels("stale").inc()
+            self.did["stale"] += 1
             return [], None
         if not event.authenticated:
-            EVENTS.labels("unproven_clear").inc()
+            self.did["unproven_clear"] += 1
             alarm.claimed_ns = event.time_ns
             self.changed.add(alarm.id)
             return [], Unproven(alarm.id, event.time_ns)
-        EVENTS.labels("cleared").inc()
+        self.did["cleared"] += 1
         return [self._end(alarm, event.time_ns, now_ns, by=event.source, text=event.text)], None
 
     def end(self, alarm_id: str, at_ns: int, now_ns: int, *, by: str, text: str) -> list[Change]:
@@ -329,7 +350,7 @@ class AlarmBook:
         ends_ns = self._ends_ns(alarm)
         if ends_ns and ends_ns <= now_ns:
             changes.append(self._end(alarm, ends_ns, now_ns, by="time", text="nothing more was heard"))
-        if not changes and alarm.is_cleared and self._forget_ns(alarm) <= now_ns and alarm.id not in self.changed:
+        if not changes and alarm.is_cleared and self._forget_ns(alarm) <= now_ns and alarm.id not in self.changed | self.repeated:
             del self.alarms[alarm.id]
             return []
         self._schedule(alarm, now_ns)

@@ -1,7 +1,8 @@
 """The fault service: events in, alarms and incidents kept, stored, shown and announced - in that order, in one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import takewhile
 from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from fault import incident_store, store
 from fault.alarm_types import AlarmTypes, VerifiedBy, alarm_types, type_of
 from fault.alarms import Alarm, AlarmBook, Change, Severity
 from fault.correlation.contract import AlarmChange, Correlator
+from fault.heard import Heard, Interpreter
 from fault.incidents import Incident, IncidentBook
 from fault.metrics import ACTIVE, BATCH_SECONDS, INCIDENTS_OPEN, STORE_RETRIES
 from fault.resources import Resources
@@ -32,6 +34,7 @@ log = structlog.get_logger("fault")
 RETRY_FIRST_S = 0.2
 RETRY_MOST_S = 10.0
 PURGE_EVERY_NS = 3600 * NS_PER_S
+SHOWN_ONE_BY_ONE = 256  # alarms and incidents that one batch may change before the browsers are told to ask again instead
 T = TypeVar("T")
 STATE_CHANGES = frozenset({"raised", "reopened", "severity", "cleared"})
 
@@ -55,14 +58,6 @@ class Announcer(Protocol):
 
     def wake(self) -> None:
         """The transaction is committed: deliver."""
-        ...
-
-
-class Interpreter(Protocol):
-    """Turns messages into events: the rules."""
-
-    def events(self, notifications: Iterable[Notification], resources: Resources) -> tuple[list[Event], set[int]]:
-        """The events, and the devices whose messages ask for a verifying poll without being an event."""
         ...
 
 
@@ -96,11 +91,12 @@ class FaultService:
         self.incidents = IncidentBook(tenant)
         self.verifier = Verifier(settings, clock, verify, self._verified)
         self._topology, self._correlator = topology, correlator
-        self._interpreter, self._announcer = interpreter, announcer
+        self._interpreter = None if interpreter is None else Heard(interpreter)
+        self._announcer = announcer
         self._resources = Resources(Topology(version=-1))
         self._turn = asyncio.Lock()
         self._closed: dict[str, int] = {}
-        self._young: dict[str, int] = {}  # open alarms outside every incident -> when that began
+        self._young: dict[str, int] = {}  # alarms to look at when they are older: id -> since when, in that order
         self._purge_ns = 0
         self._doubted: dict[int, set[str]] = {}  # device -> its alarms that a verifying poll is to look at
         self._unsaved: list[Change] = []
@@ -180,6 +176,7 @@ class FaultService:
                 changes += made
                 if unproven is not None or (made and not event.authenticated):
                     self._ask(self.book.alarms[self.book.id_of(event)])
+            self.book.tell()
             await self._commit(changes, self._feed(changes), now_ns, position=position)
 
     async def tick(self) -> None:
@@ -265,12 +262,14 @@ class FaultService:
             self._untold += self._announcements(now_ns)
             touched = [self.book.alarms[key] for key in self.book.changed | self.incidents.touched if key in self.book.alarms]
             incidents = [self.incidents.incidents[key] for key in self.incidents.changed]
-            if not (touched or incidents or position or note):
+            repeats = [self.book.alarms[key] for key in self.book.repeated - self.book.changed - self.incidents.touched]
+            if not (touched or repeats or incidents or position or note):
                 return
             announced = [(change, self.book.alarms[change.alarm_id]) for change in self._unsaved if change.announce]
 
             async def write(conn: AsyncConnection) -> None:
                 await store.save_alarms(conn, self.tenant, touched)
+                await store.save_repeats(conn, self.tenant, repeats)
                 await store.save_history(conn, self.tenant, self._unsaved)
                 await incident_store.save_incidents(conn, self.tenant, incidents, self.incidents.joined, self.incidents.left)
                 if self._announcer is not None:
@@ -281,7 +280,7 @@ class FaultService:
                     await note(conn)
 
             await self._write(write)
-        self._after_commit(touched, incidents)
+        self._after_commit([*touched, *repeats], incidents)
 
     async def _write(self, write: Callable[[AsyncConnection], Awaitable[None]]) -> None:
         """Until it is in: the channels fill and wait meanwhile, which is the policy for a store that fails."""
@@ -299,14 +298,17 @@ class FaultService:
 
     def _after_commit(self, touched: Sequence[Alarm], incidents: Sequence[Incident]) -> None:
         self._unsaved, self._untold = [], []
-        for pending in (self.book.changed, self.incidents.touched, self.incidents.changed, self.incidents.joined, self.incidents.left):
+        of_incidents = (self.incidents.touched, self.incidents.changed, self.incidents.joined, self.incidents.left)
+        for pending in (self.book.changed, self.book.repeated, *of_incidents):
             pending.clear()
-        for alarm in touched:
-            self.hub.publish("alarm", alarm_json(alarm))
-        for it in incidents:
-            self.hub.publish("incident", incident_json(it))
-            if it.state == "closed":
-                self._closed[it.id] = it.closed_ns
+        self._closed |= {it.id: it.closed_ns for it in incidents if it.state == "closed"}
+        if len(touched) + len(incidents) > SHOWN_ONE_BY_ONE:
+            self.hub.publish("reload", {})  # every browser would fall behind: it asks for its page instead
+        else:
+            for alarm in touched:
+                self.hub.publish("alarm", alarm_json(alarm))
+            for it in incidents:
+                self.hub.publish("incident", incident_json(it))
         if self._announcer is not None:
             self._announcer.wake()
 
@@ -336,16 +338,18 @@ class FaultService:
         ids = {change.alarm_id for change in changes if change.what in STATE_CHANGES}
         for key in {alarms[key].incident_id for key in ids} & self.incidents.incidents.keys() - self.incidents.changed:
             self.incidents.refresh(self.incidents.incidents[key], alarms, self._resources, now_ns)
-        for key in ids:
-            self._young.setdefault(key, now_ns)
+        for change in changes:
+            if change.what == "cleared":
+                self._young.pop(change.alarm_id, None)
+            elif change.what in STATE_CHANGES:
+                self._young.setdefault(change.alarm_id, now_ns)
         after_ns = int(self.settings.lone_after_s * NS_PER_S)
-        for key, since_ns in list(self._young.items()):
+        due = list(takewhile(lambda key: now_ns - self._young[key] >= after_ns, self._young))
+        for key in due:
+            del self._young[key]
             alarm = alarms.get(key)
-            if alarm is None or alarm.is_cleared or self._in_open_incident(alarm):
-                del self._young[key]
-            elif now_ns - since_ns >= after_ns:
+            if alarm is not None and not alarm.is_cleared and not self._in_open_incident(alarm):
                 self.incidents.wrap(alarm, alarms, self._resources, now_ns)
-                del self._young[key]
 
     def _in_open_incident(self, alarm: Alarm) -> bool:
         it = self.incidents.incidents.get(alarm.incident_id)

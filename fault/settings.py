@@ -12,7 +12,7 @@ class FaultSettings(Settings):
     chatters. A raise within `reopen_window_s` of the clear reopens, a later one begins a new occurrence.
     """
 
-    batch_events_max: int = Field(2_000, ge=1)
+    batch_events_max: int = Field(5_000, ge=1)
     channel_batches_max: int = Field(256, ge=1)
     active_alarms_max: int = Field(1_000_000, ge=1)
     memory_after_clear_s: int = Field(900, ge=0)

@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fault.alarms import Alarm, Change, Place, Severity, Shelf
-from station.state import Row, insert_new, metadata, upsert
+from fault.bulk import Values, update_many, write_many
+from station.state import metadata, upsert
 
 IDS_PER_QUERY = 500
+NO_SHELF = Shelf("", "", 0)
 
 alarm = sa.Table(
     "alarm",
@@ -133,57 +135,57 @@ def chunks(items: Sequence[T], size: int = IDS_PER_QUERY) -> Iterator[Sequence[T
     return (items[at : at + size] for at in range(0, len(items), size))
 
 
-def alarm_row(tenant: int, it: Alarm) -> Row:
-    """The row of an alarm as it stands."""
-    shelf = it.shelf or Shelf("", "", 0)
-    return {
-        "tenant": tenant,
-        "id": it.id,
-        "resource": it.resource,
-        "alarm_type": it.alarm_type,
-        "qualifier": it.qualifier,
-        "resource_kind": it.place.resource_kind,
-        "device_id": it.place.device_id,
-        "device": it.place.device,
-        "object": it.place.object,
-        "site": it.place.site,
-        "region": it.place.region,
-        "severity": int(it.severity),
-        "is_cleared": int(it.is_cleared),
-        "created_ns": it.created_ns,
-        "raised_ns": it.raised_ns,
-        "changed_ns": it.changed_ns,
-        "heard_ns": it.heard_ns,
-        "cleared_ns": it.cleared_ns,
-        "text": it.text,
-        "event_type": it.event_type,
-        "probable_cause": it.probable_cause,
-        "proposed_repair": it.proposed_repair,
-        "source": it.source,
-        "fields": json.dumps(dict(it.fields)) if it.fields else "{}",
-        "authenticated": int(it.authenticated),
-        "trend": it.trend,
-        "count": it.count,
-        "occurrence": it.occurrence,
-        "seq": it.seq,
-        "raises": ",".join(map(str, it.raises)),
-        "chattering": int(it.chattering),
-        "told": it.told,
-        "claimed_ns": it.claimed_ns,
-        "ack_user": it.ack_user,
-        "ack_ns": it.ack_ns,
-        "unacked": int(not it.ack_ns),
-        "shelf_reason": shelf.reason,
-        "shelf_owner": shelf.owner,
-        "shelf_until_ns": shelf.until_ns,
-        "incident_id": it.incident_id,
-        "is_root": int(it.is_root),
-        "suppressed": int(it.suppressed),
-        "root_alarm_id": it.root_alarm_id,
-        "children": it.children,
-        "services": it.services,
-        "customers": it.customers,
-    }
+def alarm_values(tenant: int, it: Alarm) -> Values:
+    """The row of an alarm as it stands, in the order of the columns."""
+    shelf = it.shelf or NO_SHELF
+    return (
+        tenant,
+        it.id,
+        it.resource,
+        it.alarm_type,
+        it.qualifier,
+        it.place.resource_kind,
+        it.place.device_id,
+        it.place.device,
+        it.place.object,
+        it.place.site,
+        it.place.region,
+        int(it.severity),
+        int(it.is_cleared),
+        it.created_ns,
+        it.raised_ns,
+        it.changed_ns,
+        it.heard_ns,
+        it.cleared_ns,
+        it.text,
+        it.event_type,
+        it.probable_cause,
+        it.proposed_repair,
+        it.source,
+        json.dumps(dict(it.fields)) if it.fields else "{}",
+        int(it.authenticated),
+        it.trend,
+        it.count,
+        it.occurrence,
+        it.seq,
+        ",".join(map(str, it.raises)),
+        int(it.chattering),
+        it.told,
+        it.claimed_ns,
+        it.ack_user,
+        it.ack_ns,
+        int(not it.ack_ns),
+        shelf.reason,
+        shelf.owner,
+        shelf.until_ns,
+        it.incident_id,
+        int(it.is_root),
+        int(it.suppressed),
+        it.root_alarm_id,
+        it.children,
+        it.services,
+        it.customers,
+    )
 
 
 _FLAGS = ("is_cleared", "authenticated", "chattering", "is_root", "suppressed")
@@ -211,29 +213,38 @@ def alarm_of(row: Mapping[Any, Any]) -> Alarm:
     )
 
 
-def history_row(tenant: int, change: Change) -> Row:
-    return {
-        "tenant": tenant,
-        "alarm_id": change.alarm_id,
-        "seq": change.seq,
-        "occurrence": change.occurrence,
-        "time_ns": change.time_ns,
-        "what": change.what,
-        "severity": int(change.severity),
-        "is_cleared": int(change.is_cleared),
-        "by": change.by[:255],
-        "text": change.text,
-    }
+def history_values(tenant: int, change: Change) -> Values:
+    return (
+        tenant,
+        change.alarm_id,
+        change.seq,
+        change.occurrence,
+        change.time_ns,
+        change.what,
+        int(change.severity),
+        int(change.is_cleared),
+        change.by[:255],
+        change.text,
+    )
 
 
 async def save_alarms(conn: AsyncConnection, tenant: int, alarms: Iterable[Alarm]) -> None:
     """Write alarms as they stand, one upsert each."""
-    await upsert(conn, alarm, [alarm_row(tenant, it) for it in alarms], ("tenant", "id"))
+    await write_many(conn, alarm, [alarm_values(tenant, it) for it in alarms], replace=True)
+
+
+REPEATED_COLUMNS = ("heard_ns", "authenticated", "count", "claimed_ns")
+
+
+async def save_repeats(conn: AsyncConnection, tenant: int, alarms: Iterable[Alarm]) -> None:
+    """Write what hearing of a stored alarm again changes of it."""
+    rows = [(it.heard_ns, int(it.authenticated), it.count, it.claimed_ns, tenant, it.id) for it in alarms]
+    await update_many(conn, alarm, REPEATED_COLUMNS, rows)
 
 
 async def save_history(conn: AsyncConnection, tenant: int, changes: Iterable[Change]) -> None:
     """Append changes; one that is there already changes nothing."""
-    await insert_new(conn, alarm_history, [history_row(tenant, change) for change in changes], ("tenant", "alarm_id", "seq"))
+    await write_many(conn, alarm_history, [history_values(tenant, change) for change in changes], replace=False)
 
 
 async def alarms_by_id(conn: AsyncConnection, tenant: int, ids: Sequence[str]) -> list[Alarm]:
