@@ -38,6 +38,11 @@ class Mibs:
                 return item, oid[length:]
         return None
 
+    def instance(self, oid: Oid) -> str:
+        """The instance of a named object's variable, dotted; "" for a scalar and for what no module names."""
+        found = self.named(oid)
+        return dotted(found[1]) if found and len(found[1]) > 0 and found[1] != (0,) else ""
+
     def translate(self, oid: Oid) -> str:
         """`ifOperStatus.3`; the dotted OID where no module names it."""
         found = self.named(oid)

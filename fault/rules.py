@@ -5,7 +5,7 @@ something, and only a person can tell what. Of syslog, which talks all day, only
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -17,6 +17,7 @@ from fault.metrics import NOTIFICATIONS
 from fault.patterns import compile_pattern
 from fault.probable_causes import PROBABLE_CAUSES
 from fault.resources import Resources
+from fault.templates import compile_template
 from inventory.topology import Device
 from station.batch import Event, Notification
 from station.data import data_dir
@@ -40,9 +41,9 @@ class Rule(Settings):
     """Which messages, and the alarm they speak of.
 
     `names` any of them ([]: every name); `fields` a field and the values it may have, `fields_not` may not:
-    `down(2)` stands for the label and the number. `pattern` of the text, see `fault.patterns`. `severity` a perceived
+    `down(2)` stands for the label and the number, `*` for every field. `pattern` of the text, see `fault.patterns`. `severity` a perceived
     severity, "cleared", "verify": no alarm, but a reason to poll the device, or "ignore": known, and nobody's alarm.
-    Texts may use `{field}`.
+    `qualifier` and `says` are `fault.templates`; of a trap, `index` is the instance of its first indexed object.
     """
 
     protocol: str
@@ -57,6 +58,12 @@ class Rule(Settings):
     qualifier: str = ""
     says: str = ""
     probable_cause: str = ""
+
+    @field_validator("qualifier", "says")
+    @classmethod
+    def _is_a_template(cls, text: str) -> str:
+        compile_template(text)
+        return text
 
     @field_validator("alarm_type")
     @classmethod
@@ -153,10 +160,11 @@ class _Meant:
 class Rules:
     """Turns messages into events: the first rule that matches decides. Unknown senders give nothing and are counted."""
 
-    def __init__(self, rules: Iterable[Rule], types: AlarmTypes | None = None) -> None:
+    def __init__(self, rules: Sequence[Rule], types: AlarmTypes | None = None) -> None:
         self._types = alarm_types() if types is None else types
         self._named: dict[tuple[str, str], list[Rule]] = {}
         self._any: dict[str, list[Rule]] = {}
+        self._templates = {text: compile_template(text) for rule in rules for text in (rule.qualifier, rule.says)}
         self._patterns = {rule.pattern: compile_pattern(rule.pattern) for rule in rules if rule.pattern}
         for rule in rules:
             for name in rule.names:
@@ -220,13 +228,13 @@ class Rules:
 
     def _event(self, rule: Rule, meant: _Meant, resources: Resources) -> Event:
         kind = type_of(rule.alarm_type, self._types)
-        resource, qualifier = meant.device.id, _filled(rule.qualifier, meant.words)[:255]
+        resource, qualifier = meant.device.id, self._templates[rule.qualifier].fill(meant.words).strip()[:255]
         if rule.on == "interface":
             name = next((meant.words[key] for key in rule.interface if meant.words.get(key)), "")
             port = resources.interface(meant.device.no, meant.words.get("ifIndex", ""), name)
             # An interface that the inventory does not know yet: the device says so, under the port's own name.
             resource, qualifier = (port.id, qualifier) if port else (meant.device.id, name or meant.words.get("ifIndex", ""))
-        text = _filled(rule.says, meant.words) if rule.says else meant.message.text or kind.summary
+        text = self._templates[rule.says].fill(meant.words) if rule.says else meant.message.text or kind.summary
         return Event(
             time_ns=meant.message.time_ns,
             resource=resource,
@@ -251,23 +259,17 @@ def _matters(message: Notification) -> bool:
 
 
 def _holds(rule: Rule, fields: Mapping[str, str]) -> bool:
-    wanted = all(any(_is(fields.get(name, ""), value) for value in values) for name, values in rule.fields.items())
-    return wanted and not any(_is(fields.get(name, ""), value) for name, values in rule.fields_not.items() for value in values)
+    wanted = all(_one_of(fields, name, values) for name, values in rule.fields.items())
+    return wanted and not any(_one_of(fields, name, values) for name, values in rule.fields_not.items())
+
+
+def _one_of(fields: Mapping[str, str], name: str, values: Iterable[str]) -> bool:
+    """Whether the field of that name has one of the values; `*` is any field: its object may be one that no module names."""
+    held = fields.values() if name == "*" else (fields.get(name, ""),)
+    return any(_is(has, value) for has in held for value in values)
 
 
 def _is(value: str, wanted: str) -> bool:
     """`down(2)` is the label `down` or the number `2`, as MIBs write an enumeration (RFC 2578, section 7.1.1)."""
     label, _, number = wanted.partition("(")
     return value == label or (number != "" and value in (number.rstrip(")"), wanted))
-
-
-def _filled(template: str, words: Mapping[str, str]) -> str:
-    """The text with `{name}` replaced; what is not there is left out. Only names, nothing of the value is obeyed."""
-    out, rest = "", template
-    while rest:
-        before, brace, rest = rest.partition("{")
-        out += before
-        if brace:
-            name, _, rest = rest.partition("}")
-            out += words.get(name, "")
-    return out

@@ -1,6 +1,7 @@
 """The receiver of SNMP notifications: traps and informs of v1, v2c and v3, named by the shipped MIB modules.
 
 Fields are keyed by object name without instance; of an enumeration the label is given (`ifAdminStatus` = "down").
+`index` is the instance of the first variable that has one: many notifications say only there what they are about.
 """
 
 import asyncio
@@ -167,7 +168,10 @@ class Receiver:
         trap = values.get(_SNMP_TRAP_OID)
         if not isinstance(trap, tuple):
             raise DecodeError("no_trap_oid")
-        fields = dict(self._mibs.field(v.oid, v.value) for v in pdu.varbinds[:FIELDS_MAX] if v.oid not in (_SNMP_TRAP_OID, _SYS_UPTIME))
+        varbinds = [v for v in pdu.varbinds[:FIELDS_MAX] if v.oid not in (_SNMP_TRAP_OID, _SYS_UPTIME)]
+        fields = dict(self._mibs.field(v.oid, v.value) for v in varbinds)
+        if index := next((found for v in varbinds if (found := self._mibs.instance(v.oid))), ""):
+            fields.setdefault("index", index)
         addresses = self._topology().addresses
         named = values.get(_TRAP_ADDRESS)
         sender = named if authenticated and isinstance(named, str) and named in addresses else source

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from collectors.mibs import shipped_mibs
 from fault.alarm_types import alarm_types
 from fault.patterns import compile_pattern
 from fault.resources import Resources
 from fault.rules import Rule, RuleFileError, Rules, load_file, load_rules
+from fault.templates import compile_template
 from station.batch import Notification
 from station.data import data_dir
 from tests.fault.network import NETWORK, at
@@ -114,3 +116,45 @@ def test_a_pattern_captures_words_between_its_literals() -> None:
     it = compile_pattern("Nbr {neighbour}({*} on {port}: ")
     assert it.match("x Nbr 10.0.0.1(vrf a) on eth0: Full") == {"neighbour": "10.0.0.1", "port": "eth0"}
     assert it.match("Nbr two words(v) on eth0: Full") is None
+
+
+def test_every_notification_that_a_rule_names_is_in_a_shipped_module_or_an_oid() -> None:
+    mibs = shipped_mibs()
+    named = {name for rule in load_rules() if rule.protocol == "snmp_trap" for name in rule.names}
+    assert {
+        name for name in named if not name[0].isdigit() and mibs.resolve(name) and mibs.notification(mibs.resolve(name)) != name
+    } == set()
+
+
+def test_every_state_that_a_rule_raises_can_end() -> None:
+    types, rules = alarm_types(), load_rules()
+    clears = {rule.alarm_type for rule in rules if rule.severity == "cleared"}
+    lasting = {rule.alarm_type for rule in rules if rule.alarm_type and types[rule.alarm_type].clear_after_s == 0}
+    assert lasting <= clears
+
+
+def test_any_field_may_hold_what_no_module_names() -> None:
+    fields = {"index": "1.2", "1.3.6.1.4.1.6527.3.1.2.2.1.9.0": "1.3.6.1.4.1.6527.3.1.3.2.1.0.6"}
+    (event,), _ = RULES.events([Notification(at(0), "127.64.0.1", 1, "snmp_trap", "tmnxChassisNotificationClear", fields=fields)], HERE)
+    assert (event.alarm_type, event.severity, event.qualifier) == ("equipment.fan_failed", "cleared", "1.2")
+
+
+@pytest.mark.parametrize(
+    ("template", "filled"),
+    [
+        ("bgp {peer|index}", "bgp 4.5.6"),
+        ("{index[1:]}", "5.6"),
+        ("{index[-2:-1]} of {name}", "5 of a {b}"),
+        ("{none}{none|name}", "a {b}"),
+        ("plain", "plain"),
+        ("{index[7:]}", ""),
+    ],
+)
+def test_a_template_takes_the_first_name_that_has_a_value(template: str, filled: str) -> None:
+    assert compile_template(template).fill({"index": "4.5.6", "name": "a {b}", "peer": ""}) == filled
+
+
+@pytest.mark.parametrize("bad", ["{", "{}", "{a[1]}", "{a[x:]}", "{a[1:"])
+def test_a_template_that_cannot_be_read_is_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match=r"`"):
+        compile_template(bad)
