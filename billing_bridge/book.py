@@ -90,7 +90,7 @@ async def ingest(
     window = Window.at(now_ns, settings)
     verdicts = [stored.judge(item, scope.tenant, window) for item in read]
     await _keep(conn, scope.tenant, read, verdicts, known_ns)
-    await _count(conn, scope.tenant, read, verdicts)
+    await tally(conn, scope.tenant, [(_source(item), verdict) for item, verdict in zip(read, verdicts, strict=True)])
     return verdicts
 
 
@@ -195,14 +195,14 @@ def _row(record: UsageRecord, known_ns: int) -> Row:
     return {"known_ns": known_ns, "evidence": record.evidence.sha256} | {name: getattr(record, name) for name in names}
 
 
-async def _count(conn: AsyncConnection, tenant: int, read: Sequence[UsageRecord | _Unread], verdicts: Sequence[Verdict]) -> None:
-    """Tally what arrived and what became of it: `received` is counted on its own, so that the law can be checked."""
-    tally: dict[tuple[str, str, str], int] = {}
-    for item, verdict in zip(read, verdicts, strict=True):
-        for key in ((_source(item), "received", ""), (_source(item), verdict.kind.value, verdict.reason)):
-            tally[key] = tally.get(key, 0) + 1
+async def tally(conn: AsyncConnection, tenant: int, came: Sequence[tuple[str, Verdict]]) -> None:
+    """Count (source, verdict) of what arrived: `received` is counted on its own, so that the law can be checked."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for source, verdict in came:
+        for key in ((source, "received", ""), (source, verdict.kind.value, verdict.reason)):
+            counts[key] = counts.get(key, 0) + 1
         USAGE_VERDICTS.labels(verdict.kind.value, verdict.reason).inc()
-    for (source, name, reason), n in sorted(tally.items()):
+    for (source, name, reason), n in sorted(counts.items()):
         row = {"tenant": tenant, "source": source, "verdict": name, "reason": reason}
         await insert_new(conn, usage_tally, [row | {"n": 0}], tuple(row))
         where = [usage_tally.c[column] == value for column, value in row.items()]

@@ -102,16 +102,20 @@ def _jsonl(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _tmf635(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    portions = Counter(row["id"] for row in rows)
-    return b"[" + b",\n".join(_json(tmf635(row, alone=portions[row["id"]] == 1)) for row in rows) + b"]\n"
+    return b"[" + b",\n".join(_json(tmf635(row)) for row in rows) + b"]\n"
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def tmf635(row: Mapping[str, Any], *, alone: bool) -> dict[str, Any]:
-    """A portion as a Usage of TMF635 v4; a record of several portions numbers them in the id."""
+def usage_id(start_ns: int, record_id: str, portion: int) -> str:
+    """The id of a portion as a Usage: with its instant in front, so that it is found by seeking."""
+    return f"{start_ns:x}-{record_id}-{portion}"
+
+
+def tmf635(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A portion as a Usage of TMF635 v4."""
     facts: list[tuple[str, str, Any]] = [
         ("meteringPoint", "string", row["metering_point"]),
         ("resource", "string", row["resource"]),
@@ -127,7 +131,7 @@ def tmf635(row: Mapping[str, Any], *, alone: bool) -> dict[str, Any]:
     ]
     usage = {
         "@type": "Usage",
-        "id": row["id"] if alone else f"{row['id']}-{row['portion']}",
+        "id": usage_id(row["start_ns"], row["id"], row["portion"]),
         "usageDate": row["from"],
         "usageType": row["meter"],
         "description": f"Octets of {row['resource'] or row['metering_point']}",

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_bridge import book, guiding, periods
+from billing_bridge import book, events, guiding, periods
 from billing_bridge.evidence import Evidence, pack
 from billing_bridge.metrics import METER_FAILED, USAGE_PRODUCED
 from billing_bridge.periods import Period
@@ -97,6 +97,7 @@ class Meter:
         if late and not total.failed_points:
             self._late_checked_ns = now_ns
         guided = await guiding.guide(self._state, self._scope, days[0].start_ns if days else now_ns, now_ns)
+        await events.guide(self._state, self._scope, now_ns, days[0].start_ns if days else now_ns)
         return replace(total, changed_guidings=guided.changed, recycled=guided.recycled)
 
     def _closed_days(self, now_ns: int) -> list[Period]:

@@ -103,6 +103,33 @@ usage_billed = _book(
     sa.UniqueConstraint("tenant", "start_ns", "record_id", "portion", "invoice_id", "line_no"),
 )
 
+# What other systems measured: one row an event, or a total of theirs, in whole base units of its meter.
+usage_event = _book(
+    "usage_event",
+    _number("start_ns"),
+    _id("id"),
+    _id("meter", 32),
+    _id("service"),  # as the other system names it: an id or a number
+    _number("quantity"),
+    _id("key"),  # where it went: digits, "" for nowhere
+    sa.Column("content", sa.Text, nullable=False),  # JSON, as it was read
+    sa.UniqueConstraint("tenant", "id"),
+    sa.Index(None, "tenant", "start_ns", "id"),
+)
+
+usage_event_guiding = _book(
+    "usage_event_guiding",
+    _number("start_ns"),
+    _id("record_id"),
+    _number("guide_rev"),
+    _id("state", 16),  # guided | recycled
+    _id("reason", 64),
+    _id("service_id", 36),
+    _id("customer_id", 36),
+    _number("since_ns"),
+    sa.UniqueConstraint("tenant", "start_ns", "record_id", "guide_rev"),
+)
+
 usage_head = sa.Table(
     "usage_head",
     metadata,
@@ -132,4 +159,4 @@ usage_fence = sa.Table(
     sa.Column("cutoff_ns", sa.BigInteger, nullable=False),
 )
 
-BOOKS = (usage_record, usage_rejected, usage_guiding, usage_rated, usage_billed)
+BOOKS = (usage_record, usage_rejected, usage_guiding, usage_rated, usage_billed, usage_event, usage_event_guiding)

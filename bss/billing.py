@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_bridge import book, periods
 from billing_bridge.periods import Period
 from billing_bridge.settings import BillingSettings
-from billing_bridge.store import usage_guiding, usage_record
+from billing_bridge.store import usage_event, usage_event_guiding, usage_guiding, usage_record
 from bss import canonical, consumption, draft, issue, pdf, snapshot
 from bss.control import differences
 from bss.draft import Draft, Inputs
@@ -158,7 +158,7 @@ class Biller:
                 if one.customer["id"] not in stands:
                     made.append(Issued.of(scope.tenant, inputs, one, numbers.next()))
                     self.checkpoint(f"numbered:{_name(one)}")
-            await issue.write(conn, scope.tenant, inputs, made)
+            await issue.write(conn, scope.tenant, inputs, made, now_ns)
             await numbers.keep(conn)
             if made:
                 after = {of.row["number"]: of.row["sha256"] for of in made}
@@ -238,7 +238,7 @@ async def _changed_periods(conn: AsyncConnection, tenant: int, run: Any, months:
     runs = (await conn.execute(sa.select(bill_run).where(*where).order_by(c.period.desc()).limit(months))).all()
     found = []
     for earlier in runs:
-        for table in (usage_record, usage_guiding):
+        for table in (usage_record, usage_guiding, usage_event, usage_event_guiding):
             t = table.c
             fresh = (
                 t.tenant == tenant,

@@ -10,13 +10,14 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing_bridge.events import known_events
 from billing_bridge.evidence import unpack
 from billing_bridge.guiding import FOREVER_NS, IN_CHUNK, current_records, latest_guiding
 from billing_bridge.periods import Period, days_between
 from billing_bridge.slots import SLOT_NS, Cause, Mark, Slots
 from billing_bridge.store import usage_evidence
 from billing_bridge.usage import MeterKind
-from bss.rating.price import Bandwidth, ServiceUsage
+from bss.rating.price import Bandwidth, ServiceUsage, UsageEvent
 from bss.snapshot import Snapshot
 from station.clock import NS_PER_S
 
@@ -60,13 +61,24 @@ async def load(conn: AsyncConnection, tenant: int, period: Period, cutoff_ns: in
             if portion["state"] == "guided":
                 parts.setdefault(portion["service_id"], []).append(Part(record, portion))
                 hashes |= {record["evidence"]} if record["meter"] == MeterKind.BANDWIDTH else set()
+    for event, guiding in await known_events(conn, tenant, period.start_ns, period.end_ns, cutoff_ns):
+        if guiding is not None and guiding["state"] == "guided":
+            parts.setdefault(guiding["service_id"], []).append(_event_part(event, guiding))
     return Consumption(period, parts, await _evidence(conn, tenant, sorted(hashes)))
+
+
+def _event_part(event: Row, guiding: Row) -> Part:
+    """An event of another system's meter in the shape of a record of ours: one portion, no evidence but itself."""
+    record = {name: event[name] for name in ("id", "meter", "start_ns", "chain", "key")}
+    record |= {"metering_point": event["source"], "end_ns": event["start_ns"], "revision": 0, "evidence": ""}
+    portion = {"guide_rev": guiding["guide_rev"], "portion": 0, "from_ns": event["start_ns"], "to_ns": event["start_ns"]}
+    return Part(record, portion | {"in_octets": event["quantity"], "out_octets": 0})
 
 
 async def recall(conn: AsyncConnection, tenant: int, period: Period, service_id: str, refs: Sequence[Row]) -> Consumption:
     """The parts of one service again from the references that an invoice line keeps (`Part.ref`)."""
     parts = [Part(ref, ref) for ref in refs]
-    return Consumption(period, {service_id: parts}, await _evidence(conn, tenant, sorted({ref["evidence"] for ref in refs})))
+    return Consumption(period, {service_id: parts}, await _evidence(conn, tenant, sorted({ref["evidence"] for ref in refs} - {""})))
 
 
 async def _evidence(conn: AsyncConnection, tenant: int, hashes: Sequence[str]) -> dict[str, Slots]:
@@ -92,7 +104,17 @@ def usage_of(consumption: Consumption, snapshot: Snapshot, service_id: str) -> S
         bandwidth=bandwidth_of(consumption, snapshot, service_id),
         active_seconds=max(0, high - low) // NS_PER_S,
         seconds=(period.end_ns - period.start_ns) // NS_PER_S,
+        events=_events_of(consumption, service_id),
     )
+
+
+def _events_of(consumption: Consumption, service_id: str) -> dict[str, list[UsageEvent]]:
+    found: dict[str, list[UsageEvent]] = {}
+    for part in consumption.parts.get(service_id, ()):
+        if not part.record["evidence"]:
+            event = UsageEvent(part.record["start_ns"], part.portion["in_octets"], part.record["key"])
+            found.setdefault(part.record["meter"], []).append(event)
+    return found
 
 
 @lru_cache(maxsize=64)

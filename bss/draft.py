@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import Any
 
 from billing_bridge.periods import Period, date_at
-from billing_bridge.usage import MeterKind
 from bss import canonical, money
 from bss.consumption import Consumption, usage_of
 from bss.control import Rating
@@ -386,7 +385,7 @@ def _zero_rated(inputs: Inputs, found: Draft) -> list[dict[str, Any]]:
     rows = []
     for line in {(line.service["id"], line.period.name): line for line in priced}.values():
         usage = inputs.usage if line.period == inputs.period else inputs.corrected[line.period.name]
-        for meter in sorted(set(MeterKind) - line.tariff.meters):
+        for meter in sorted({part.record["meter"] for part in usage.parts.get(line.service["id"], ())} - line.tariff.meters):
             for part in usage.of(line.service["id"], meter):
                 key = {"known_ns": inputs.cutoff_ns, "start_ns": part.record["start_ns"], "record_id": part.record["id"]}
                 names = ("portion", "guide_rev")

@@ -82,6 +82,8 @@ async def _line(conn: AsyncConnection, scope: Scope, invoice_id: str, line_no: i
 
 async def _slots(conn: AsyncConnection, tenant: int, document: Any, line: Any, usage: Sequence[Mapping[str, Any]]) -> Bandwidth:
     """The slots as the bill saw them: the same evidence, bindings and sums, each checked against its hash."""
+    if usage and not usage[0]["evidence"]:
+        return Bandwidth.empty()  # another system's events: each is its own evidence
     meter = usage[0]["meter"] if usage else MeterKind.BANDWIDTH.value if "rank" in line["computation"] else ""
     if not meter:
         return Bandwidth.empty()

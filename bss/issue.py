@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_bridge import book, periods
 from billing_bridge.guiding import by_start
 from billing_bridge.store import usage_billed, usage_rated
-from bss import canonical, draft, snapshot
+from bss import canonical, draft, snapshot, tmf678
 from bss.draft import Draft, Inputs
 from bss.store import document_series, invoice, rated_usage
 from station.state import insert_new
+from station.tmf.hub import publish
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Issued:
         return cls(row, found)
 
 
-async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequence[Issued]) -> None:
+async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequence[Issued], now_ns: int) -> None:
     """The invoices, their ratings, and for each portion of usage the facts that it was rated and billed."""
     if not made:
         return
@@ -60,6 +61,8 @@ async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequen
     facts = [draft.usage_facts(inputs, of.found, tenant, of.row["id"]) for of in made]
     await book.append(conn, tenant, usage_rated, "rating", await _fresh(conn, tenant, [row for rated, _ in facts for row in rated]))
     await book.append(conn, tenant, usage_billed, "billing", [row for _, billed in facts for row in billed])
+    told = [("CustomerBillCreateEvent", "customerBill", of.row["customer_id"], tmf678.customer_bill(of.row)) for of in made]
+    await publish(conn, tenant, tmf678.API, told, now_ns)
 
 
 class Numbers:
@@ -92,10 +95,10 @@ def number_of(series: str, seq: int) -> str:
 
 
 async def _fresh(conn: AsyncConnection, tenant: int, rated: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The facts that are not in the book: a settled charge was rated by most of its portions before."""
+    """The facts that are not in the book: a charge rated again was rated by most of its portions before."""
     names, c = ("record_id", "guide_rev", "portion", "rated_id"), usage_rated.c
     held: set[tuple[Any, ...]] = set()
-    for start_ns, ids in by_start((row["start_ns"], row["record_id"]) for row in rated):
+    for start_ns, ids in by_start((row["start_ns"], row["record_id"]) for row in rated if row["state"] != "rated"):
         where = (c.tenant == tenant, c.start_ns == start_ns, c.record_id.in_(ids))
         held |= {tuple(row) for row in await conn.execute(sa.select(*(c[name] for name in names)).where(*where))}
     return [row for row in rated if tuple(row[name] for name in names) not in held]

@@ -11,7 +11,10 @@ import structlog
 from fastapi import APIRouter
 
 import billing_bridge.api
+import billing_bridge.tmf635
 import bss.api
+import bss.tmf678
+import bss.tmf_records
 import fault.api
 import fault.notify.api
 import inventory.api
@@ -26,7 +29,7 @@ from collectors.inputs.mqtt import Mqtt
 from collectors.inputs.netconf import Netconf
 from collectors.inputs.syslog import Syslog
 from collectors.inputs.traps import Receiver
-from collectors.mibs import shipped_mibs
+from collectors.mibs import site_mibs
 from collectors.proof import Proof, look_at
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.credentials import SnmpCredential
@@ -68,6 +71,7 @@ from station.steady import steady
 from station.telemetry import schema
 from station.telemetry.client import TelemetryClient
 from station.telemetry.supervisor import OwnerProcess
+from station.tmf.hub import Deliveries
 
 log = structlog.get_logger("station")
 
@@ -158,7 +162,7 @@ class Station:
         self.polled: Channel[SampleBatch] = Channel("polled", BATCHES_MAX)
         self.streamed: Channel[SampleBatch] = Channel("streamed", BATCHES_MAX)
         self.samples: Channel[SampleBatch] = Channel("samples", BATCHES_MAX)
-        guard = Guard(settings.notify.allow)
+        self.guard = guard = Guard(settings.notify.allow)
         self.notifier = Notifier(ground.state, guard, clock, settings.notify, ground.vault, ground.hub, simulated=ground.plan.simulated)
         self.fault = FaultService(
             ground.state,
@@ -196,7 +200,7 @@ class Station:
         )
         self.follower = Follower(ground.picture, self.fault, clock, look_at=self.look_at, poll=self.poller.poll_now)
         self.discovery = Discovery(ground.state, ground.picture, ground.hub, clock, self.look, settings.inventory)
-        self.traps = Receiver(settings.traps, topology=topology, mibs=shipped_mibs(), out=heard, clock=clock)
+        self.traps = Receiver(settings.traps, topology=topology, mibs=site_mibs(ground.plan.folder / "mibs"), out=heard, clock=clock)
         self.syslog = Syslog(settings.syslog, topology, clock, heard)
         self.gnmi = Gnmi(settings.gnmi, topology, clock, ground.login, self.streamed)
         spool = Journal(ground.plan.folder / "journal" / "mqtt", settings.mqtt.journal_mb << 20)
@@ -235,6 +239,7 @@ class Station:
             "pipeline": self.pipeline.run,
             "fault": self.fault.run,
             "notify": self.notifier.run,
+            "tmf": Deliveries(ground.state, self.guard, ground.clock).run,
             "snmp": lambda: snmp.run(self.poller, ground.plan.folder / "cache"),
             "follow": lambda: self.follower.pass_on(self.polled, lambda: self.gnmi.covered | self.netconf.covered, self.samples),
             "follow streams": lambda: self.follower.pass_on(self.streamed, frozenset, self.samples),
@@ -270,6 +275,9 @@ class Station:
             perf.api.metrics_router(self.pipeline),
             billing_bridge.api.router(ground.state, clock),
             bss.api.router(ground.state, self.biller, self.telemetry, clock),
+            billing_bridge.tmf635.router(ground.state, ground.settings.billing, self.guard, clock),
+            bss.tmf678.router(ground.state, self.guard, clock),
+            *bss.tmf_records.routers(ground.state, self.biller.tariffs, clock),
         ]
 
     async def components(self) -> Mapping[str, Mapping[str, Any]]:
