@@ -259,11 +259,23 @@ def credential_add(
 
 
 @mib_app.command("translate")
-def mib_translate(name: Annotated[str, typer.Argument(help="An OID or a name.")]) -> None:
+def mib_translate(name: Annotated[str, typer.Argument(help="An OID or a name.")], data: Data = None) -> None:
     """Translate between OIDs and names of the shipped and compiled MIB modules."""
     from station.commands.mibs import translate
 
-    raise typer.Exit(translate(name))
+    raise typer.Exit(translate(name, data))
+
+
+@mib_app.command("compile")
+def mib_compile(
+    source: Annotated[Path, typer.Argument(help="A folder with MIB modules as text, whatever the files are called.")],
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Compile vendor MIB modules for traps and translate: offline, and only what changed."""
+    from station.commands.mibs import compile_modules
+
+    raise typer.Exit(compile_modules(source, data, as_json=as_json))
 
 
 @bill_app.command("run")

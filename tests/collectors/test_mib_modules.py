@@ -1,0 +1,168 @@
+"""MIB modules: what is shipped, how names translate, and vendor modules compiled offline, tolerantly and once."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from collectors.codecs.ber import parse_oid
+from collectors.mib_compile import CACHE, compile_folder, facts_text
+from collectors.mibs import load, module_facts, shipped_mibs, site_mibs
+from station.data import data_dir
+
+ACME = """
+ACME-MIB DEFINITIONS ::= BEGIN
+IMPORTS
+    MODULE-IDENTITY, OBJECT-TYPE, NOTIFICATION-TYPE, Integer32, enterprises FROM SNMPv2-SMI
+    TEXTUAL-CONVENTION, DisplayString FROM SNMPv2-TC
+    ifIndex FROM IF-MIB;
+
+acme MODULE-IDENTITY
+    LAST-UPDATED "202001010000Z"
+    ORGANIZATION "Acme"
+    CONTACT-INFO "nobody"
+    DESCRIPTION "A secret of Acme."
+    ::= { enterprises 55555 }
+
+AcmeState ::= TEXTUAL-CONVENTION
+    STATUS current
+    DESCRIPTION "A secret of Acme."
+    SYNTAX INTEGER { fine(1), broken(2) }
+
+acmePortTable OBJECT-TYPE
+    SYNTAX SEQUENCE OF AcmePortEntry
+    MAX-ACCESS not-accessible
+    STATUS current
+    DESCRIPTION "A secret of Acme."
+    ::= { acme 1 }
+
+acmePortEntry OBJECT-TYPE
+    SYNTAX AcmePortEntry
+    MAX-ACCESS not-accessible
+    STATUS current
+    DESCRIPTION "A secret of Acme."
+    INDEX { ifIndex }
+    ::= { acmePortTable 1 }
+
+AcmePortEntry ::= SEQUENCE { acmePortState AcmeState, acmePortHeat Integer32 }
+
+acmePortState OBJECT-TYPE
+    SYNTAX AcmeState
+    MAX-ACCESS read-only
+    STATUS current
+    DESCRIPTION "A secret of Acme."
+    ::= { acmePortEntry 1 }
+
+acmePortHeat OBJECT-TYPE
+    SYNTAX Integer32
+    UNITS "celsius"
+    MAX-ACCESS read-only
+    STATUS current
+    DESCRIPTION "A secret of Acme."
+    ::= { acmePortEntry 2 }
+
+acmePortBroke NOTIFICATION-TYPE
+    OBJECTS { acmePortState }
+    STATUS current
+    DESCRIPTION "A secret of Acme."
+    ::= { acme 0 1 }
+END
+"""
+OLD = """
+OLD-MIB DEFINITIONS ::= BEGIN
+IMPORTS enterprises FROM RFC1155-SMI  OBJECT-TYPE FROM RFC-1212  TRAP-TYPE FROM RFC-1215  DisplayString FROM RFC1213-MIB;
+old OBJECT IDENTIFIER ::= { enterprises 55556 }
+oldName OBJECT-TYPE
+    SYNTAX DisplayString (SIZE (0..255))
+    ACCESS read-only
+    STATUS mandatory
+    DESCRIPTION "text"
+    ::= { old 1 }
+oldTrap TRAP-TYPE
+    ENTERPRISE old
+    VARIABLES { oldName }
+    DESCRIPTION "text"
+    ::= 7
+END
+"""
+BROKEN = "BROKEN-MIB DEFINITIONS ::= BEGIN\nthis is ::= { no module\nEND\n"
+NEEDY = "NEEDY-MIB DEFINITIONS ::= BEGIN\nIMPORTS gone FROM GONE-MIB;\nneedy OBJECT IDENTIFIER ::= { gone 1 }\nEND\n"
+
+
+def _folder(path: Path, **texts: str) -> Path:
+    path.mkdir()
+    for name, text in texts.items():
+        (path / name).write_text(text)
+    return path
+
+
+def test_vendor_modules_compile_without_the_standards_texts_and_a_bad_one_costs_only_itself(tmp_path: Path) -> None:
+    source = _folder(tmp_path / "in", one=ACME + OLD, two=BROKEN, three=NEEDY, readme="no module")
+    compiled = compile_folder(source, tmp_path / "out", module_facts(data_dir("mibs")))
+    assert (sorted(compiled.made), sorted(compiled.refused)) == (["ACME-MIB", "OLD-MIB"], ["BROKEN-MIB", "NEEDY-MIB"])
+    assert compiled.refused["NEEDY-MIB"] == "needs GONE-MIB"
+    acme = json.loads((tmp_path / "out" / "ACME-MIB.json").read_text())
+    assert acme["objects"]["acmePortHeat"] == {"oid": "1.3.6.1.4.1.55555.1.1.2", "type": "Integer32", "kind": "column", "units": "celsius"}
+    assert acme["objects"]["acmePortEntry"] == {"oid": "1.3.6.1.4.1.55555.1.1", "kind": "row", "index": ["ifIndex"]}
+    assert acme["types"] == {"AcmeState": {"type": "INTEGER", "enum": {"1": "fine", "2": "broken"}}}
+    assert acme["notifications"] == {"acmePortBroke": {"oid": "1.3.6.1.4.1.55555.0.1", "objects": ["acmePortState"]}}
+    assert "secret" not in (tmp_path / "out" / "ACME-MIB.json").read_text()
+
+
+def test_what_was_compiled_on_site_names_variables_traps_and_states(tmp_path: Path) -> None:
+    compile_folder(_folder(tmp_path / "in", one=ACME + OLD), tmp_path / "out", module_facts(data_dir("mibs")))
+    mibs = site_mibs(tmp_path / "out")
+    assert mibs.field(parse_oid("1.3.6.1.4.1.55555.1.1.1.7"), 2) == ("acmePortState", "broken")
+    assert mibs.notification(parse_oid("1.3.6.1.4.1.55555.0.1")) == "acmePortBroke"
+    assert mibs.notification(parse_oid("1.3.6.1.4.1.55556.0.7")) == "oldTrap"
+    assert mibs.resolve("ACME-MIB::acmePortHeat.7") == parse_oid("1.3.6.1.4.1.55555.1.1.2.7")
+
+
+def test_only_what_changed_is_compiled_again(tmp_path: Path) -> None:
+    source, known = _folder(tmp_path / "in", one=ACME, two=OLD), module_facts(data_dir("mibs"))
+    compile_folder(source, tmp_path / "out", known)
+    assert compile_folder(source, tmp_path / "out", known).kept == ["ACME-MIB", "OLD-MIB"]
+    (source / "two").write_text(OLD.replace("55556", "55557"))
+    again = compile_folder(source, tmp_path / "out", known)
+    assert (again.made, again.kept) == (["OLD-MIB"], ["ACME-MIB"])
+    (tmp_path / "out" / CACHE).write_text("not JSON")
+    assert sorted(compile_folder(source, tmp_path / "out", known).made) == ["ACME-MIB", "OLD-MIB"]
+
+
+@pytest.mark.parametrize(
+    ("oid", "name"),
+    [
+        ("1.3.6.1.2.1.31.1.1.1.6.1", "ifHCInOctets.1"),
+        ("1.3.6.1.2.1.15.3.1.2.192.0.2.1", "bgpPeerState.192.0.2.1"),
+        ("1.3.6.1.2.1.10.166.4.0.4", "mplsLdpSessionDown"),
+        ("1.0.8802.1.1.2.1.4.1.1.9.0.1.2", "lldpRemSysName.0.1.2"),
+        ("1.3.6.1.2.1.33.1.2.4.0", "upsEstimatedChargeRemaining.0"),
+        ("1.2.840.10006.300.43.1.2.1.1.13.7", "dot3adAggPortAttachedAggID.7"),
+        ("1.3.6.1.4.1.424242.1", "enterprises.424242.1"),
+    ],
+)
+def test_shipped_modules_name_what_routers_tell(oid: str, name: str) -> None:
+    assert shipped_mibs().translate(parse_oid(oid)) == name
+
+
+def test_a_label_comes_from_the_textual_convention_too() -> None:
+    assert shipped_mibs().field(parse_oid("1.3.6.1.2.1.2.2.1.3.1"), 161) == ("ifType", "ieee8023adLag")
+
+
+def test_an_unknown_enterprise_is_no_field_of_that_name() -> None:
+    assert shipped_mibs().field(parse_oid("1.3.6.1.4.1.424242.1.0"), 1) == ("1.3.6.1.4.1.424242.1.0", "1")
+
+
+def test_shipped_modules_carry_no_descriptions_and_no_number_twice() -> None:
+    for path in sorted(data_dir("mibs").glob("*.json")):
+        module = json.loads(path.read_text())
+        assert module["module"] == path.stem
+        for section in ("objects", "notifications"):
+            for facts in module[section].values():
+                assert not facts.keys() - {"oid", "type", "enum", "kind", "units", "index", "augments", "objects"}, path
+    assert len(load(data_dir("mibs"))) > 10_000
+
+
+def test_facts_are_written_as_they_are_read() -> None:
+    facts = {"module": "X", "types": {}, "objects": {"a": {"oid": "1.2"}}, "notifications": {}}
+    assert json.loads(facts_text(facts)) == facts
