@@ -16,6 +16,7 @@ from simulator.control import Control
 from simulator.emitter import Emitter, Wrap, in_v2c
 from simulator.hostile import KINDS, SLOW
 from simulator.incidents import incidents
+from simulator.informs import Informs, V2cDialect
 from simulator.live import Live
 from simulator.network import Network
 from simulator.poison import poisoned, story
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--data", type=Path, default=Path("var/simulator"), help="folder for certificates")
     result.add_argument("--trap", type=Address.parse, default=Address("127.0.0.1", 16162), help="where traps go")
     result.add_argument("--trap-version", choices=("2c", "3"), default="2c", help="3: authenticated and encrypted")
+    result.add_argument("--inform", action="store_true", help="repeat notifications until they are acknowledged")
     result.add_argument("--syslog", type=Address.parse, default=Address("127.0.0.1", 16514), help="where syslog lines go")
     result.add_argument("--control-port", type=int, default=0, help="TCP port of the remote control; 0: any free one")
     result.add_argument("--control-token-file", type=Path, help="file with the token of the remote control; without it there is none")
@@ -75,6 +77,16 @@ def _wrap(network: Network, version: str) -> Wrap:
     return lambda device, pdu, request_id, now_ns: in_v3(network, device, pdu, request_id, now_ns)
 
 
+def _informs(options: argparse.Namespace) -> Informs | None:
+    if not options.inform:
+        return None
+    if options.trap_version == "2c":
+        return Informs(options.trap, V2cDialect(COMMUNITY))
+    from simulator.agent_v3 import V3Dialect  # its cryptography costs start-up time that v2c does not need
+
+    return Informs(options.trap, V3Dialect())
+
+
 async def run(options: argparse.Namespace) -> None:
     """Start everything, say `ready` in one JSON line on stdout, and serve until a signal comes."""
     clock = SystemClock()
@@ -87,7 +99,8 @@ async def run(options: argparse.Namespace) -> None:
     if options.poisoned:
         stories = (*stories, story(world.devices[-1]))
     stage = Stage(network, stories)
-    emitter = Emitter(network, trap_to=options.trap, syslog_to=options.syslog, wrap=_wrap(network, options.trap_version))
+    informs, wrap = _informs(options), _wrap(network, options.trap_version)
+    emitter = Emitter(network, trap_to=options.trap, syslog_to=options.syslog, wrap=wrap, informs=informs)
     live = Live(network, stage, emitter, clock.now_ns)
     agents = Agents(network, COMMUNITY, clock.now_ns, options.port, options.hostile)
     stop = asyncio.Event()
@@ -124,6 +137,8 @@ async def run(options: argparse.Namespace) -> None:
     if control is not None:
         await control.close()
     agents.close()
+    if informs is not None:
+        informs.close()
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure

@@ -3,8 +3,10 @@
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from simulator.address import Address
+from simulator.informs import Informs
 from simulator.messages import syslog, trap, trap_pdu, v2c_message
 from simulator.network import Network
 from simulator.notices import Notice
@@ -21,19 +23,31 @@ def in_v2c(community: str) -> Wrap:
 
 
 class Emitter:
-    """Turns notices into traps and syslog lines. `sent` counts datagrams by kind, `failed` those the kernel refused."""
+    """Turns notices into traps, or informs where there are any, and syslog lines.
 
-    def __init__(self, network: Network, *, trap_to: Address, syslog_to: Address, wrap: Wrap) -> None:
-        self._network, self._trap_to, self._syslog_to, self._wrap = network, trap_to, syslog_to, wrap
+    `sent` counts datagrams by kind, `failed` those the kernel refused.
+    """
+
+    def __init__(self, network: Network, *, trap_to: Address, syslog_to: Address, wrap: Wrap, informs: Informs | None = None) -> None:
+        self._network, self._trap_to, self._syslog_to, self._wrap, self._informs = network, trap_to, syslog_to, wrap, informs
         self._request_id = 0
         self.sent: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Datagrams by kind, sent and failed, and what became of informs."""
+        informs = dict(self._informs.counts) if self._informs is not None else {}
+        return {"sent": dict(self.sent), "failed": dict(self.failed), "informs": informs}
 
     def emit(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
             device = self._network.world.devices[notice.device]
             with self._socket(device) as sock:
-                self._send(sock, "trap", self._trap(device, notice), self._trap_to)
+                if self._informs is not None:
+                    self._informs.send(device, trap(self._network, notice))
+                else:
+                    self._send(sock, "trap", self._trap(device, notice), self._trap_to)
                 line = syslog(self._network, notice)
                 if line is not None:
                     self._send(sock, "syslog", line, self._syslog_to)

@@ -64,7 +64,7 @@ class Live:
             "broken": [*links, *devices],
             "unreachable": [device.name for device in world.devices if device.number not in network.reachable],
             "stories": [{"name": story.name, "text": story.summary} for story in self.stage.stories.values()],
-            "messages": {"sent": dict(self._emitter.sent), "failed": dict(self._emitter.failed), "lost": network.lost},
+            "messages": self._emitter.counts | {"lost": network.lost},
         }
 
     def events(self, after: int) -> list[dict[str, Any]]:

@@ -209,9 +209,14 @@ def syslog(network: Network, notice: Notice) -> bytes | None:
 
 def trap_pdu(varbinds: Varbinds, request_id: int) -> bytes:
     """An SNMPv2-Trap PDU."""
+    return notification_pdu(varbinds, request_id, ber.TRAP_V2)
+
+
+def notification_pdu(varbinds: Varbinds, request_id: int, tag: int) -> bytes:
+    """A trap or an inform."""
     body = b"".join(ber.varbind(ber.oid(oid), value) for oid, value in varbinds)
     head = ber.integer(request_id) + ber.integer(0) + ber.integer(0)
-    return ber.tlv(ber.TRAP_V2, head + ber.tlv(ber.SEQUENCE, body))
+    return ber.tlv(tag, head + ber.tlv(ber.SEQUENCE, body))
 
 
 def v2c_message(community: str, pdu: bytes) -> bytes:
