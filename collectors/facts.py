@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from collectors.codecs.ber import Oid, dotted, parse_oid
 from collectors.codecs.snmp import EXCEPTIONS
 from collectors.hardware import read_hardware, read_identity
-from collectors.neighbours import cdp_neighbours, lldp_chassis_id, lldp_neighbours
+from collectors.neighbours import cdp_neighbours, forwarding_neighbours, lldp_chassis_id, lldp_neighbours, resolved_addresses
 from collectors.sensors import Naming, entity_sensors, profile_sensors, told_apart
 from collectors.sessions import read_sessions
 from collectors.snmp.client import Limits, SnmpClient, SnmpError
@@ -134,6 +134,7 @@ async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, pro
     interfaces = await read_interfaces(reader)
     hardware = await read_hardware(reader)
     model, serial = await read_identity(reader, profile)
+    neighbours = await lldp_neighbours(reader, interfaces) + await cdp_neighbours(reader, interfaces)
     return DeviceFacts(
         address=client.address,
         snmp_port=client.port,
@@ -151,7 +152,8 @@ async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, pro
         profile=profile.name,
         interfaces=interfaces,
         sensors=await _read_sensors(reader, profile, Naming.of(interfaces, hardware)),
-        neighbours=await lldp_neighbours(reader, interfaces) + await cdp_neighbours(reader, interfaces),
+        neighbours=neighbours or await forwarding_neighbours(reader, interfaces),
+        heard=await resolved_addresses(reader),
         addresses=await _read_addresses(reader, client.address),
         problems=tuple(reader.problems),
     )

@@ -1,4 +1,4 @@
-"""Who a device sees on its ports: LLDP (IEEE 802.1AB, LLDP-MIB) and CDP (CISCO-CDP-MIB)."""
+"""Who a device sees: by LLDP (IEEE 802.1AB, both its MIBs) and CDP on its ports, in its address and forwarding tables."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,29 +14,48 @@ _LOC_PORT_SUBTYPE, _LOC_PORT, _LOC_PORT_DESCR = ((*_LLDP, 3, 7, 1, i) for i in (
 _REM = (*_LLDP, 4, 1, 1)
 _REM_CHASSIS_SUBTYPE, _REM_CHASSIS, _REM_PORT_SUBTYPE, _REM_PORT, _REM_PORT_DESCR, _REM_NAME = ((*_REM, i) for i in range(4, 10))
 _REM_ADDRESS_IF_SUBTYPE = (*_LLDP, 4, 2, 1, 3)
+# LLDP-V2-MIB, whose index has the ifIndex itself: time mark, ifIndex, destination, remote
+_LOC2_CHASSIS_SUBTYPE, _LOC2_CHASSIS = (parse_oid(f"1.3.111.2.802.1.1.13.1.3.{i}.0") for i in (1, 2))
+_REM2 = parse_oid("1.3.111.2.802.1.1.13.1.4.1.1")
+_REM2_CHASSIS_SUBTYPE, _REM2_CHASSIS, _REM2_PORT_SUBTYPE, _REM2_PORT, _REM2_PORT_DESCR, _REM2_NAME = ((*_REM2, i) for i in range(5, 11))
+_ARP, _NET_TO_PHYSICAL = parse_oid("1.3.6.1.2.1.4.22.1.2"), parse_oid("1.3.6.1.2.1.4.35.1.4")
+_BASE_PORT_IF_INDEX = parse_oid("1.3.6.1.2.1.17.1.4.1.2")
+_FDB_PORT, _VLAN_FDB_PORT = parse_oid("1.3.6.1.2.1.17.4.3.1.2"), parse_oid("1.3.6.1.2.1.17.7.1.2.2.1.2")
 _CDP = parse_oid("1.3.6.1.4.1.9.9.23.1.2.1.1")
 _CDP_ADDRESS, _CDP_DEVICE, _CDP_PORT = ((*_CDP, i) for i in (4, 6, 7))
 
 _INTERFACE_ALIAS, _PORT_MAC, _INTERFACE_NAME, _LOCAL = 1, 3, 5, 7  # LldpPortIdSubtype
 NEIGHBOURS_MAX = 4096
+MAC_ARCS = 6
+HEARD_MAX = 4096  # addresses out of an address table
 
 
 async def lldp_chassis_id(reader: Reader) -> str:
     """The device's own LLDP chassis id, "" without LLDP."""
-    subtype, chassis = await reader.scalars((_LOC_CHASSIS_SUBTYPE, _LOC_CHASSIS))
+    told = await reader.scalars((_LOC_CHASSIS_SUBTYPE, _LOC_CHASSIS, _LOC2_CHASSIS_SUBTYPE, _LOC2_CHASSIS))
+    subtype, chassis = told[:2] if told[1].exists else told[2:]
     return chassis_text(integer_of(subtype), chassis.value) if chassis.exists else ""
 
 
 async def lldp_neighbours(reader: Reader, interfaces: Sequence[InterfaceFacts]) -> tuple[NeighbourFacts, ...]:
-    """The rows of lldpRemTable, each on its local interface."""
+    """The rows of lldpRemTable, each on its local interface; of lldpV2RemTable where the agent has only that."""
     remote = await reader.table("lldpRemTable", tuple((*_REM, i) for i in range(4, 10)))
     if not remote.column(_REM_CHASSIS):
-        return ()
+        return await _lldp_v2_neighbours(reader, interfaces)
     local = await reader.table("lldpLocPortTable", (_LOC_PORT_SUBTYPE, _LOC_PORT, _LOC_PORT_DESCR))
     managed = await reader.table("lldpRemManAddrTable", (_REM_ADDRESS_IF_SUBTYPE,))
     addresses = _management_addresses(managed.column(_REM_ADDRESS_IF_SUBTYPE))
     rows = [row for row in sorted(remote.column(_REM_CHASSIS)) if len(row) == 3][:NEIGHBOURS_MAX]
     return tuple(_lldp_neighbour(row, remote, local_port(row[1], local, interfaces), addresses.get(row[1:], "")) for row in rows)
+
+
+async def _lldp_v2_neighbours(reader: Reader, interfaces: Sequence[InterfaceFacts]) -> tuple[NeighbourFacts, ...]:
+    table = await reader.table("lldpV2RemTable", tuple((*_REM2, i) for i in range(5, 11)))
+    names = {interface.if_index: interface.name for interface in interfaces}
+    columns = (_REM2_CHASSIS_SUBTYPE, _REM2_CHASSIS, _REM2_PORT_SUBTYPE, _REM2_PORT, _REM2_PORT_DESCR, _REM2_NAME)
+    as_v1 = Table({(*_REM, i): table.column(column) for i, column in enumerate(columns, 4)})
+    rows = [row for row in sorted(table.column(_REM2_CHASSIS)) if len(row) == 4][:NEIGHBOURS_MAX]
+    return tuple(_lldp_neighbour(row, as_v1, (row[1] if row[1] in names else 0, names.get(row[1], str(row[1]))), "") for row in rows)
 
 
 def _lldp_neighbour(row: Oid, remote: Table, local: tuple[int, str], address: str) -> NeighbourFacts:
@@ -126,3 +145,37 @@ def _cdp_name(device_id: bytes) -> str:
     """CatOS and NX-OS put the serial number in brackets behind the name."""
     text = device_id.decode("utf-8", "replace").strip("\0 ")
     return text.partition("(")[0] or mac_text(device_id)
+
+
+async def resolved_addresses(reader: Reader) -> tuple[str, ...]:
+    """The addresses in ipNetToMediaTable and ipNetToPhysicalTable: who was spoken with on the same links (RFC 4293)."""
+    table = await reader.table("ipNetToMediaTable", (_ARP, _NET_TO_PHYSICAL))
+    octets: list[Oid] = [row[1:] for row in table.column(_ARP) if len(row) == 5]
+    octets += [row[3:] for row in table.column(_NET_TO_PHYSICAL) if len(row) > 3 and row[2] == len(row) - 3]
+    found = (address_text(bytes(index)) for index in octets if all(arc <= 255 for arc in index))
+    return tuple(dict.fromkeys(address for address in found if address))[:HEARD_MAX]
+
+
+async def forwarding_neighbours(reader: Reader, interfaces: Sequence[InterfaceFacts]) -> tuple[NeighbourFacts, ...]:
+    """Of each bridge port that learned a single station, that station: nobody else is behind it (RFC 4188, RFC 4363).
+
+    A hint and no more: it becomes a link only where the inventory knows the address as a port's.
+    """
+    ports = await reader.table("dot1dBasePortTable", (_BASE_PORT_IF_INDEX,))
+    if not ports.column(_BASE_PORT_IF_INDEX):
+        return ()
+    table = await reader.table("dot1qTpFdbTable", (_VLAN_FDB_PORT,))
+    if not table.column(_VLAN_FDB_PORT):
+        table = await reader.table("dot1dTpFdbTable", (_FDB_PORT,))
+    behind: dict[int, set[Oid]] = {}
+    for column in (_VLAN_FDB_PORT, _FDB_PORT):
+        for row, cell in table.column(column).items():
+            behind.setdefault(integer_of(cell), set()).add(row[-MAC_ARCS:])
+    names = {interface.if_index: interface.name for interface in interfaces}
+    found = []
+    for port, stations in sorted(behind.items())[:NEIGHBOURS_MAX]:
+        if_index = integer_of(ports.column(_BASE_PORT_IF_INDEX).get((port,)))
+        (station, *others) = stations
+        if not others and if_index in names and all(arc <= 255 for arc in station):
+            found.append(NeighbourFacts("fdb", if_index, names[if_index], "", mac_text(bytes(station))))
+    return tuple(found)

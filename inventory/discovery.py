@@ -162,7 +162,8 @@ class Discovery:
             else:
                 device_no = await self._take(scope, run, facts)
                 outcome = "answered"
-                neighbours = [found for one in facts.neighbours if (found := usable_address(one.remote_address))]
+                told = [*(one.remote_address for one in facts.neighbours), *facts.heard]
+                neighbours = [found for address_told in told if (found := usable_address(address_told))]
         except TimeoutError:
             outcome = "timeout"
         except Exception:  # one device's oddity, or our own mistake with it, must not end the discovery of the others

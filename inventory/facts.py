@@ -33,9 +33,9 @@ class SensorFacts:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourFacts:
-    """One LLDP (IEEE 802.1AB) or CDP neighbour seen on a local port."""
+    """One neighbour seen on a local port: by LLDP (IEEE 802.1AB), CDP, or in the forwarding table."""
 
-    protocol: str  # lldp | cdp
+    protocol: str  # lldp | cdp | fdb: of the last, `remote_port` is the only address a bridge port learned
     local_if_index: int  # 0 when only the name is known
     local_port: str
     remote_chassis_id: str
@@ -67,6 +67,7 @@ class DeviceFacts:
     sensors: tuple[SensorFacts, ...] = ()
     neighbours: tuple[NeighbourFacts, ...] = ()
     addresses: tuple[str, ...] = ()
+    heard: tuple[str, ...] = ()  # addresses on the device's own links, where others may answer
     problems: tuple[str, ...] = ()  # tables that could not be read and why
 
 

@@ -13,7 +13,9 @@ from inventory.identity import compact
 
 TWO_SIDED: Final = 1.0  # both ends name each other
 BY_CHASSIS: Final = 0.8  # one end names the other by its chassis id
+BY_STATION: Final = 0.4  # a bridge port learned the address of the other's port, and no other
 BY_NAME: Final = 0.6  # one end names the other by its name or address
+_HINT: Final = "fdb"  # tells of a link only where both ends are known
 Row = Mapping[str, Any]
 
 
@@ -53,13 +55,15 @@ def derive(
     `devices` give no, name, chassis_id; `addresses` every known address -> device number; `entities` the rows of
     interfaces that are there; `heard` the rows of `lldp_neighbour`.
     """
-    parties, ports = _Parties(devices, addresses), _Ports(entities)
+    parties, ports = _Parties(devices, addresses, entities), _Ports(entities)
     claims: list[Claim] = []
     open_ends: list[tuple[int, int, Row, float]] = []  # port, device it leads to, row, confidence: the far port is not known
     unresolved: list[Unresolved] = []
     for row in heard:
         local = ports.local(row)
         there, confidence = parties.find(row)
+        if row["protocol"] == _HINT and (local is None or there is None or ports.remote(there, row) is None):
+            continue  # most stations are no devices of ours
         if local is None or there is None:
             unresolved.append(Unresolved(local or row["device_no"] << 16, row, "unknown local port" if local is None else "unknown device"))
         elif there == row["device_no"]:
@@ -117,14 +121,17 @@ def _choose(found: Iterable[FoundLink]) -> tuple[list[FoundLink], list[set[int]]
 class _Parties:
     """Finds the device a neighbour row means."""
 
-    def __init__(self, devices: Sequence[Row], addresses: Mapping[str, int]) -> None:
+    def __init__(self, devices: Sequence[Row], addresses: Mapping[str, int], entities: Sequence[Row]) -> None:
         self._chassis = _single((compact(device["chassis_id"]), device["no"]) for device in devices)
         self._names = _single((device["name"].lower(), device["no"]) for device in devices)
         self._hosts = _single((device["name"].lower().split(".")[0], device["no"]) for device in devices)
         self._addresses = addresses
+        self._stations = _single((compact(row["mac"]), row["device_no"]) for row in entities)
 
     def find(self, row: Row) -> tuple[int | None, float]:
         """The device's number and how sure that is; by chassis id, else by name (with or without domain), else by address."""
+        if row["protocol"] == _HINT:
+            return self._stations.get(compact(row["remote_port"])), BY_STATION
         by_chassis = self._chassis.get(compact(row["remote_chassis_id"]))
         if by_chassis is not None:
             return by_chassis, BY_CHASSIS

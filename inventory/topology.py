@@ -156,6 +156,15 @@ class Topology:
         return {no: tuple(entities) for no, entities in found.items()}
 
     @cached_property
+    def entities_of(self) -> Mapping[int, tuple[Entity, ...]]:
+        """Everything that is there by device number."""
+        found: dict[int, list[Entity]] = {}
+        for entity in self.entities.values():
+            if not entity.gone:
+                found.setdefault(entity.device_no, []).append(entity)
+        return {no: tuple(entities) for no, entities in found.items()}
+
+    @cached_property
     def link_at(self) -> Mapping[int, Link]:
         """The link at an interface, by entity key of either end."""
         return {end: link for link in self.links.values() for end in (link.a, link.b)}

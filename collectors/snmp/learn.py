@@ -144,7 +144,7 @@ def learned_plan(device: Device, topology: Topology, learned: Learned, client: S
     items: list[Item] = []
     by_name = {name: if_index for if_index, name in learned.names.items()}
     ratios = [ratio_of(device.no << 16, metric, instances) for metric, instances in learned.metrics]
-    for entity in _entities(topology, device.no):
+    for entity in topology.entities_of.get(device.no, ()):
         if entity.kind == "interface":
             if_index = _if_index_now(entity, learned.names, by_name)
             if if_index:
@@ -163,10 +163,6 @@ def _if_index_now(entity: Entity, names: dict[int, str], by_name: dict[str, int]
     if names.get(entity.if_index) in (entity.name, entity.name.removesuffix(f"#{entity.if_index}")):
         return entity.if_index
     return by_name.get(entity.name, 0)
-
-
-def _entities(topology: Topology, device_no: int) -> list[Entity]:
-    return [entity for entity in topology.entities.values() if entity.device_no == device_no]
 
 
 def entity_items(entity: Entity, learned: Learned) -> list[Item | Ratio]:

@@ -224,3 +224,10 @@ async def test_hostile_neighbours_are_bounded_and_kept_as_text(state: State) -> 
     await reconcile(state, STATION, replace(facts(1), neighbours=said), NOW)
     assert await refresh_links(state, STATION, NOW) and not await refresh_links(state, STATION, NOW)
     assert len((await Picture(state, Hub()).reload()).missing) == 2
+
+
+def test_the_only_station_behind_a_bridge_port_is_a_link_when_it_is_a_port_of_ours_and_nothing_when_it_is_not() -> None:
+    behind = {"protocol": "fdb", "remote_chassis_id": ""}
+    rows = [heard(1, 1, 2, **behind, remote_port="02:aa:00:00:02:01"), heard(1, 2, 3, **behind, remote_port="02:ff:00:00:00:01")]
+    found, unresolved = derive(DEVICES, ADDRESSES, PORTS, rows)
+    assert ([(one.a, one.b, one.confidence) for one in found], unresolved) == ([(key(1, 1), key(2, 1), 0.4)], [])

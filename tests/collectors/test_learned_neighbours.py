@@ -1,0 +1,98 @@
+"""Neighbours as devices tell them: LLDP's two MIBs and their dialects, CDP, forwarding and address tables."""
+
+import pytest
+
+from collectors.facts import look
+from collectors.snmp.client import Limits
+from collectors.snmp.credentials import SnmpCredential
+from collectors.snmp.engine import Engine
+from collectors.snmp.profiles import shipped_profiles
+from inventory.facts import DeviceFacts, NeighbourFacts
+from tests.collectors.recordings import answering, read_recording
+
+SYSTEM = """
+1.3.6.1.2.1.1.1.0|4|a switch
+1.3.6.1.2.1.1.2.0|6|1.3.6.1.4.1.55555.1
+1.3.6.1.2.1.1.3.0|67|4711
+1.3.6.1.2.1.1.5.0|4|sw-1
+1.3.6.1.2.1.31.1.1.1.1.49|4|ge-0/0/1
+1.3.6.1.2.1.31.1.1.1.1.50|4|ge-0/0/2
+"""
+LLDP = """
+1.0.8802.1.1.2.1.3.7.1.2.1|2|5
+1.0.8802.1.1.2.1.3.7.1.3.1|4|ge-0/0/1
+1.0.8802.1.1.2.1.4.1.1.4.0.1.7|2|4
+1.0.8802.1.1.2.1.4.1.1.5.0.1.7|4x|020000000002
+1.0.8802.1.1.2.1.4.1.1.6.0.1.7|2|3
+1.0.8802.1.1.2.1.4.1.1.7.0.1.7|4x|02aa00000201
+1.0.8802.1.1.2.1.4.1.1.9.0.1.7|4|r2
+"""
+WITH_LENGTH = "1.0.8802.1.1.2.1.4.2.1.3.0.1.7.1.4.192.0.2.2|2|2\n"
+WITHOUT_LENGTH = "1.0.8802.1.1.2.1.4.2.1.3.0.1.7.1.192.0.2.2|2|2\n"
+LLDP_V2 = """
+1.3.111.2.802.1.1.13.1.4.1.1.5.0.49.1.7|2|4
+1.3.111.2.802.1.1.13.1.4.1.1.6.0.49.1.7|4x|020000000002
+1.3.111.2.802.1.1.13.1.4.1.1.7.0.49.1.7|2|3
+1.3.111.2.802.1.1.13.1.4.1.1.8.0.49.1.7|4x|02aa00000201
+1.3.111.2.802.1.1.13.1.4.1.1.10.0.49.1.7|4|r2
+"""
+CDP = """
+1.3.6.1.4.1.9.9.23.1.2.1.1.4.49.1|4x|c0000202
+1.3.6.1.4.1.9.9.23.1.2.1.1.6.49.1|4|r2(FOC1234)
+1.3.6.1.4.1.9.9.23.1.2.1.1.7.49.1|4|Ethernet1/1
+"""
+FORWARDING = """
+1.3.6.1.2.1.17.1.4.1.2.1|2|49
+1.3.6.1.2.1.17.1.4.1.2.2|2|50
+1.3.6.1.2.1.17.7.1.2.2.1.2.10.2.170.0.0.2.1|2|1
+1.3.6.1.2.1.17.7.1.2.2.1.2.20.2.170.0.0.2.1|2|1
+1.3.6.1.2.1.17.7.1.2.2.1.2.10.2.170.0.0.3.1|2|2
+1.3.6.1.2.1.17.7.1.2.2.1.2.10.2.170.0.0.3.2|2|2
+"""
+ADDRESSES = """
+1.3.6.1.2.1.4.22.1.2.49.192.0.2.9|4x|02aa00000901
+1.3.6.1.2.1.4.35.1.4.49.2.16.32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.9|4x|02aa00000901
+"""
+R2 = NeighbourFacts("lldp", 49, "ge-0/0/1", "02:00:00:00:00:02", "02:aa:00:00:02:01", remote_name="r2")
+
+
+async def _look(recording: str) -> DeviceFacts:
+    engine = Engine()
+    try:
+        async with answering(read_recording(SYSTEM + recording)) as port:
+            facts = await look(
+                engine, "127.0.0.1", port, [SnmpCredential(community="public")], shipped_profiles(), limits=Limits(timeout_s=1.0, retries=1)
+            )
+    finally:
+        engine.close()
+    assert isinstance(facts, DeviceFacts)
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("recording", "address"),
+    [(LLDP, ""), (LLDP + WITH_LENGTH, "192.0.2.2"), (LLDP + WITHOUT_LENGTH, "192.0.2.2"), (LLDP_V2, "")],
+    ids=["no address", "address with its length", "address without its length", "LLDP-V2-MIB"],
+)
+async def test_an_lldp_neighbour_is_found_in_every_dialect(recording: str, address: str) -> None:
+    [found] = (await _look(recording)).neighbours
+    assert found == NeighbourFacts(**{**{name: getattr(R2, name) for name in R2.__slots__}, "remote_address": address})
+
+
+async def test_a_cdp_neighbour_loses_the_serial_number_behind_its_name() -> None:
+    [found] = (await _look(CDP)).neighbours
+    assert found == NeighbourFacts("cdp", 49, "ge-0/0/1", "", "Ethernet1/1", remote_name="r2", remote_address="192.0.2.2")
+        NeighbourFacts("cdp", 49, "ge-0/0/1", "", "Ethernet1/1", remote_name="r2", remote_address="192.0.2.2"),
+    )
+
+
+async def test_a_port_that_learned_one_station_has_that_neighbour_and_one_with_two_has_none() -> None:
+    assert (await _look(FORWARDING)).neighbours == (NeighbourFacts("fdb", 49, "ge-0/0/1", "", "02:aa:00:00:02:01"),)
+
+
+async def test_the_forwarding_table_is_not_asked_where_neighbours_speak_for_themselves() -> None:
+    assert [one.protocol for one in (await _look(FORWARDING + LLDP)).neighbours] == ["lldp"]
+
+
+async def test_addresses_on_the_devices_links_are_heard_of() -> None:
+    assert (await _look(ADDRESSES)).heard == ("192.0.2.9", "2001:db8::9")
