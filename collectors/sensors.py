@@ -68,7 +68,8 @@ def _entity_sensor(entry: Oid, row: Oid, table: Table, hardware: Hardware, inter
     units = text_of(table.column((*entry, _UNITS)).get(row)) if entry == ENTITY_SENSOR else ""
     name, value = hardware.name_of(row[0]), told(_VALUE)
     metric = sensor_metric(told(_TYPE), units, name)
-    if not metric or told(_STATUS) not in _OK or value in _OVERFLOW:
+    nameless = row[0] not in hardware.names and metric == "sensor.current"  # a laser's bias or a supply's load: who knows
+    if not metric or nameless or told(_STATUS) not in _OK or value in _OVERFLOW:
         return None
     scale = sensor_scale(told(_SCALE), told(_PRECISION)) * _TO_UNIT.get(metric, 1.0)
     scaled = value * scale

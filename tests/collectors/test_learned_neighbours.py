@@ -82,8 +82,6 @@ async def test_an_lldp_neighbour_is_found_in_every_dialect(recording: str, addre
 async def test_a_cdp_neighbour_loses_the_serial_number_behind_its_name() -> None:
     [found] = (await _look(CDP)).neighbours
     assert found == NeighbourFacts("cdp", 49, "ge-0/0/1", "", "Ethernet1/1", remote_name="r2", remote_address="192.0.2.2")
-        NeighbourFacts("cdp", 49, "ge-0/0/1", "", "Ethernet1/1", remote_name="r2", remote_address="192.0.2.2"),
-    )
 
 
 async def test_a_port_that_learned_one_station_has_that_neighbour_and_one_with_two_has_none() -> None:
