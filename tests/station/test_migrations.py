@@ -11,7 +11,15 @@ from alembic.migration import MigrationContext
 from station.migrate import NewerSchemaError, migrate
 from station.state import State, metadata
 
-STORES = ("inventory.store", "station.security.store", "fault.store", "fault.notify.store", "billing_bridge.store", "bss.store")
+STORES = (
+    "inventory.store",
+    "station.security.store",
+    "station.tmf.store",
+    "fault.store",
+    "fault.notify.store",
+    "billing_bridge.store",
+    "bss.store",
+)
 
 
 def differences(connection: sa.Connection) -> list[object]:
