@@ -1,13 +1,24 @@
 // uPlot with our habits: gaps as hatched gaps, last week behind today, one cursor over all charts of a screen, a ribbon of alarms.
 import uPlot from "./vendor/uplot.js";
-import { html, useEffect, useRef, useSignal } from "./view.js";
+import { effect, html, signal, useEffect, useRef, useSignal } from "./view.js";
 import { gapsOf } from "./chart_model.js";
 import { clock, si } from "./format.js";
 import { theme } from "./prefs.js";
 import { Ribbon } from "./ribbon.js";
+import { url } from "./router.js";
 
 const TABLE_ROWS = 12;
+const DRAG_PX = 8;
 const cursors = uPlot.sync("trunkline");
+/** What was dragged over on any chart, [from, to] in ms: all charts of the screen show it. Another screen or span ends it. */
+const zoom = signal(null);
+let shownAt = "";
+effect(() => {
+  const at = `${url.value.pathname}${url.value.searchParams.get("span")}`;
+  if (at !== shownAt) zoom.value = null;
+  shownAt = at;
+});
+
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** @typedef {{name: string, color: string, values: (number|null)[], fill?: boolean, dash?: number[], width?: number, quiet?: boolean}} Line */
@@ -25,12 +36,19 @@ function axis(rest) {
 
 function optionsOf({ lines, unit, width, height, onCursor, range }) {
   return {
-    width, height, padding: [8, 14, 0, 0], legend: { show: false }, cursor: { sync: { key: cursors.key }, points: { size: 6 }, y: false, drag: { x: true, y: false } },
+    width, height, padding: [8, 14, 0, 0], legend: { show: false }, cursor: { sync: { key: cursors.key }, points: { size: 6 }, y: false, drag: { x: true, y: false, setScale: false } },
     scales: { x: { time: true, range: () => range.current }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } },
     axes: [axis({ size: 26, space: 60, values: (_, splits) => splits.map((s) => instant(s, splits.at(-1) - splits[0])) }), axis({ size: 58, space: 26, values: (_, splits) => splits.map((value) => si(value, unit)) })],
     series: [{}, ...lines.map(seriesOf)],
-    hooks: { setCursor: [(plot) => onCursor(plot.cursor.idx)] },
+    hooks: { setCursor: [(plot) => onCursor(plot.cursor.idx)], setSelect: [dragged] },
   };
+}
+
+function dragged(plot) {
+  const { left, width } = plot.select;
+  if (width < DRAG_PX) return;
+  zoom.value = [plot.posToVal(left, "x") * 1000, plot.posToVal(left + width, "x") * 1000];
+  plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
 }
 
 const instant = (s, wide) => {
@@ -53,7 +71,8 @@ function Legend({ times, lines, unit, at }) {
   const chosen = at ?? times.length - 1;
   const newest = (values) => values.findLast((value) => value !== null && value !== undefined);
   return html`<p class="chart-legend dim">${lines.filter((line) => !line.quiet).map((line) => html`<span><svg viewBox="0 0 16 4" aria-hidden="true"><path d="M0 2H16" stroke=${`var(${line.color})`} stroke-width="3" stroke-dasharray=${line.dash?.join(" ")} /></svg> ${line.name} <b>${si(at === null ? newest(line.values) : line.values[chosen], unit)}</b></span>`)}
-    ${at !== null && times[chosen] !== undefined && html`<span class="mono">${clock(new Date(times[chosen]).toISOString())}</span>`}</p>`;
+    ${at !== null && times[chosen] !== undefined && html`<span class="mono">${clock(new Date(times[chosen]).toISOString())}</span>`}
+    ${zoom.value && html`<button class="btn small" onClick=${() => { zoom.value = null; }}>Whole span</button>`}</p>`;
 }
 
 function useResize(box, plot, height) {
@@ -72,7 +91,8 @@ export function Chart({ label, times, lines, unit, height = 130, range, alarms, 
   const box = useRef(null);
   const plot = useRef(null);
   const cursor = useSignal(null);
-  const span = range || [times[0] ?? 0, times.at(-1) ?? 1];
+  const whole = range || [times[0] ?? 0, times.at(-1) ?? 1];
+  const span = zoom.value && zoom.value[1] > whole[0] && zoom.value[0] < whole[1] ? zoom.value : whole;
   const seconds = useRef(null);
   seconds.current = span.map((ms) => ms / 1000);
   useEffect(() => {
@@ -92,7 +112,7 @@ export function Chart({ label, times, lines, unit, height = 130, range, alarms, 
   const gaps = gapsOf(times, lines.filter((line) => !line.quiet).map((line) => line.values), span);
   return html`<div class="chart">${legend && html`<${Legend} times=${times} lines=${lines} unit=${unit} at=${cursor.value} />`}
     <div class="chart-area" style=${{ height: `${height}px` }}><div class="chart-gaps" aria-hidden="true" data-gaps=${gaps.length}>${gaps.map((gap) => html`<i class="hatch" title="no data" style=${{ left: `${gap.left}%`, width: `${gap.width}%` }} />`)}</div>
-      <div ref=${box} class="chart-box" data-testid="chart" data-points=${times.length} role="img" aria-label=${label} /></div>
+      <div ref=${box} class="chart-box" data-testid="chart" onDblClick=${() => { zoom.value = null; }} data-points=${times.length} role="img" aria-label=${label} /></div>
     ${alarms && html`<${Ribbon} alarms=${alarms} range=${span} />`}
     <${Twin} label=${label} times=${times} lines=${lines} unit=${unit} /></div>`;
 }

@@ -22,7 +22,7 @@ export function screenOf(path) {
   return SCREENS.find((each) => each.path !== "/" && (path === each.path || path.startsWith(`${each.path}/`))) || SCREENS[0];
 }
 
-const KEPT = ["region", "span"];
+const KEPT = ["region", "span", "kiosk"];
 
 function show(to, replace) {
   if (to === address.value) return;
@@ -30,7 +30,7 @@ function show(to, replace) {
   address.value = to;
 }
 
-/** Another place in the console; region and span go along unless it names its own. */
+/** Another place in the console; region, span and kiosk go along unless it names its own. */
 export function go(to, { replace = false } = {}) {
   const next = new URL(to, location.origin);
   for (const name of KEPT) if (query.value.has(name) && !next.searchParams.has(name)) next.searchParams.set(name, query.value.get(name));

@@ -9,7 +9,7 @@ import { Palette, paletteOpen } from "./palette.js";
 import { density, nextTheme, singleKeys, theme } from "./prefs.js";
 import { FreshPill } from "./fresh.js";
 import { RegionPill, SpanPill } from "./place.js";
-import { SCREENS, go, screen } from "./router.js";
+import { SCREENS, go, query, screen, setQuery } from "./router.js";
 import { span } from "./format.js";
 import { Dialog, Toasts, now, undoLast } from "./ui.js";
 
@@ -97,7 +97,24 @@ function Account() {
   </div><//>`;
 }
 
+const KIOSK = ["/", "/alarms", "/topology", "/performance"];
+const KIOSK_EVERY_MS = 30_000;
+
+/** For a wall: `?kiosk=1` hides bar and rail and goes round the screens; Esc or f ends it. */
+function useKiosk() {
+  const on = query.value.has("kiosk");
+  const flip = () => setQuery({ kiosk: on ? null : "1" });
+  useKeys({ f: ["Kiosk: go round the screens without frame", flip], ...(on && { Escape: ["End the kiosk", flip] }) });
+  useEffect(() => {
+    if (!on) return undefined;
+    const turning = setInterval(() => go(KIOSK[(KIOSK.indexOf(screen.value.path) + 1) % KIOSK.length]), KIOSK_EVERY_MS);
+    return () => clearInterval(turning);
+  }, [on]);
+  return on;
+}
+
 export function Shell({ children }) {
+  const kiosk = useKiosk();
   const jumps = Object.fromEntries(SCREENS.map((each) => [`g ${each.key}`, [`Go to ${each.title}`, () => go(each.path)]]));
   useKeys({
     ...jumps,
@@ -107,7 +124,7 @@ export function Shell({ children }) {
     "T": ["Next theme", nextTheme],
   });
   const stale = live.state.value === "stale" || live.state.value === "lost";
-  return html`<div class=${`shell${stale ? " is-stale" : ""}`}>
+  return html`<div class=${`shell${stale ? " is-stale" : ""}${kiosk ? " kiosk" : ""}`}>
     <${Bar} /><${Rail} /><${Notices} />
     ${children}
     <${Toasts} /><${Palette} />

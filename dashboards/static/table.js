@@ -10,6 +10,7 @@ function useViewport(element) {
   const view = useSignal({ top: 0, height: 0, width: 1200, row: rowHeight() });
   useEffect(() => {
     const measure = () => {
+      if (!element.current) return;
       view.value = { top: element.current.scrollTop, height: element.current.clientHeight, width: element.current.clientWidth, row: rowHeight() };
     };
     const watcher = new ResizeObserver(measure);

@@ -21,7 +21,7 @@ function useWidth() {
   const box = useRef(null);
   const width = useSignal(600);
   useEffect(() => {
-    const watcher = new ResizeObserver(() => { width.value = box.current.clientWidth; });
+    const watcher = new ResizeObserver(() => { if (box.current) width.value = box.current.clientWidth; });
     watcher.observe(box.current);
     return () => watcher.disconnect();
   }, []);
