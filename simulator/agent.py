@@ -11,7 +11,7 @@ from simulator.tables import Table
 from simulator.world import Device
 
 V1, V2C, V3 = 0, 1, 3
-NO_ERROR, TOO_BIG, NO_SUCH_NAME, READ_ONLY, NOT_WRITABLE = 0, 1, 2, 4, 17
+NO_ERROR, TOO_BIG, NO_SUCH_NAME, READ_ONLY, GEN_ERR, NOT_WRITABLE = 0, 1, 2, 4, 5, 17
 MAX_MESSAGE_OCTETS = 8192  # a response never grows beyond
 MAX_REPETITIONS = 200
 MAX_VARBINDS = 400

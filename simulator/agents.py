@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from simulator import agent_ber as ber
 from simulator.agent import V3, Agent
-from simulator.hostile import KINDS, SLOW, SLOW_S
+from simulator.hostile import BUSY, BUSY_S, KINDS, RENUMBERS, SLOW, SLOW_S, renumbered
+from simulator.mib import table
 from simulator.network import Network
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ class Agents:
 
     def __init__(self, network: Network, community: str, now: Callable[[], int], port: int = PORT, hostile: str = "") -> None:
         self._network, self._now, self._port = network, now, port
-        self._agents = [Agent(network, device, community.encode()) for device in network.world.devices]
         self._hostile = hostile, network.world.devices[HOSTILE_AT].number
+        builds = {self._hostile[1]: renumbered} if hostile == RENUMBERS else {}
+        self._agents = [Agent(network, device, community.encode(), builds.get(device.number, table)) for device in network.world.devices]
+        self._busy_until_s = 0.0
         self._sockets: list[socket.socket] = []
         self._engines: dict[int, Engine] = {}
         self.dropped: Counter[str] = Counter()
@@ -79,10 +82,22 @@ class Agents:
         if answer is None:
             self.dropped["refused"] += 1
             return
-        if self._hostile == (SLOW, agent.device.number):
-            asyncio.get_running_loop().call_later(SLOW_S, self._send, sock, answer, peer)
+        wait_s = self._wait_s(agent)
+        if wait_s:
+            asyncio.get_running_loop().call_later(wait_s, self._send, sock, answer, peer)
         else:
             self._send(sock, answer, peer)
+
+    def _wait_s(self, agent: Agent) -> float:
+        """How long a slow agent takes: each answer its time, or one answer after the other."""
+        kind, number = self._hostile
+        if agent.device.number != number or kind not in (SLOW, BUSY):
+            return 0.0
+        if kind == SLOW:
+            return SLOW_S
+        now_s = asyncio.get_running_loop().time()
+        self._busy_until_s = max(now_s, self._busy_until_s) + BUSY_S
+        return self._busy_until_s - now_s
 
     def _send(self, sock: socket.socket, answer: bytes, peer: tuple[str, int]) -> None:
         try:
@@ -94,7 +109,11 @@ class Agents:
     def _reply(self, agent: Agent, data: bytes) -> bytes | None:
         kind, number = self._hostile
         if kind in KINDS and agent.device.number == number:
-            return KINDS[kind](data)
+            return KINDS[kind](data, lambda: self._proper(agent, data))
+        return self._proper(agent, data)
+
+    def _proper(self, agent: Agent, data: bytes) -> bytes | None:
+        """What the agent answers by the book."""
         start, end = ber.expect(data, 0, len(data), ber.SEQUENCE)
         version, _ = ber.read_integer(data, start, end)
         if version != V3:

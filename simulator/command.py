@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.address import Address
-from simulator.agents import PORT, Agents
+from simulator.agents import HOSTILE_AT, PORT, Agents
 from simulator.build import build
 from simulator.control import Control
 from simulator.emitter import Emitter, Wrap, in_v2c
-from simulator.hostile import KINDS, SLOW
+from simulator.hostile import ALL, REBOOT_EVERY_S, REBOOTS, RENUMBERS
 from simulator.incidents import incidents
 from simulator.informs import Informs, V2cDialect
 from simulator.live import Live
-from simulator.network import Network
+from simulator.network import NS_PER_S, Network
 from simulator.poison import poisoned, story
 from simulator.stories import Stage, load
 from simulator.traffic import Boots
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--gnmi-port", type=int, default=16030, help="TCP port of every gNMI target")
     result.add_argument("--gnmi-devices", type=int, default=3, help="how many core routers speak gNMI")
     result.add_argument("--poisoned", action="store_true", help="the last device has hostile names and texts")
-    result.add_argument("--hostile", choices=(*KINDS, SLOW), default="", help="how the agent of the last but one device misbehaves")
+    result.add_argument("--hostile", choices=ALL, default="", help="how the agent of the last but one device misbehaves")
     result.add_argument("--no-script", action="store_true", help="play no story by itself")
     return result
 
@@ -75,6 +75,16 @@ def _wrap(network: Network, version: str) -> Wrap:
     from simulator.agent_v3 import in_v3  # its cryptography costs start-up time that v2c does not need
 
     return lambda device, pdu, request_id, now_ns: in_v3(network, device, pdu, request_id, now_ns)
+
+
+def _reboot_again_and_again(network: Network, device: int, now_ns: int) -> None:
+    next_ns = now_ns + int(REBOOT_EVERY_S * NS_PER_S)
+
+    def reboot(at_ns: int) -> None:
+        network.reboot(device, at_ns)
+        _reboot_again_and_again(network, device, at_ns)
+
+    network.later(next_ns, reboot)
 
 
 def _informs(options: argparse.Namespace) -> Informs | None:
@@ -126,6 +136,8 @@ async def run(options: argparse.Namespace) -> None:
     if control is not None:
         ready["control_port"] = await control.open(options.control_port)
     print(json.dumps(ready), flush=True)  # noqa: T201 - the parent reads this line
+    if options.hostile in (REBOOTS, RENUMBERS):
+        _reboot_again_and_again(network, world.devices[HOSTILE_AT].number, now_ns)
     running = [asyncio.create_task(live.run(() if options.no_script else scripts))]
     if speakers:
         running.append(asyncio.create_task(_gnmi(live, identities, options.gnmi_port)))

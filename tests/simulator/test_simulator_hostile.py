@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from simulator import agent_ber as ber
 from simulator.agent import Agent
 from simulator.build import build
-from simulator.hostile import KINDS
-from simulator.mib import table
+from simulator.hostile import KINDS, renumbered
+from simulator.mib import IFX_ENTRY, table
 from simulator.network import NS_PER_S, Network
 from simulator.poison import POISON, SCRIPT, poisoned
 from simulator.reading import Snapshot
 from simulator.traffic import Boots
+from simulator.world import Device
 
 NOW_NS = 1_795_000_000 * NS_PER_S
 WORLD = poisoned(build(1, 24))
@@ -37,16 +38,45 @@ def test_poison_stands_in_the_devices_table_and_in_its_neighbours() -> None:
     assert SCRIPT.encode() in b"".join(near.varbind(n, Snapshot(NETWORK, neighbour, NOW_NS)) for n in range(len(near)))
 
 
+PROPER = b"what an agent answers by the book"
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_misbehaviour(kind: str) -> None:
-    answer = KINDS[kind](ask(ber.GET_BULK, (1, 3, 6, 1, 2, 1, 2)))
+    answer = KINDS[kind](ask(ber.GET_BULK, (1, 3, 6, 1, 2, 1, 2)), lambda: PROPER)
     expected = {
         "endless": ber.oid((1, 3, 6, 1, 2, 1, 3)),
         "loop": ber.oid((1, 3, 6, 1, 2, 1, 2)),
         "toobig": ber.integer(7) + ber.integer(1),
+        "generr": ber.integer(7) + ber.integer(5) + ber.integer(1),
+        "small": PROPER,
+        "drops": PROPER,
         "garbage": b"\x30",
     }
     assert answer is None if kind == "dead" else answer is not None and expected[kind] in answer
+
+
+def test_some_requests_are_dropped_and_not_the_same_ones_for_ever() -> None:
+    answers = [KINDS["drops"](n.to_bytes(4), lambda: PROPER) for n in range(1000)]
+    assert 200 < answers.count(None) < 400
+
+
+def test_a_boot_renumbers_every_interface_and_keeps_its_name() -> None:
+    network = Network(WORLD, Boots.of(WORLD, NOW_NS, {}), NOW_NS)
+    device = WORLD.devices[-2]
+    before = names_of(network, device)
+    network.reboot(device.number, NOW_NS)
+    network.advance(NOW_NS + 60 * NS_PER_S)
+    after = names_of(network, device)
+    assert sorted(before.values()) == sorted(after.values())
+    assert before.keys().isdisjoint(after.keys())
+
+
+def names_of(network: Network, device: Device) -> dict[int, bytes]:
+    """ifName by ifIndex, as the renumbering agent shows it."""
+    rows = renumbered(network, device)
+    reading = Snapshot(network, device, NOW_NS)
+    return {oid[-1]: rows.varbind(n, reading).rsplit(b"\x04", 1)[1] for n, oid in enumerate(rows.oids) if oid[:-1] == (*IFX_ENTRY, 1)}
 
 
 @given(st.binary(max_size=200))
