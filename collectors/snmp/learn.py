@@ -172,7 +172,7 @@ def entity_items(entity: Entity, learned: Learned) -> list[Item | Ratio]:
     sessions = profile.sessions_of(oid) if entity.kind == "session" else None
     if sessions is not None:
         return _session_items(entity, oid, sessions)
-    table = profile.table_of(oid, metric.name)
+    table = profile.table_of(oid, metric.name, entity.scale)
     if table is not None and table.oid is None:
         return [ratio_of(entity.key, table, (oid[len(table.key) :],))]
     series = series_of(entity.device_no, entity.entity_no, entity.metric)

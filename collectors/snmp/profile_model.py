@@ -52,21 +52,32 @@ def dbm(milliwatts: float) -> float:
 
 
 class Where(Settings):
-    """Take only some instances: those whose `oid` column, or whose index arc `arc`, is one of `equals` or none of `differs`."""
+    """Take only some instances: those whose `oid` column, or whose index arc `arc`, is one of `equals` or none of `differs`,
+    or is a number `above` or `at_most` some other."""
 
     oid: OidText | None = None
     arc: int | None = None  # of the instance, from 0, negative from its end
     equals: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
+    above: float | None = None
+    at_most: float | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> "Where":
-        if (self.oid is None) == (self.arc is None) or bool(self.equals) == bool(self.differs):
-            raise ValueError("want one of `oid` and `arc`, and one of `equals` and `differs`")
+        told = (bool(self.equals), bool(self.differs), self.above is not None, self.at_most is not None)
+        if (self.oid is None) == (self.arc is None) or sum(told) != 1:
+            raise ValueError("want one of `oid` and `arc`, and one of `equals`, `differs`, `above` and `at_most`")
         return self
 
     def admits(self, text: str) -> bool:
-        return text in self.equals if self.equals else text not in self.differs
+        """Whether a column's or arc's value, as text, is one that is wanted."""
+        if self.equals or self.differs:
+            return text in self.equals if self.equals else text not in self.differs
+        try:
+            number = float(text)
+        except ValueError:
+            return False
+        return number > self.above if self.above is not None else number <= (self.at_most or 0.0)
 
 
 class Reading(Settings):
@@ -226,10 +237,14 @@ class Profile(ProfileFile):
         by_descr = bool(self.descr) and re.search(self.descr, sys_descr, re.IGNORECASE) is not None
         return 1 if by_descr or not present.isdisjoint(self.probes) else None
 
-    def table_of(self, oid: Oid, metric: str) -> SensorTable | None:
-        """The table a sensor was found in, by its variable's name; None for one of ENTITY-SENSOR-MIB's layout."""
-        found = (table for table in self.sensors if table.metric == metric and oid[: len(table.key)] == table.key)
-        return next((table for table in found if _at_arc(table, oid[len(table.key) :])), None)
+    def table_of(self, oid: Oid, metric: str, scale: float) -> SensorTable | None:
+        """The table a sensor was found in, by its variable's name; None for one of ENTITY-SENSOR-MIB's layout.
+
+        Of two that read one column, each in its unit, the one with the scale the sensor was found with.
+        """
+        tables = (table for table in self.sensors if table.metric == metric and oid[: len(table.key)] == table.key)
+        found = [table for table in tables if _at_arc(table, oid[len(table.key) :])]
+        return next((table for table in found if table.scale == scale), found[0] if found else None)
 
     def sessions_of(self, oid: Oid) -> SessionTable | None:
         """The table a session was found in, by its state's name."""
