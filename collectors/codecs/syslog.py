@@ -1,13 +1,15 @@
 """Syslog messages, RFC 5424 and what is left of RFC 3164: bytes in, one message out, no I/O.
 
 A device's line is hostile text: lengths are bounded, nothing in it is obeyed, and any bytes decode or raise DecodeError.
+Of RFC 3164 every part is missing or different somewhere: Cisco's sequence numbers and `*` before the time, years and
+zones at three places, ISO times, IOS XR's node, NX-OS' leading colon, no name, no tag, and lines out of a file that
+have no priority either.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from collectors.codecs.ber import DecodeError
 
@@ -15,23 +17,40 @@ MESSAGE_OCTETS_MAX: Final = 8192  # RFC 5424, 6.1: a receiver may cut what is lo
 PARAMS_MAX: Final = 64
 SEVERITIES: Final = ("emergency", "alert", "critical", "error", "warning", "notice", "informational", "debug")
 _NIL: Final = "-"
+_NO_PARAMS: Final[Mapping[str, str]] = MappingProxyType({})
+_PRIORITIES: Final = {str(value): (value >> 3, SEVERITIES[value & 7]) for value in range(192)}  # RFC 5424, 6.2.1: 23 * 8 + 7
+_NO_PRIORITY: Final = (1, "notice")  # RFC 3164, 4.3.3: a relay takes 13 for it
 
 # RFC 5424, 6: <PRI>VERSION SP TIMESTAMP SP HOSTNAME SP APP-NAME SP PROCID SP MSGID SP STRUCTURED-DATA [SP MSG]
-_HEADER_5424 = re.compile(r"<(\d{1,3})>1 (\S{1,64}) (\S{1,255}) (\S{1,48}) (\S{1,128}) (\S{1,32}) ")
-_ELEMENT = re.compile(r"\[([^\s=\]\"]{1,32})((?: [^\s=\]\"]{1,32}=\"(?:[^\"\\\]]|\\.)*\")*)\]")
-_PARAM = re.compile(r" ([^\s=\]\"]{1,32})=\"((?:[^\"\\\]]|\\.)*)\"")
-# RFC 3164, 4.1: <PRI>Mmm dd hh:mm:ss HOSTNAME TAG: text; every part after PRI is missing somewhere in the wild.
-_PRI = re.compile(r"<(\d{1,3})>")
-_SEQUENCE = re.compile(r"\d{1,10}: ")
-_TIME_3164 = re.compile(r"[*.]?[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,6})?(?: [A-Z]{3,4})?:? ")
+_HEADER_5424 = re.compile(r"<(\d{1,3})>1 (?:\S{1,64}) (\S{1,255}) (\S{1,48}) (\S{1,128}) (\S{1,32}) (- ?)?")
+_VALUE = r"[^\"\\\]]*(?:\\.[^\"\\\]]*)*"
+_ELEMENT = re.compile(rf"\[([^\s=\]\"]{{1,32}})((?: [^\s=\]\"]{{1,32}}=\"{_VALUE}\")*) ?\]")
+_PARAM = re.compile(rf" ([^\s=\]\"]{{1,32}})=\"({_VALUE})\"")
+_ESCAPED = re.compile(r"\\([\"\\\]])")
+# RFC 3164, 4.1: <PRI>Mmm dd hh:mm:ss HOSTNAME TAG: text
+_PRI = re.compile(r"<(\d{1,3})>(?:\d )?")
+_CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+_ZONE = r"(?:Z|[+-]\d\d:?\d\d)?"
+_TIME = (
+    rf"[*.]?(?:(?:\d{{4}} )?[A-Z][a-z]{{2}} [ \d]?\d (?:\d{{4}} )?{_CLOCK}{_ZONE}(?: (?:19|20)\d\d(?=[ :]))?"
+    r"(?: (?:UTC|GMT|CES?T|[ECMP][SD]T|JST|IST|BST|MSK|EES?T|[A-Z]{3,4}(?=:)))?"
+    rf"|\d{{4}}-\d\d-\d\d[T ]{_CLOCK} ?{_ZONE}|\d{{1,4}}/\d{{1,2}}/\d{{1,4}} {_CLOCK}"
+    r"|\d{1,3}[ywd]\d{1,2}[wdh]|\d\d:\d\d:\d\d)"  # since it started, where its clock was never set
+)
+_TIME_3164 = re.compile(rf"{_TIME}(?: ?: ?| |(?=%))")
+# What may stand before the time: sequence numbers, the name that Cisco calls origin-id, IOS XR's node.
+_LEAD = re.compile(
+    rf"[ :]*(?:\d{{1,10}}: ?){{0,2}}[ :]*(?:(?!\d+ )([\w.-]{{1,255}}):? )?(?:[A-Z]\w{{0,8}}(?:/\w{{1,8}}){{1,4}} ?:)?{_TIME}(?: ?: ?| )"
+)
+_SEQUENCE = re.compile(r"[ :]*(?:\d{1,10}: ?){1,2}")
 _HOST_AND_TAG = re.compile(r"(?:([\w.:-]{1,255}) )??([\w./-]{1,48})(?:\[([\w./-]{1,32})\])?: ")
+_HOST_ALONE = re.compile(r"([\w.:-]{1,255}) ?:? (?=%)")
 # %FACILITY-SEVERITY-MNEMONIC of Cisco and its kin, after whatever sequence number or time stands before it.
-_MNEMONIC = re.compile(r"%([A-Z][A-Z0-9_]{0,40}(?:-[A-Z0-9_]{1,20})?-[0-7]-[A-Z][A-Z0-9_]{0,60})\s{0,2}:")
+_MNEMONIC = re.compile(r"%([A-Z][A-Z0-9_]{0,40}(?:-[A-Z0-9_]{1,20})?-([0-7])-[A-Z0-9][A-Z0-9_]{0,60})\s{0,2}:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-@dataclass(frozen=True, slots=True)
-class SyslogMessage:
+class SyslogMessage(NamedTuple):
     """One message. `name` is its mnemonic (`LINK-3-UPDOWN`), else its MSGID, else the application's name."""
 
     facility: int
@@ -41,11 +60,11 @@ class SyslogMessage:
     proc_id: str
     msg_id: str
     text: str
-    params: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    params: Mapping[str, str] = _NO_PARAMS
 
     @property
     def name(self) -> str:
-        found = _MNEMONIC.search(self.text[:200])
+        found = _MNEMONIC.search(self.text[:200]) if "%" in self.text else None
         return found[1] if found else self.msg_id or self.app_name
 
     @property
@@ -62,56 +81,71 @@ class SyslogMessage:
 
 
 def decode(octets: bytes) -> SyslogMessage:
-    """The message of one datagram or frame; DecodeError when it does not begin with a priority."""
-    text = octets[:MESSAGE_OCTETS_MAX].decode("utf-8", "replace").rstrip("\r\n\0")
+    """The message of one datagram or frame; DecodeError when nothing in it is syslog's."""
+    text = octets[:MESSAGE_OCTETS_MAX].decode("utf-8", "replace").strip("\r\n\0 \ufeff")
     header = _HEADER_5424.match(text)
     return _rfc5424(text, header) if header else _rfc3164(text)
 
 
 def _priority(digits: str) -> tuple[int, str]:
-    value = int(digits)
-    if value > 191:  # RFC 5424, 6.2.1: 23 * 8 + 7
+    found = _PRIORITIES.get(digits) or _PRIORITIES.get(digits.lstrip("0") or "0")
+    if found is None:
         raise DecodeError("priority")
-    return value >> 3, SEVERITIES[value & 7]
+    return found
 
 
 def _rfc5424(text: str, header: re.Match[str]) -> SyslogMessage:
-    facility, severity = _priority(header[1])
-    params, at = _structured_data(text, header.end())
-    host, app, proc, msg_id = ("" if value == _NIL else value for value in header.group(3, 4, 5, 6))
-    said = _clean(text[at:].removeprefix(" ").removeprefix("\ufeff"))
-    return SyslogMessage(facility, severity, host, app, proc, msg_id, said, params)
+    pri, host, app, proc, msg_id, nil = header.groups()
+    facility, severity = _priority(pri)
+    params, at = (_NO_PARAMS, header.end()) if nil else _structured_data(text, header.end())
+    said = _clean(text[at:].lstrip(" \ufeff"))
+    return SyslogMessage(
+        facility, severity, "" if host == _NIL else host, "" if app == _NIL else app,
+        "" if proc == _NIL else proc, "" if msg_id == _NIL else msg_id, said, params,
+    )  # fmt: skip
 
 
-def _structured_data(text: str, at: int) -> tuple[dict[str, str], int]:
+def _structured_data(text: str, at: int) -> tuple[Mapping[str, str], int]:
     """(parameters, where the message's text begins)."""
-    if text.startswith(_NIL, at):
-        return {}, at + 1
     params: dict[str, str] = {}
     while (element := _ELEMENT.match(text, at)) is not None:
-        for key, value in _PARAM.findall(element[2]):
+        name, body = element.groups()
+        for key, value in _PARAM.findall(body):
             if len(params) < PARAMS_MAX:
-                params[f"{element[1]}.{key}"] = _clean(re.sub(r"\\([\"\\\]])", r"\1", value))
+                params[f"{name}.{key}"] = _clean(_ESCAPED.sub(r"\1", value) if "\\" in value else value)
         at = element.end()
     return params, at
 
 
 def _rfc3164(text: str) -> SyslogMessage:
     pri = _PRI.match(text)
-    if pri is None:
-        raise DecodeError("no priority")
-    facility, severity = _priority(pri[1])
-    at = pri.end()
-    for part in (_SEQUENCE, _TIME_3164):
-        found = part.match(text, at)
-        at = found.end() if found else at
+    facility, severity = _priority(pri[1]) if pri else _NO_PRIORITY
+    at = pri.end() if pri else 0
+    host, time = "", _TIME_3164.match(text, at)
+    if time is None:
+        lead = _LEAD.match(text, at)
+        host, time = (lead[1] or "", lead) if lead else ("", _SEQUENCE.match(text, at))
+    at = time.end() if time else at
     tag = _HOST_AND_TAG.match(text, at)
-    if tag is None:
-        return SyslogMessage(facility, severity, "", "", "", "", _clean(text[at:]))
-    host, app, proc = (part or "" for part in tag.groups())
-    return SyslogMessage(facility, severity, host, app, proc, "", _clean(text[tag.end() :]))
+    if tag is not None:
+        named, app, proc = tag.groups()
+        return SyslogMessage(facility, severity, named or host, app, proc or "", "", _clean(text[tag.end() :]))
+    alone = _HOST_ALONE.match(text, at)
+    if alone is not None:
+        host, at = alone[1], alone.end()
+    if pri is None:
+        severity = _severity_without_priority(text, at, timed=time is not None)
+    return SyslogMessage(facility, severity, host, "", "", "", _clean(text[at:]))
+
+
+def _severity_without_priority(text: str, at: int, *, timed: bool) -> str:
+    """What a line's own mnemonic says; DecodeError when it has neither priority nor time nor mnemonic."""
+    mnemonic = _MNEMONIC.search(text, at, at + 200)
+    if mnemonic is None and not timed:
+        raise DecodeError("no priority")
+    return SEVERITIES[int(mnemonic[2])] if mnemonic else _NO_PRIORITY[1]
 
 
 def _clean(text: str) -> str:
     """Without control characters, so that a line stays one line."""
-    return _CONTROL.sub(" ", text)
+    return text if text.isprintable() else _CONTROL.sub(" ", text)
