@@ -1,7 +1,7 @@
 """Invoices, bill runs and completeness over HTTP. Money is read and written with the role billing."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query, Response
@@ -12,10 +12,13 @@ from billing_bridge import completeness, periods
 from billing_bridge.api import whole_view
 from billing_bridge.periods import Period, PeriodError
 from billing_bridge.samples import SampleSource
-from bss import assurance
+from bss import assurance, money_api, profile
 from bss.billing import Biller, BillRunError
+from bss.einvoice import cii, ubl
+from bss.einvoice.terms import EInvoiceError, terms_of
 from bss.explain import explain
 from bss.invoice_csv import as_csv
+from bss.notes import Notes
 from bss.pdf import PdfError, pdf_of
 from bss.store import bill_run, bill_run_closed, invoice
 from bss.tariffs import TariffError
@@ -46,7 +49,11 @@ def router(state: State, biller: Biller, samples: SampleSource, clock: Clock) ->
     routes = APIRouter(prefix="/api/v1")
     routes.include_router(_invoices(state, samples))
     routes.include_router(_bill_runs(state, biller, clock))
-    return routes
+    whole = APIRouter()
+    whole.include_router(routes)
+    for part in (profile.router(state, clock), *money_api.routers(state, Notes(state, biller.settings), clock)):
+        whole.include_router(part)
+    return whole
 
 
 def _invoices(state: State, samples: SampleSource) -> APIRouter:
@@ -70,6 +77,17 @@ def _invoices(state: State, samples: SampleSource) -> APIRouter:
         row = await _invoice(state, caller, invoice_id)
         made = as_csv(json.loads(row["document"]))
         return Response(made, media_type="text/csv; charset=utf-8; header=present", headers=_named(row, "csv"))
+
+    @routes.get("/{invoice_id}.xml")
+    async def as_xml(caller: Caller, invoice_id: InvoiceId, syntax: Literal["ubl", "cii"] = "ubl") -> Response:
+        """EN 16931 in UBL 2.1 or CII D16B."""
+        row = await _invoice(state, caller, invoice_id)
+        try:
+            terms = terms_of(json.loads(row["document"]))
+        except EInvoiceError as error:
+            raise ProblemError(409, "Not an electronic invoice", str(error)) from error
+        made = {"ubl": ubl.write, "cii": cii.write}[syntax](terms)
+        return Response(made, media_type="application/xml", headers=_named(row, f"{syntax}.xml"))
 
     @routes.get("/{invoice_id}.json")
     async def as_issued(caller: Caller, invoice_id: InvoiceId) -> Response:

@@ -20,13 +20,14 @@ from bss.consumption import Consumption, usage_of
 from bss.control import Rating
 from bss.pools import Carried, with_allowances
 from bss.rating.price import PricedItem, ServiceUsage
-from bss.snapshot import Snapshot
+from bss.snapshot import PROFILE, Snapshot
 from bss.tariffs import TariffError, TariffVersion, rate
 from station.clock import NS_PER_S
 from station.ids import derived_id
 from station.web import iso
 
 SCHEMA = "trunkline.invoice.v1"
+CUSTOMER = ("id", "number", "name", "email", "address", "tax_id")
 TAX_ROUNDING = money.Rounding.HALF_UP
 Row = Mapping[str, Any]
 
@@ -243,7 +244,7 @@ def document(inputs: Inputs, found: Draft, number: str, invoice_id: str) -> dict
     """The invoice as one JSON value; `canonical.encode` of it is what is issued."""
     terms, period, zone = inputs.snapshot.data["terms"], inputs.period, inputs.snapshot.zone
     lines = [_line_json(no, line) for no, line in enumerate(found.lines, start=1)]
-    taxes = _taxes(lines)
+    taxes = taxes_of(lines, found.customer.get("tax_category", ""))
     net, tax = sum(line["amount_minor"] for line in lines), sum(row["tax_minor"] for row in taxes)
     issued = date_at(inputs.cutoff_ns, zone)
     return {
@@ -259,7 +260,7 @@ def document(inputs: Inputs, found: Draft, number: str, invoice_id: str) -> dict
         "currency": found.currency,
         "currency_decimals": money.exponent(found.currency),
         "seller": inputs.snapshot.data["operator"],
-        "customer": {name: found.customer[name] for name in ("id", "number", "name", "email", "address", "tax_id")},
+        "customer": {name: found.customer[name] for name in (*CUSTOMER, *PROFILE) if name in found.customer},
         "lines": lines,
         "taxes": taxes,
         "totals": {"net_minor": net, "tax_minor": tax, "gross_minor": net + tax},
@@ -294,13 +295,14 @@ def _period_json(period: Period) -> dict[str, Any]:
     return {"name": period.name, "start": iso(period.start_ns), "end": iso(period.end_ns)}
 
 
-def _taxes(lines: Sequence[Row]) -> list[dict[str, int]]:
-    """Tax once per rate on the sum of its lines."""
+def taxes_of(lines: Sequence[Row], category: str) -> list[dict[str, Any]]:
+    """Tax once per rate on the sum of its lines; `category` says why a customer is not taxed."""
     nets: dict[int, int] = {}
     for line in lines:
         nets[line["tax_rate_ppm"]] = nets.get(line["tax_rate_ppm"], 0) + line["amount_minor"]
     return [
         {"rate_ppm": rate_ppm, "net_minor": net, "tax_minor": money.tax(net, rate_ppm, TAX_ROUNDING)}
+        | ({"category": category} if category and not rate_ppm else {})
         for rate_ppm, net in sorted(nets.items())
     ]
 

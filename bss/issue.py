@@ -1,5 +1,6 @@
 """Issuing: numbers without a gap, and every fact of a batch of invoices in one transaction, a statement for each table."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_bridge import book, periods
 from billing_bridge.guiding import by_start
 from billing_bridge.store import usage_billed, usage_rated
-from bss import canonical, draft, snapshot, tmf678
+from bss import canonical, draft, ledger, snapshot, tmf678
 from bss.draft import Draft, Inputs
 from bss.store import document_series, invoice, rated_usage
 from station.state import insert_new
@@ -61,6 +62,7 @@ async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequen
     facts = [draft.usage_facts(inputs, of.found, tenant, of.row["id"]) for of in made]
     await book.append(conn, tenant, usage_rated, "rating", await _fresh(conn, tenant, [row for rated, _ in facts for row in rated]))
     await book.append(conn, tenant, usage_billed, "billing", [row for _, billed in facts for row in billed])
+    await ledger.book_entries(conn, tenant, [ledger.entry_of(json.loads(of.row["document"])) for of in made], now_ns)
     told = [("CustomerBillCreateEvent", "customerBill", of.row["customer_id"], tmf678.customer_bill(of.row)) for of in made]
     await publish(conn, tenant, tmf678.API, told, now_ns)
 

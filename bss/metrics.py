@@ -7,3 +7,4 @@ EXCEPTIONS = gauge("bill_run_exceptions", "Services the last bill run could not 
 PDFS = counter("invoice_pdfs", "Invoices set as PDF, by result.", "result")
 RATED_BY_ORACLE = counter("rated_by_oracle", "Services that the columnar engine left to the scalar oracle, for the size of their numbers.")
 CONTROL = counter("rating_control", "Lines rated a second time in columns, by result.", "result")
+AUTHORISATIONS = counter("authorisations", "Reservations of prepaid balances, by outcome.", "outcome")

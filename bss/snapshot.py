@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_bridge.points import metering_points
 from bss import canonical
 from bss.settings import BssSettings
-from bss.store import rated_usage, tariff_used
+from bss.store import billing_profile, rated_usage, tariff_used
 from bss.tariffs import TariffError, Tariffs, TariffVersion, in_force, parse
 from inventory.store import customer, entity, service, service_binding
 from station.scope import Scope
@@ -24,6 +24,7 @@ from station.state import insert_new
 
 Row = Mapping[str, Any]
 CUSTOMER = ("id", "number", "name", "email", "address", "tax_id", "currency", "tax_rate_ppm")
+PROFILE = ("country", "tax_category", "buyer_reference")
 SERVICE = ("id", "number", "name", "customer_id", "tariff", "active_from_ns", "active_to_ns")
 
 
@@ -113,11 +114,12 @@ async def take(
                 "tax_id": settings.operator_tax_id,
                 "email": settings.operator_email,
                 "bank": settings.operator_bank,
+                **({"country": settings.operator_country} if settings.operator_country else {}),
             },
             "terms": {"payment_days": settings.payment_days, "series": settings.invoice_series, "time_zone": time_zone},
             "adjust_months": settings.adjust_months,
             "simulated": simulated,
-            "customers": await _rows(conn, scope.tenant, customer, CUSTOMER),
+            "customers": await _customers(conn, scope.tenant),
             "services": services,
             "bindings": await _bindings(conn, scope.tenant),
             "tariffs": [{"name": v.name, "effective": v.effective.isoformat(), "sha256": v.sha256, "text": v.text} for v in versions],
@@ -129,6 +131,13 @@ async def _rows(conn: AsyncConnection, tenant: int, table: sa.Table, names: Iter
     columns = [table.c[name] for name in names]
     query = sa.select(*columns).where(table.c.tenant == tenant).order_by(table.c.number, table.c.id)
     return [dict(row) for row in (await conn.execute(query)).mappings()]
+
+
+async def _customers(conn: AsyncConnection, tenant: int) -> list[dict[str, Any]]:
+    """The customers, each with what its billing profile says."""
+    profiles = (await conn.execute(sa.select(billing_profile).where(billing_profile.c.tenant == tenant))).mappings()
+    said = {row["customer_id"]: {name: row[name] for name in PROFILE if row[name]} for row in profiles}
+    return [row | said.get(row["id"], {}) for row in await _rows(conn, tenant, customer, CUSTOMER)]
 
 
 async def _bindings(conn: AsyncConnection, tenant: int) -> list[dict[str, Any]]:

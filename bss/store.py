@@ -114,3 +114,124 @@ rated_usage = sa.Table(
     sa.UniqueConstraint("tenant", "id"),
     sa.Index(None, "tenant", "invoice_id"),
 )
+
+billing_profile = sa.Table(
+    "billing_profile",
+    metadata,
+    _tenant(),
+    sa.Column("customer_id", sa.String(36), nullable=False),
+    sa.Column("country", sa.String(2), nullable=False, default=""),  # ISO 3166-1
+    sa.Column("tax_category", sa.String(2), nullable=False, default=""),  # UNCL 5305, where the rate is nought
+    sa.Column("buyer_reference", sa.String(100), nullable=False, default=""),  # BT-10
+    sa.PrimaryKeyConstraint("tenant", "customer_id"),
+)
+
+ledger_entry = sa.Table(
+    "ledger_entry",
+    metadata,
+    _tenant(),
+    sa.Column("id", sa.String(64), nullable=False),  # derived from kind and source: what happened is booked once
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("day", sa.String(10), nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("words", sa.String(255), nullable=False),
+    sa.Column("party", sa.String(36), nullable=False, default=""),
+    sa.Column("booked_ns", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "id"),
+    sa.Index(None, "tenant", "day"),
+    sa.Index(None, "tenant", "party"),
+)
+
+ledger_transfer = sa.Table(
+    "ledger_transfer",
+    metadata,
+    _tenant(),
+    sa.Column("entry_id", sa.String(64), nullable=False),
+    sa.Column("no", sa.Integer, nullable=False),
+    sa.Column("debit", sa.String(64), nullable=False),
+    sa.Column("credit", sa.String(64), nullable=False),
+    sa.Column("amount_minor", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "entry_id", "no"),
+    sa.CheckConstraint("amount_minor > 0", name="above_nothing"),
+    sa.CheckConstraint("debit <> credit", name="two_accounts"),
+)
+
+balance_bucket = sa.Table(
+    "balance_bucket",
+    metadata,
+    _tenant(),
+    sa.Column("id", sa.String(36), nullable=False),
+    sa.Column("owner", sa.String(36), nullable=False),  # a customer or a service
+    sa.Column("unit", sa.String(32), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("held", sa.BigInteger, nullable=False, default=0),
+    sa.Column("expires_ns", sa.BigInteger, nullable=False, default=0),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "id"),
+    sa.CheckConstraint("held >= 0 AND amount >= held", name="never_below_nothing"),
+    sa.Index(None, "tenant", "owner", "unit"),
+)
+
+balance_hold = sa.Table(
+    "balance_hold",
+    metadata,
+    _tenant(),
+    sa.Column("hold_id", sa.String(36), nullable=False),
+    sa.Column("bucket_id", sa.String(36), nullable=False),
+    sa.Column("owner", sa.String(36), nullable=False),
+    sa.Column("reserved", sa.BigInteger, nullable=False),
+    sa.Column("used", sa.BigInteger, nullable=False, default=0),
+    sa.Column("state", sa.String(16), nullable=False),  # open | committed | released | expired
+    sa.Column("expires_ns", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "hold_id", "bucket_id"),
+    sa.Index(None, "tenant", "owner", "state"),
+)
+
+balance_step = sa.Table(
+    "balance_step",
+    metadata,
+    _tenant(),
+    sa.Column("id", sa.String(36), nullable=False),
+    sa.Column("hold_id", sa.String(36), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "id"),
+)
+
+credit_note = sa.Table(
+    "credit_note",
+    metadata,
+    _tenant(),
+    sa.Column("id", sa.String(36), nullable=False),
+    sa.Column("series", sa.String(32), nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.String(48), nullable=False),
+    sa.Column("invoice_id", sa.String(36), nullable=False),
+    sa.Column("customer_id", sa.String(36), nullable=False),
+    sa.Column("gross_minor", sa.BigInteger, nullable=False),  # negative: what is credited, positive: a debit note
+    sa.Column("issued_ns", sa.BigInteger, nullable=False),
+    sa.Column("proposed_by", sa.String(64), nullable=False),
+    sa.Column("approved_by", sa.String(64), nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "id"),
+    sa.UniqueConstraint("tenant", "series", "seq"),
+    sa.Index(None, "tenant", "invoice_id"),
+)
+
+credit_proposal = sa.Table(
+    "credit_proposal",
+    metadata,
+    _tenant(),
+    sa.Column("id", sa.String(36), nullable=False),
+    sa.Column("invoice_id", sa.String(36), nullable=False),
+    sa.Column("lines", sa.Text, nullable=False),  # JSON: [{no, amount_minor}], amount_minor negative for a credit
+    sa.Column("reason", sa.String(255), nullable=False),
+    sa.Column("proposed_by", sa.String(64), nullable=False),
+    sa.Column("proposed_ns", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # open | approved | refused
+    sa.Column("decided_by", sa.String(64), nullable=False, default=""),
+    sa.Column("decided_ns", sa.BigInteger, nullable=False, default=0),
+    sa.PrimaryKeyConstraint("tenant", "id"),
+)

@@ -1,0 +1,203 @@
+"""Credit and debit notes, the ledger, and prepaid balances over HTTP."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from bss import ledger, money
+from bss.balance import AMOUNT_MAX, HOLD_S_MAX, Balances, Outcome
+from bss.notes import LINES_MAX, Change, NoteError, Notes
+from bss.store import credit_note, credit_proposal
+from station.clock import Clock
+from station.scope import Role
+from station.state import State
+from station.web import PAGE_LIMIT, Caller, ProblemError, iso, not_found, time_ns
+
+Minor = Annotated[int, Field(strict=True, ge=-(1 << 53), le=1 << 53)]
+Units = Annotated[int, Field(strict=True, gt=0, le=AMOUNT_MAX)]
+Key = Annotated[str, Field(min_length=1, max_length=128)]
+Unit = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,31}$")]
+Day = Annotated[str, Query(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ChangeIn(Body):
+    line_no: Annotated[int, Field(ge=1, strict=True)]
+    amount_minor: Minor
+
+
+class CreditIn(Body):
+    """What to credit (negative) or debit, line by line, and why."""
+
+    lines: Annotated[list[ChangeIn], Field(min_length=1, max_length=LINES_MAX)]
+    reason: Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class TopUp(Body):
+    """`key` names the payment or voucher: the same key adds nothing again."""
+
+    unit: Unit
+    amount: Units
+    key: Key
+    expires: Annotated[str, Field(max_length=40)] = ""
+
+
+class Reserve(Body):
+    """`key` names the session's step: the same key reserves nothing again."""
+
+    unit: Unit
+    amount: Units
+    key: Key
+    hold_s: Annotated[int, Field(ge=1, le=HOLD_S_MAX, strict=True)] = 3600
+
+
+class Commit(Body):
+    used: Annotated[int, Field(ge=0, le=AMOUNT_MAX, strict=True)]
+
+
+def routers(state: State, notes: Notes, clock: Clock) -> list[APIRouter]:
+    return [_credits(state, notes, clock), _ledger(state), _balances(Balances(state), clock)]
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except NoteError as error:
+        status = {"unknown": 404, "own": 403}.get(error.reason, 409)
+        raise ProblemError(status, "Not possible", str(error), reason=error.reason) from error
+
+
+def _credits(state: State, notes: Notes, clock: Clock) -> APIRouter:
+    routes = APIRouter(prefix="/api/v1", tags=["billing"])
+
+    @routes.post("/invoices/{invoice_id}/credits", status_code=201)
+    async def propose(caller: Caller, invoice_id: str, body: CreditIn) -> dict[str, Any]:
+        changes = [Change(line.line_no, line.amount_minor) for line in body.lines]
+        with _refused():
+            return {"id": await notes.propose(caller, invoice_id, changes, body.reason, clock.now_ns()), "state": "open"}
+
+    @routes.post("/credits/{proposal_id}/approve")
+    async def approve(caller: Caller, proposal_id: str) -> dict[str, Any]:
+        with _refused():
+            return await notes.approve(caller, proposal_id, clock.now_ns())
+
+    @routes.post("/credits/{proposal_id}/refuse", status_code=204)
+    async def refuse(caller: Caller, proposal_id: str) -> None:
+        with _refused():
+            await notes.refuse(caller, proposal_id, clock.now_ns())
+
+    @routes.get("/credits")
+    async def proposals(caller: Caller, limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 100) -> dict[str, Any]:
+        _whole(caller)
+        c = credit_proposal.c
+        query = sa.select(credit_proposal).where(c.tenant == caller.tenant).order_by(c.proposed_ns.desc(), c.id).limit(limit)
+        async with state.read() as conn:
+            rows = (await conn.execute(query)).mappings().all()
+        names = ("id", "invoice_id", "reason", "proposed_by", "state", "decided_by")
+        return {"items": [{n: r[n] for n in names} | {"lines": json.loads(r["lines"]), "proposed_at": iso(r["proposed_ns"])} for r in rows]}
+
+    @routes.get("/credit-notes/{note_id}")
+    async def note(caller: Caller, note_id: str) -> dict[str, Any]:
+        caller.require(Role.BILLING, "reading credit notes")
+        c = credit_note.c
+        where = [c.tenant == caller.tenant, sa.or_(c.id == note_id, c.number == note_id)]
+        where += [c.customer_id.in_(caller.customers)] if caller.customers else []
+        async with state.read() as conn:
+            text = (await conn.execute(sa.select(c.document).where(*where))).scalar()
+        if text is None:
+            raise not_found("credit note")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    return routes
+
+
+def _ledger(state: State) -> APIRouter:
+    routes = APIRouter(prefix="/api/v1/ledger", tags=["billing"])
+
+    @routes.get("/balances")
+    async def balances(caller: Caller, customer: Annotated[str, Query(max_length=36)] = "") -> dict[str, Any]:
+        if not customer or (caller.customers and customer not in caller.customers):
+            _whole(caller)
+        async with state.read() as conn:
+            found = await ledger.balances(conn, caller, customer)
+        items = [
+            {"account": account, "currency": currency, "amount_minor": amount, "amount": money.text(amount, currency)}
+            for (account, currency), amount in found.items()
+        ]
+        return {"items": items}
+
+    @routes.get("/beancount")
+    async def beancount(caller: Caller, since: Annotated[Day, Query(alias="from")] = "1971-01-01", to: Day = "9999-12-31") -> Response:
+        """Entries of the days from `from` until before `to`, as `bean-check` reads them."""
+        _whole(caller)
+        async with state.read() as conn:
+            text = await ledger.beancount(conn, caller, since, to)
+        return Response(
+            text, media_type="text/plain; charset=utf-8", headers={"Content-Disposition": 'attachment; filename="ledger.beancount"'}
+        )
+
+    return routes
+
+
+def _whole(caller: Any) -> None:
+    caller.require(Role.BILLING, "reading the ledger")
+    if caller.customers or caller.regions:
+        raise ProblemError(403, "Not allowed", "Your view is limited to some customers or regions; the ledger is over all.")
+
+
+def _balances(held: Balances, clock: Clock) -> APIRouter:
+    routes = APIRouter(prefix="/api/v1/balances", tags=["charging"])
+
+    @routes.get("/{owner}/{unit}")
+    async def balance(caller: Caller, owner: str, unit: str) -> dict[str, Any]:
+        _own(caller, owner)
+        buckets = await held.buckets(caller, owner, unit, clock.now_ns())
+        items = [{"id": b.id, "amount": b.amount, "held": b.held, "free": b.free, "expires": iso(b.expires_ns)} for b in buckets]
+        return {"owner": owner, "unit": unit, "free": sum(bucket.free for bucket in buckets), "buckets": items}
+
+    @routes.post("/{owner}/top-ups", status_code=201)
+    async def top_up(caller: Caller, owner: str, body: TopUp) -> dict[str, Any]:
+        _own(caller, owner)
+        expires_ns = time_ns(body.expires) if body.expires else 0
+        return {"bucket": await held.top_up(caller, owner, body.unit, body.amount, body.key, clock.now_ns(), expires_ns)}
+
+    @routes.post("/{owner}/reservations")
+    async def reserve(caller: Caller, owner: str, body: Reserve) -> dict[str, Any]:
+        _own(caller, owner)
+        outcome, hold = await held.reserve(caller, owner, body.unit, body.amount, body.key, clock.now_ns(), body.hold_s)
+        if outcome == Outcome.INSUFFICIENT:
+            raise ProblemError(402, "Not enough", f"There is less than {body.amount} {body.unit} free.", outcome=outcome.value)
+        return {"hold": hold, "outcome": outcome.value}
+
+    @routes.post("/holds/{hold_id}/commit")
+    async def commit(caller: Caller, hold_id: str, body: Commit) -> dict[str, Any]:
+        return _answer(await held.commit(caller, hold_id, body.used, clock.now_ns()))
+
+    @routes.post("/holds/{hold_id}/release")
+    async def release(caller: Caller, hold_id: str) -> dict[str, Any]:
+        return _answer(await held.release(caller, hold_id, clock.now_ns()))
+
+    return routes
+
+
+def _own(caller: Any, owner: str) -> None:
+    if caller.customers and owner not in caller.customers:
+        raise not_found("balance")
+
+
+def _answer(outcome: Outcome) -> dict[str, Any]:
+    if outcome == Outcome.UNKNOWN:
+        raise not_found("reservation")
+    if outcome == Outcome.CLOSED:
+        raise ProblemError(409, "Closed", "The reservation was committed, released or has expired.", outcome=outcome.value)
+    return {"outcome": outcome.value}
