@@ -80,6 +80,7 @@ class Pipeline:
         """Take up the last counters, then work until cancelled or the samples' channel is closed and empty."""
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(self.writer.run(), name="perf writer")]
+            await self.writer.replayed.wait()  # the last counters may be in the journal still
             await self.warm_up()
             background.append(tasks.create_task(self.tiers.run(), name="perf tiers"))
             await self._collect()
@@ -115,6 +116,8 @@ class Pipeline:
             await asyncio.to_thread(self.process, batch)
         else:
             self.process(batch)
+        if not self._rated:
+            self.durable = self._samples.taken  # nothing in it was new: its answer need not wait for others
         if self._rated_rows >= self.settings.block_rows or (self._rated and self._clock.monotonic_ns() >= self._due_ns):
             await self.flush()
 

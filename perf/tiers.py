@@ -27,6 +27,11 @@ from station.telemetry.client import TelemetryClient, TelemetryError
 from station.telemetry.schema import TIER_S
 
 CORRECT_EVERY_S = 5.0
+DAY_NS = TIER_S["1d"] * NS_PER_S
+_UNCORRECTED = (
+    "SELECT entity, toUnixTimestamp64Nano(time) AS time_ns FROM interface_raw FINAL "
+    "WHERE quality = {late:UInt8} AND time >= fromUnixTimestamp64Nano({since:Int64})"
+)
 CATCH_UP_NS = 24 * 3600 * NS_PER_S  # how far back slots are rolled up after the station was down
 
 
@@ -74,6 +79,7 @@ class Tiers:
 
     async def run(self) -> None:
         await self._start()
+        await self.resume()
         while True:
             try:
                 await self.tick()
@@ -131,6 +137,17 @@ class Tiers:
             for first, last in _days(slot_start(start_ns, tier), slot_start(end_ns - 1, tier) + width):
                 await roll_up(self._client, tier, first, last, self._version(), entities)
 
+    async def resume(self) -> None:
+        """Mark what a station that died had no time to correct: a late row keeps that verdict until it is judged again."""
+        try:
+            found = await self._client.query(
+                _UNCORRECTED, {"late": int(LATE), "since": self._clock.now_ns() - self._settings.past_days * DAY_NS}
+            )
+        except TelemetryError:
+            return
+        if found:
+            self.mark(found["entity"].astype(np.uint64), found["time_ns"].astype(np.int64))
+
     async def _start(self) -> None:
         """Go on behind the last slot that is stored, at most a day back."""
         try:
@@ -171,6 +188,5 @@ class Tiers:
 
 def _days(start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
     """[start, end) in pieces of a day at most."""
-    day_ns = TIER_S["1d"] * NS_PER_S
-    for first in range(start_ns, end_ns, day_ns):
-        yield first, min(first + day_ns, end_ns)
+    for first in range(start_ns, end_ns, DAY_NS):
+        yield first, min(first + DAY_NS, end_ns)

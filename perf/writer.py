@@ -56,6 +56,7 @@ class Writer:
         self._pending: deque[Block] = deque()
         self._draining = 0
         self._changed = asyncio.Condition()
+        self.replayed = asyncio.Event()  # the store has what the journal held at the start
         PENDING.set_function(self._pending.__len__)
 
     async def put(self, table: str, columns: Mapping[str, Any]) -> None:
@@ -86,6 +87,7 @@ class Writer:
             await self._store([Block(sequence, kind, payload, 0.0)])
             self._journal.release(sequence)
             BLOCKS.labels("replayed").inc()
+        self.replayed.set()
         while True:
             async with self._changed:
                 await self._changed.wait_for(lambda: bool(self._pending))

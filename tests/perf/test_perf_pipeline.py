@@ -214,6 +214,44 @@ async def test_a_change_of_the_counter_that_is_read_shows_over_a_restart(owner: 
     assert found.quality.tolist() == [Q.FIRST, *[Q.GOOD] * 3, Q.RESET, *[Q.GOOD] * 3]
 
 
+async def test_late_rows_that_a_dead_station_left_are_judged_by_the_next(owner: OwnerProcess, tmp_path: Path, now_ns: int) -> None:
+    batches = polls(METERED, now_ns, 8)
+    async with assembled(owner, tmp_path, now_ns) as before, writing(before):
+        await feed(before, [*batches, batches[5]])  # a poll that is repeated late replaces its row until it is judged again
+        found = await before.store.interface_samples(METERED, now_ns, now_ns + HOUR)
+        assert found.quality.tolist()[5] == Q.LATE
+    async with assembled(owner, tmp_path, now_ns + 300 * S) as after, writing(after):
+        await after.pipeline.tiers.resume()
+        await after.pipeline.tiers.tick()
+        found = await after.store.interface_samples(METERED, now_ns, now_ns + HOUR)
+    assert found.in_delta.tolist() == [0] + [30_000] * 7
+
+
+async def test_a_restart_goes_on_from_what_only_the_journal_holds(owner: OwnerProcess, tmp_path: Path, now_ns: int) -> None:
+    batches = polls(METERED, now_ns, 8)
+    async with assembled(owner, tmp_path, now_ns) as before:  # no writer runs: the store has none of it
+        for batch in batches[:5]:
+            before.pipeline.process(batch)
+        before.clock.advance(120 * S)
+        await before.pipeline.flush()
+    async with assembled(owner, tmp_path, now_ns + 240 * S) as after:
+        for batch in batches[5:]:
+            await after.samples.put(batch)
+        await after.samples.close()
+        await after.pipeline.run()
+        found = await after.store.interface_samples(METERED, now_ns, now_ns + HOUR)
+    assert found.in_delta.tolist() == [0] + [30_000] * 7
+
+
+async def test_what_says_nothing_new_is_answered_for_at_once(small: Small, now_ns: int) -> None:
+    batch = poll(METERED, now_ns, (1, 1))
+    async with writing(small):
+        await feed(small, [batch])
+        await small.samples.put(batch.take(np.array([0, 1])))
+        await small.pipeline.take(await small.samples.get())
+    assert small.pipeline.durable == 1
+
+
 async def test_what_was_journalled_before_a_crash_is_stored_once(owner: OwnerProcess, tmp_path: Path, now_ns: int) -> None:
     async with assembled(owner, tmp_path, now_ns) as before:  # no writer runs: it is killed between journal and store
         for batch in polls(METERED, now_ns, 5):
