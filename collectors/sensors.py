@@ -207,7 +207,7 @@ def _name_of(table: SensorTable, row: Oid, read: Table, naming: Naming, if_index
 
 def _instance_text(row: Oid) -> str:
     """An instance as people read it: nothing for a scalar, text where it is a string (RFC 2578, 7.7), else dotted."""
-    if row == (0,):
+    if row in ((), (0,)):
         return ""
     counted = row[0] == len(row) - 1 and len(row) > INDEX_TEXT_MIN
     if counted and all(0x20 <= arc < 0x7F for arc in row[1:]):
