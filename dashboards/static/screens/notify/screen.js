@@ -25,10 +25,10 @@ async function tell(doing, says) {
 }
 const tested = (it) => (it.delivered ? [`Delivered, answered ${it.status}.`] : [`Not delivered: ${it.error || it.status}`, { kind: "problem" }]);
 
-function Hook({ it, again, edit, drop }) {
+function Hook({ it, again, sent, edit, drop }) {
   const pause = () => tell(send("PATCH", `/api/v1/webhooks/${it.id}`, { enabled: !it.enabled }), () => [it.enabled ? `${it.name} is paused; of what happens meanwhile it hears endings only.` : `${it.name} is told again.`]).then(again);
   return html`<tr><td>${it.name}${!it.enabled && html` <span class="chip">paused</span>`}</td><td class="mono">${it.url}</td><td>${it.about}</td><td>${it.severity}${it.filter && html` <code>${it.filter}</code>`}</td><td>${it.format}</td>
-    <td><span class="row acts"><button class="btn small" disabled=${!can()} onClick=${() => tell(post(`/api/v1/webhooks/${it.id}/test`), tested)}>Send test</button>
+    <td><span class="row acts"><button class="btn small" disabled=${!can()} onClick=${() => tell(post(`/api/v1/webhooks/${it.id}/test`), tested).then(sent)}>Send test</button>
       <button class="btn small" disabled=${!can()} onClick=${edit}>Edit</button>
       <button class="btn small" disabled=${!can()} onClick=${pause}>${it.enabled ? "Pause" : "Go on"}</button>
       <button class="btn small" disabled=${!can()} onClick=${drop}>Delete</button></span></td></tr>`;
@@ -44,14 +44,14 @@ function Sure({ it, again, onClose }) {
     <footer><button class="btn" onClick=${onClose} autofocus>Keep it</button><button class="btn primary" onClick=${drop}>Delete</button></footer></div><//>`;
 }
 
-function Hooks({ hooks }) {
+function Hooks({ hooks, sent }) {
   const asking = useSignal(null);
   const close = () => { asking.value = null; };
   const { what, it } = asking.value || {};
   return html`<section class="card scroll" tabindex="0" aria-label="Webhooks"><header><h2>Webhooks</h2><span class="grow" /><button class="btn small primary" disabled=${!can()} onClick=${() => { asking.value = { what: "edit", it: null }; }}>New webhook</button></header>
     <${Answer} of=${hooks}>${({ items }) => (items.length
     ? html`<table class="plain"><thead><tr><th>Name</th><th>URL</th><th>Told of</th><th>From</th><th>Format</th><th><span class="hidden-text">Acts</span></th></tr></thead>
-      <tbody>${items.map((each) => html`<${Hook} key=${each.id} it=${each} again=${hooks.again} edit=${() => { asking.value = { what: "edit", it: each }; }} drop=${() => { asking.value = { what: "drop", it: each }; }} />`)}</tbody></table>`
+      <tbody>${items.map((each) => html`<${Hook} key=${each.id} it=${each} again=${hooks.again} sent=${sent} edit=${() => { asking.value = { what: "edit", it: each }; }} drop=${() => { asking.value = { what: "drop", it: each }; }} />`)}</tbody></table>`
     : html`<${Empty} title="Nobody is told">A webhook tells a ticket system, a chat or a program of each root cause, signed, until it has arrived.<//>`)}<//>
     ${!can() && html`<p class="dim">You are ${boot.role}; changing and testing webhooks needs the role engineer, which an administrator can grant.</p>`}
     ${what === "edit" && html`<${Editor} it=${it} again=${hooks.again} onClose=${close} />`}${what === "drop" && html`<${Sure} it=${it} again=${hooks.again} onClose=${close} />`}</section>`;
@@ -59,10 +59,7 @@ function Hooks({ hooks }) {
 
 const aboutOf = (it) => (it.transition === "test" ? html`<span class="dim">test message</span>` : html`<a href=${target("/alarms", { state: "all", q: it.incident_id ? `incident:${it.incident_id}` : `id:${it.alarm_id}` })}>${it.incident_id ? "Incident" : "Alarm"} ${it.transition}</a>`);
 
-function Log({ hooks, url }) {
-  const state = url.searchParams.get("state") || "";
-  const webhook = url.searchParams.get("webhook") || "";
-  const log = useAnswer(target("/api/v1/deliveries", { state, webhook }), ["delivery", "incident", "alarm"]);
+function Log({ hooks, log, state, webhook }) {
   const open = useSignal(null);
   const replay = (it) => tell(post(`/api/v1/deliveries/${it.id}/replay`), () => ["Queued again."]).then(log.again);
   return html`<section class="card scroll" tabindex="0" aria-label="Delivery log"><header><h2>Delivery log</h2><span class="dim">${log.data && plural(log.data.total, "message")}</span><span class="grow" />
@@ -76,6 +73,9 @@ function Log({ hooks, url }) {
 }
 
 export default function Notify({ url }) {
+  const state = url.searchParams.get("state") || "";
+  const webhook = url.searchParams.get("webhook") || "";
   const hooks = useAnswer("/api/v1/webhooks");
-  return html`<div class="stack"><h1>Notify</h1><${Hooks} hooks=${hooks} /><${Log} hooks=${hooks} url=${url} /></div>`;
+  const log = useAnswer(target("/api/v1/deliveries", { state, webhook }), ["delivery", "incident", "alarm"], 0, { keep: true });
+  return html`<div class="stack"><h1>Notify</h1><${Hooks} hooks=${hooks} sent=${log.again} /><${Log} hooks=${hooks} log=${log} state=${state} webhook=${webhook} /></div>`;
 }
