@@ -19,7 +19,8 @@ MAX_ARCS = 128
 MAX_ARC = 0xFFFF_FFFF
 MAX_LENGTH_OCTETS = 4
 _MAX_INTEGER_OCTETS = 9  # a Counter64 of 2^63 or more with its leading zero
-_ARC_CACHE = 8192
+_ARC_CACHE = 32_768
+_ARC_OCTETS_MAX = 5
 
 Oid = tuple[int, ...]
 
@@ -97,8 +98,32 @@ def unsigned(data: bytes, start: int, stop: int, bits: int) -> int:
 
 
 def decode_oid(data: bytes, start: int, stop: int) -> Oid:
-    """The arcs of an object identifier's content; empty content is 0.0, as some agents send it."""
-    return _arcs(bytes(data[start:stop]))
+    """The arcs of an object identifier's content; empty content is 0.0, as some agents send it.
+
+    All but the last arc is looked up: the variables of a table differ in little else.
+    """
+    last = stop - 1
+    while last > start and data[last - 1] & 0x80:
+        last -= 1
+    if last - start < 2 or stop - last > _ARC_OCTETS_MAX:
+        return _arcs(bytes(data[start:stop]))
+    head = _arcs(bytes(data[start:last]))
+    if len(head) >= MAX_ARCS:
+        raise DecodeError("arcs", f"{len(head) + 1} arcs")
+    return (*head, _arc(bytes(data[last:stop])))
+
+
+@lru_cache(maxsize=_ARC_CACHE)
+def _arc(content: bytes) -> int:
+    """One arc that is not the first."""
+    arc = 0
+    for octet in content:
+        arc = arc << 7 | octet & 0x7F
+    if content[-1] & 0x80:
+        raise DecodeError("truncated", "last arc")
+    if arc > MAX_ARC:
+        raise DecodeError("arc", "larger than 32 bits")
+    return arc
 
 
 @lru_cache(maxsize=_ARC_CACHE)
@@ -127,18 +152,24 @@ def encode_oid(oid: Oid) -> bytes:
     return tlv(OBJECT_IDENTIFIER, oid_content(oid))
 
 
-@lru_cache(maxsize=_ARC_CACHE)
 def oid_content(oid: Oid) -> bytes:
     """The content octets of an object identifier of 2 to 128 arcs."""
     assert 2 <= len(oid) <= MAX_ARCS, oid
-    out = bytearray()
-    for arc in (40 * oid[0] + oid[1], *oid[2:]):
-        assert 0 <= arc <= MAX_ARC + 80, oid
-        octets = [arc & 0x7F]
-        while arc := arc >> 7:
-            octets.append(arc & 0x7F | 0x80)
-        out += bytes(reversed(octets))
-    return bytes(out)
+    return _content(oid) if len(oid) == 2 else _content(oid[:-1]) + _arc_content(oid[-1])
+
+
+@lru_cache(maxsize=_ARC_CACHE)
+def _content(oid: Oid) -> bytes:
+    return b"".join(map(_arc_content, (40 * oid[0] + oid[1], *oid[2:])))
+
+
+@lru_cache(maxsize=_ARC_CACHE)
+def _arc_content(arc: int) -> bytes:
+    assert 0 <= arc <= MAX_ARC + 80, arc
+    octets = [arc & 0x7F]
+    while arc := arc >> 7:
+        octets.append(arc & 0x7F | 0x80)
+    return bytes(reversed(octets))
 
 
 def length_octets(length: int) -> bytes:

@@ -31,6 +31,10 @@ class TargetUnreachableError(SnmpError):
     """No answer in time, retries included."""
 
 
+class UnreadableError(SnmpError):
+    """The agent answered this request, but not as the protocol has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How one agent may be asked. A profile can tighten or widen it."""
@@ -187,10 +191,13 @@ class SnmpClient:
             return decode_response(buffer, start, stop)
         except DecodeError as error:
             self.problem(error.reason)
-            raise SnmpError(error.reason, str(error)) from error
+            raise UnreadableError(error.reason, str(error)) from error
 
     async def _get_part(self, oids: tuple[Oid, ...]) -> list[VarBind]:
-        pdu = await self._ask(Pdu(PduType.GET, 0, varbinds=snmp.asking(oids)))
+        try:
+            pdu = await self._ask(Pdu(PduType.GET, 0, varbinds=snmp.asking(oids)))
+        except UnreadableError:
+            return await self._get_halves(oids)
         if pdu.error_status == ErrorStatus.NO_ERROR and tuple(v.oid for v in pdu.varbinds) == oids:
             return list(pdu.varbinds)
         if pdu.error_status == ErrorStatus.NO_SUCH_NAME and 1 <= pdu.error_index <= len(oids):
@@ -202,9 +209,13 @@ class SnmpClient:
         self.problem(reason)
         if reason == "too_big":
             self._shrink()
+        return await self._get_halves(oids)
+
+    async def _get_halves(self, oids: tuple[Oid, ...]) -> list[VarBind]:
+        """Find out which variable the agent chokes on; that one counts as not there."""
         if len(oids) == 1:
             return [VarBind(oids[0], NO_SUCH_INSTANCE, None)]
-        half = len(oids) // 2  # find out which variable the agent chokes on
+        half = len(oids) // 2
         return [*await self._get_part(oids[:half]), *await self._get_part(oids[half:])]
 
     def _next_pdu(self, oids: tuple[Oid, ...], non_repeaters: int, max_repetitions: int) -> Pdu:
@@ -225,7 +236,8 @@ class SnmpClient:
             return None
         if pdu.error_status:
             return self._smaller(walk, columns, repetitions, status_name(pdu.error_status))
-        if not walk.take(columns, pdu.varbinds):
+        active = len(walk.active)
+        if not walk.take(columns, pdu.varbinds) and len(walk.active) == active:
             return self._smaller(walk, columns, repetitions, "empty")
         self._varbinds = min(self._varbinds * _RECOVER, self.limits.varbinds)
         return None

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from collectors.codecs import ber, snmp
+from collectors.codecs import ber
 from collectors.codecs.ber import Oid, parse_oid
-from collectors.codecs.snmp import EXCEPTIONS, Pdu, PduType, VarBind
+from collectors.codecs.snmp import EXCEPTIONS, PduType, VarBind
 from collectors.codecs.snmp_columns import number_of, width_of
-from collectors.snmp.client import split_at_id
 from collectors.snmp.profile_model import DARK_DBM
 from station.batch import NO_UPTIME, SampleBatch
 from station.catalogue import metrics_by_code, metrics_by_name
@@ -45,6 +44,9 @@ NO_SERIES = 0  # a slot that is asked for another's sake
 _HEADER_OCTETS = 6  # of a variable, its name and its value
 _LONGEST, _COUNTER32, _SHORTEST = 9, 5, 1  # octets of a number: a Counter64 with its leading zero; an enumeration
 _PACKET_OCTETS = 1340  # of variables: with their envelope, v3's included, they fit 1,472 octets
+_ID_OCTETS = 6  # a request-id of four octets with its header
+_NO_ERROR, _NULL = b"\x02\x01\0\x02\x01\0", b"\x05\0"
+_SHORT_NAME = 120  # octets of a name whose lengths all take one octet
 _CUT_WITH_TIME = 3  # in answers of fewer variables there is no room for a discontinuity time beside sysUpTime
 
 
@@ -93,11 +95,12 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One encoded GET: what stands around its request-id, the names it wants, and the slot of its first variable."""
+    """One encoded GET: what stands around its request-id, the names it wants (as arcs, as octets), its first slot."""
 
     head: bytes
     tail: bytes
     oids: tuple[Oid, ...]
+    names: tuple[bytes, ...]
     slot: int
 
 
@@ -196,11 +199,27 @@ def build(items: Sequence[Item], ratios: Sequence[Ratio] = (), *, varbinds_max: 
     uptime_slots: list[int] = []
     for part in _parts(everything, varbinds_max):
         asked = [uptime, *part]
-        head, tail = split_at_id(Pdu(PduType.GET, 0, varbinds=snmp.asking(tuple(item.oid for item in asked))))
-        requests.append(Request(head, tail, tuple(item.oid for item in asked), len(slots)))
+        requests.append(_request([item.oid for item in asked], len(slots)))
         uptime_slots += [len(slots)] * len(asked)
         slots += asked
     return _plan(requests, slots, uptime_slots, ratios)
+
+
+def _request(oids: Sequence[Oid], slot: int) -> Request:
+    """A GET of these names, put together from their octets: a plan may have hundreds of thousands."""
+    names = tuple(map(ber.oid_content, oids))
+    varbinds = b"".join(_asking(name) for name in names)
+    tail = _NO_ERROR + bytes((ber.SEQUENCE,)) + ber.length_octets(len(varbinds)) + varbinds
+    head = bytes((PduType.GET,)) + ber.length_octets(_ID_OCTETS + len(tail)) + b"\x02\x04"
+    return Request(head, tail, tuple(oids), names, slot)
+
+
+def _asking(name: bytes) -> bytes:
+    """A variable without a value."""
+    length = len(name)
+    if length < _SHORT_NAME:
+        return bytes((ber.SEQUENCE, length + 4, ber.OBJECT_IDENTIFIER, length)) + name + _NULL
+    return ber.tlv(ber.SEQUENCE, ber.tlv(ber.OBJECT_IDENTIFIER, name) + _NULL)
 
 
 def _plan(requests: list[Request], slots: list[Item], uptime_slots: list[int], ratios: Sequence[Ratio]) -> Plan:

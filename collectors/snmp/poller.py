@@ -258,9 +258,7 @@ class Poller:
     async def _poll_odd(self, polled: Polled) -> bool:
         async with polled.lock:
             assert polled.agent is not None
-            plan = polled.agent.plan
-            reason = await self._rounds.ask_slowly(polled, plan, self._rounds.odd(polled))
-            return self._conclude(polled, reason)
+            return self._conclude(polled, await self._rounds.ask_odd(polled, polled.agent.plan))
 
     def _conclude(self, polled: Polled, reason: str) -> bool:
         """What a poll says of the device; whether it answered."""

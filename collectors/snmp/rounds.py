@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from collectors.metrics import SNMP_PROBLEMS
 from collectors.settings import SnmpSettings
-from collectors.snmp.client import SnmpError, TargetUnreachableError
+from collectors.snmp.client import SnmpError
 from collectors.snmp.learn import learn, learned_plan
 from collectors.snmp.plan import Answers, Plan, samples
 from collectors.snmp.polled import Polled, follow_absent
@@ -21,7 +21,7 @@ from station.batch import SampleBatch
 from station.clock import NS_PER_S, Clock
 
 _VARBINDS_MIN = 4  # below this an answer is not made smaller
-_REFUSED = frozenset({"wrong_digest", "unknown_user", "unsupported_security_level", "decryption_error"})
+_REFUSED = frozenset({"timeout", "deadline", "wrong_digest", "unknown_user", "unsupported_security_level", "decryption_error"})
 
 
 class Rounds:
@@ -106,8 +106,13 @@ class Rounds:
         finally:
             if polled.agent is not None and polled.agent.polling and self._sweeper is not None:
                 self._sweeper.abort(polled.agent)
+        return reason or await self.ask_odd(polled, plan)
+
+    async def ask_odd(self, polled: Polled, plan: Plan) -> str:
+        """Ask slowly what the flat path was answered oddly; only silence or a refusal now is an unanswered poll."""
         odd = self.odd(polled)
-        return await self.ask_slowly(polled, plan, odd) if odd and not reason else reason
+        reason = await self.ask_slowly(polled, plan, odd) if odd else ""
+        return reason if reason in _REFUSED else ""
 
     def odd(self, polled: Polled) -> list[int]:
         """The requests of the last poll whose answers were not what was asked."""
@@ -124,7 +129,7 @@ class Rounds:
                 varbinds = await polled.client.get(request.oids)
             except SnmpError as error:
                 reason = error.reason
-                if isinstance(error, TargetUnreachableError) or reason in _REFUSED | {"deadline"}:
+                if reason in _REFUSED:
                     break
                 continue
             told += 1

@@ -154,9 +154,7 @@ def _question(row: Any, request: Request, envelope: Envelope, octets: bytearray)
     row["community_octets"], row["version"] = len(envelope.community), envelope.version
     octets += before + body
     row["names"], row["count"], row["slot"] = len(octets), len(request.oids), request.slot
-    for oid in request.oids:
-        content = ber.oid_content(oid)
-        octets += len(content).to_bytes(2) + content
+    octets += b"".join(len(name).to_bytes(2) + name for name in request.names)
 
 
 def _slots(plan: Plan) -> Table:

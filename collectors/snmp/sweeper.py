@@ -223,6 +223,8 @@ class Sweeper:
                 if at < n:
                     self._fetch()
             self._flush()
+        if not self._wire.flying:
+            self._count()  # no tick will
         if family in self._sockets and family not in self._moderated and self._wire.flying >= _MODERATE_FROM:
             loop = asyncio.get_running_loop()
             loop.remove_reader(self._sockets[family])
@@ -260,6 +262,9 @@ class Sweeper:
                     self._open(agent_no, question)
                 elif what == state.GARBAGE:
                     self._garbage(detail)
+                elif what == state.UNLIKE:
+                    self._agents[agent_no].garbled = COUNTERS[detail]
+                    self._agents[agent_no].problems[COUNTERS[detail]] += 1
                 else:
                     self._odd(self._agents[agent_no], what, question, detail)
 

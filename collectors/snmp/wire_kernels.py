@@ -58,6 +58,7 @@ from collectors.snmp.wire_state import (
     SLOT,
     TIMEOUT,
     TIMEOUTS,
+    UNLIKE,
     VARIABLES_MAX,
     VERSION,
 )
@@ -166,7 +167,7 @@ def abort(agent_no: Int, why: Int, wire: Tables) -> None:
 def again(flight_no: Int, wire: Tables) -> Any:
     """Send a flight anew under a new id without counting an attempt (after a Report)."""
     flight = wire[1][flight_no]
-    flight["last_id"], flight["last_agent"] = flight["id"], flight["agent"]
+    flight["older_id"], flight["older_agent"] = flight["id"], flight["agent"]
     _depart(flight_no, flight["sent_ns"], wire)
     return True
 
@@ -197,7 +198,7 @@ def expire(now_ns: Int, wire: Tables) -> Int:
             counters[RETRIES] += 1
             flight["attempt"] += 1
             agent["window"] = 1  # an agent that loses requests is asked for one thing at a time
-            flight["last_id"], flight["last_agent"] = flight["id"], agent_no
+            flight["older_id"], flight["older_agent"] = flight["id"], agent_no
             _depart(flight_no, now_ns, wire)
     return expired
 
@@ -408,25 +409,25 @@ def _flight_of(data: Array, at: Int, end: Int, i: Int, names: Array, sheets: Tab
     flight_no = request_id & (FLIGHTS - 1)
     flight = flights[flight_no]
     if request_id <= 0 or flight["id"] != request_id:
-        late = request_id > 0 and flight["last_id"] == request_id and _from(names, i, agents, flight["last_agent"])
+        last = flight["last_id"] == request_id and _from(names, i, agents, flight["last_agent"])
+        late = request_id > 0 and (last or (flight["older_id"] == request_id and _from(names, i, agents, flight["older_agent"])))
         counters[LATE if late else FOREIGN_ID] += 1
         return -1
     if not _from(names, i, agents, flight["agent"]):
         counters[FOREIGN_ADDRESS] += 1
         return -1
     question = questions[flight["question"]]
-    if version != question["version"]:
-        counters[VERSION] += 1
-        return -1
-    if version != 3:
+    unlike = VERSION if version != question["version"] else 0
+    if version != 3 and not unlike:
         first, length = question["at"] + question["community"], community_end - community
-        for j in range(length):
-            if length != question["community_octets"] or data[community + j] != arena[first + j]:
-                counters[COMMUNITY] += 1
-                return -1
-        if length != question["community_octets"]:
-            counters[COMMUNITY] += 1
-            return -1
+        same = length == question["community_octets"]
+        for j in range(length if same else 0):
+            same = same and data[community + j] == arena[first + j]
+        unlike = 0 if same else COMMUNITY
+    if unlike:
+        counters[unlike] += 1
+        _tell(UNLIKE, flight["agent"], flight["question"], unlike, out, counters)
+        return -1
     return flight_no
 
 

@@ -62,7 +62,9 @@ FLIGHT: Final = np.dtype(
         ("question", np.int32),
         ("attempt", np.int32),
         ("last_agent", np.int32),
-        ("last_id", np.int64),  # the request settled last, whose repeated answer is told from a foreign one
+        ("last_id", np.int64),  # the request settled last, whose repeated answer is told from a foreign one,
+        ("older_agent", np.int64),
+        ("older_id", np.int64),  # and the one given up last, whose answer is late
         ("sent_ns", np.int64),
         ("due_ns", np.int64),
     ],
@@ -104,7 +106,7 @@ KEPT_ROW: Final = np.dtype(
 EVENT: Final = np.dtype([("what", np.int32), ("agent", np.int32), ("question", np.int32), ("detail", np.int32)], align=True)
 
 # What an event tells. The first three concern one question, which then takes the slow path.
-ERROR_STATUS, MISMATCH, MALFORMED, ABSENT, GARBAGE, SEALED = 1, 2, 3, 4, 5, 6
+ERROR_STATUS, MISMATCH, MALFORMED, ABSENT, GARBAGE, SEALED, UNLIKE = 1, 2, 3, 4, 5, 6, 7
 
 # The counters of the path, by position in one int64 array.
 (
