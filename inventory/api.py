@@ -137,6 +137,7 @@ def router(
     api = InventoryApi(picture, severity, utilisation, tenant)
     routes = APIRouter(prefix="/api/v1", tags=["inventory"])
     _add_lists(routes, api)
+    _add_places(routes, api)
     _add_discovery(routes, discovery)
     return routes
 
@@ -161,6 +162,26 @@ def _add_lists(routes: APIRouter, api: InventoryApi) -> None:
             raise not_found("device")
         return api.detail(seen, seen.device_by_id[device_id])
 
+    @routes.get("/services")
+    async def services(caller: Caller, q: Text = "", customer: Text = "", cursor: Cursor = 0, limit: Limit = 100) -> Any:
+        seen = api.seen_by(caller)
+        found = [
+            one for one in seen.services.values() if _matches(q, one.name, one.number) and (not customer or one.customer_id == customer)
+        ]
+        return _page([service_json(seen, one) for one in sorted(found, key=lambda one: (one.number, one.id))], cursor, limit)
+
+    @routes.get("/customers")
+    async def customers(caller: Caller, q: Text = "", cursor: Cursor = 0, limit: Limit = 100) -> Any:
+        seen = api.seen_by(caller)
+        found = sorted((one for one in seen.customers.values() if _matches(q, one.name, one.number)), key=lambda one: (one.number, one.id))
+        return _page([{"id": one.id, "number": one.number, "name": one.name} for one in found], cursor, limit)
+
+    @routes.get("/search")
+    async def search(caller: Caller, q: Annotated[str, Query(min_length=1, max_length=255)]) -> Any:
+        return {"items": _search(api.seen_by(caller), q)}
+
+
+def _add_places(routes: APIRouter, api: InventoryApi) -> None:
     @routes.get("/sites")
     async def sites(caller: Caller, cursor: Cursor = 0, limit: Limit = 100) -> Any:
         seen = api.seen_by(caller)
@@ -191,24 +212,6 @@ def _add_lists(routes: APIRouter, api: InventoryApi) -> None:
     @routes.get("/topology")
     async def topology(caller: Caller) -> Any:
         return await api.topology(api.seen_by(caller))
-
-    @routes.get("/services")
-    async def services(caller: Caller, q: Text = "", customer: Text = "", cursor: Cursor = 0, limit: Limit = 100) -> Any:
-        seen = api.seen_by(caller)
-        found = [
-            one for one in seen.services.values() if _matches(q, one.name, one.number) and (not customer or one.customer_id == customer)
-        ]
-        return _page([service_json(seen, one) for one in sorted(found, key=lambda one: (one.number, one.id))], cursor, limit)
-
-    @routes.get("/customers")
-    async def customers(caller: Caller, q: Text = "", cursor: Cursor = 0, limit: Limit = 100) -> Any:
-        seen = api.seen_by(caller)
-        found = sorted((one for one in seen.customers.values() if _matches(q, one.name, one.number)), key=lambda one: (one.number, one.id))
-        return _page([{"id": one.id, "number": one.number, "name": one.name} for one in found], cursor, limit)
-
-    @routes.get("/search")
-    async def search(caller: Caller, q: Annotated[str, Query(min_length=1, max_length=255)]) -> Any:
-        return {"items": _search(api.seen_by(caller), q)}
 
 
 def _add_discovery(routes: APIRouter, discovery: Discovery) -> None:
