@@ -1,0 +1,224 @@
+"""What a line of syslog says, by rules that are data: `config/syslog_rules/*.toml`.
+
+A rule's `match` is literal text with holes:
+
+    {ifName} {neighbour} ...   one word (its end is where the next literal begins); kinds with a form of their own in KINDS
+    {state:up|down}            one of these words; `{:a|b}` the same without a name
+    {*}                        any text
+
+Case does not matter, a run of white space matches any other, the pattern may begin anywhere in the line. Each hole ends
+at the first place where the literal behind it fits and is not tried again (atomic groups), so that no line costs more
+than its length squared, and lines are cut at TEXT_CHARS_MAX.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from collectors.codecs.syslog import SyslogMessage
+from station.data import data_dir
+
+TEXT_CHARS_MAX: Final = 1_024
+RULES_PER_LINE_MAX: Final = 64  # patterns tried on one line beyond the index
+HINT_CHARS_MIN: Final = 4
+
+# What the line itself calls the message: Cisco and kin (ASA by number), Huawei and H3C, Nokia SR OS, Juniper's tags.
+_CISCO = re.compile(r"%([A-Z][A-Za-z0-9_]*(?:-[A-Z0-9_]+)*?)-(?:(?:SP|RP|DFC\d+|STBY|SW(?:ITCH)?\d+(?:_SP|_STBY)?)-)*([0-7])-([A-Z0-9_]+)")
+_HUAWEI = re.compile(r"%%\d{2}([A-Za-z0-9_-]+)/(\d)/([A-Za-z0-9_]+)")
+_NOKIA = re.compile(r"\b[A-Z0-9_]+-(?:CLEARED|CRITICAL|MAJOR|MINOR|WARNING|INDETERMINATE|INFO)-(\w+)-\d+")
+_TAG = re.compile(r"\b([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)\b")
+_WORD = r"[^\s,;()\[\]\"'<>=]{1,128}?"
+KINDS: Final = {
+    "ifName": r"(?:[A-Za-z][\w./:-]{0,63}?|[A-Za-z][A-Za-z0-9-]{1,30} \d[\w./:-]{0,30}?|\d{1,3}(?:[/:.]\d{1,3}){0,3})",
+    "neighbour": r"[0-9A-Za-z][0-9A-Za-z.:_%/-]{0,63}?",
+    "n": r"\d{1,19}?",
+    "text": r".{1,255}?",
+    "component": r"[^\s,;\"'<>=].{0,63}?",
+}
+
+
+class SyslogRuleError(Exception):
+    """A rule file that cannot be used: the file, the rule and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A line as a device sends it and what is read from it."""
+
+    line: str
+    event: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SyslogRule:
+    """`event` names what happened; `events` maps the captured `state` to it where both directions share a pattern."""
+
+    file: str
+    keys: tuple[str, ...]
+    pattern: re.Pattern[str]
+    hint: str
+    event: str
+    events: Mapping[str, str]
+    fields: Mapping[str, str]
+    samples: tuple[Sample, ...]
+
+    def meant(self, text: str) -> tuple[str, dict[str, str]] | None:
+        found = self.pattern.search(text)
+        if found is None:
+            return None
+        words = {name: value.strip() for name, value in found.groupdict().items() if value}
+        event = self.events.get(words.get("state", "").lower(), self.event)
+        return (event, {**self.fields, **words}) if event else None
+
+
+@dataclass(slots=True)
+class SyslogRules:
+    """Finds the rule of a line: by what the line calls itself, else by its text."""
+
+    rules: tuple[SyslogRule, ...]
+    by_key: dict[str, list[SyslogRule]] = field(init=False, default_factory=dict)
+    others: list[SyslogRule] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        for rule in self.rules:
+            for key in rule.keys:
+                self.by_key.setdefault(key, []).append(rule)
+            if not rule.keys:
+                self.others.append(rule)
+
+    def meaning(self, message: SyslogMessage) -> tuple[str, dict[str, str]] | None:
+        """(event, its fields) or None where no rule knows the line. The first rule that fits decides."""
+        text = message.text[:TEXT_CHARS_MAX]
+        for key in keys_of(message):
+            for rule in self.by_key.get(key, ()):
+                if (meant := rule.meant(text)) is not None:
+                    return meant
+        return self._by_text(text if not message.app_name else f"{message.app_name}: {text}")
+
+    def _by_text(self, text: str) -> tuple[str, dict[str, str]] | None:
+        low, tried = text.lower(), 0
+        for rule in self.others:
+            if rule.hint in low and tried < RULES_PER_LINE_MAX:
+                tried += 1
+                if (meant := rule.meant(text)) is not None:
+                    return meant
+        return None
+
+
+def keys_of(message: SyslogMessage) -> list[str]:
+    """What a line calls itself, most special first: `LINK-UPDOWN`, `PKT_INFRA-LINK-UPDOWN`, `IFNET/LINK_STATE`, `RPD_OSPF_NBRDOWN`.
+
+    Of ASA the number (`ASA-411002`), of SR OS the event (`SROS/linkDown`).
+    """
+    text, found = message.text[:300], []
+    if "%" in text:
+        for facility, _, mnemonic in _CISCO.findall(text)[:2]:
+            found += [f"{facility}-{mnemonic}", f"{facility.rpartition('-')[2]}-{mnemonic}"]
+        huawei = _HUAWEI.search(text)
+        if huawei is not None:
+            found.append(f"{huawei[1].upper()}/{huawei[3].upper()}")
+    nokia = _NOKIA.search(text)
+    if nokia is not None:
+        found.append(f"SROS/{nokia[1]}")
+    found += [name for name in (message.msg_id, message.app_name) if "_" in name or name.isupper()]
+    found += _TAG.findall(text[:120])[:3]
+    return list(dict.fromkeys(found))
+
+
+def compiled(template: str) -> tuple[re.Pattern[str], str]:
+    """(pattern, its longest literal in lower case); ValueError says what is wrong."""
+    parts, literals, rest, names = [""], [], template, set()
+    while rest:
+        before, brace, rest = rest.partition("{")
+        parts[-1] += _literal(before)
+        literals.append(before)
+        if brace:
+            hole, brace, rest = rest.partition("}")
+            if not brace:
+                raise ValueError(f"{template!r}: a hole has no end")
+            parts += _hole(template, hole, names)
+    hint = max((piece for text in literals for piece in re.split(r"\s+", text)), key=len, default="").lower()
+    return re.compile(_atomic(parts), re.IGNORECASE), hint
+
+
+def _atomic(parts: list[str]) -> str:
+    """Each hole with the literal behind it in a group that is not tried again; a word with no literal behind it ends as words do.
+
+    Any text runs up to what follows it, be that a literal or another hole.
+    """
+    out, group = parts[0], ""
+    for hole, literal in zip(parts[1::2], parts[2::2], strict=True):
+        group += hole + literal
+        if not literal and hole == _ANY:
+            continue
+        out += f"(?>{group}{'' if literal else _END})"
+        group = ""
+    return out
+
+
+_ANY: Final = ".*?"
+_END: Final = r"(?=[\s,;()\[\]\"'<>]|\.?$|\.\s|:\s)"
+
+
+def _literal(text: str) -> str:
+    return r"\s+".join(re.escape(piece) for piece in re.split(r"\s+", text))
+
+
+def _hole(template: str, hole: str, names: set[str]) -> list[str]:
+    name, colon, choices = hole.partition(":")
+    if name in names or (name and name != "*" and not name.isidentifier()):
+        raise ValueError(f"{template!r}: {{{hole}}} is no name or stands twice")
+    if hole == "*":
+        return [_ANY, ""]
+    names.add(name) if name else None
+    body = "(?:" + "|".join(_literal(choice) for choice in choices.split("|")) + ")" if colon else KINDS.get(name, _WORD)
+    return [f"(?P<{name}>{body})" if name else body, ""]
+
+
+@cache
+def syslog_rules() -> SyslogRules:
+    """The shipped rules."""
+    return SyslogRules(load_folder(data_dir("config") / "syslog_rules"))
+
+
+def load_folder(folder: Path) -> tuple[SyslogRule, ...]:
+    return tuple(rule for path in sorted(folder.glob("*.toml")) for rule in load(path))
+
+
+def load(path: Path) -> tuple[SyslogRule, ...]:
+    """The rules of one file in their order, or SyslogRuleError."""
+    try:
+        rows = tomllib.loads(path.read_text())["rules"]
+        return tuple(_rule(path.stem, row) for row in rows)
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise SyslogRuleError(f"{path}: {error}") from error
+
+
+_KNOWN: Final = frozenset({"keys", "match", "event", "events", "fields", "samples"})
+
+
+def _rule(file: str, row: Mapping[str, Any]) -> SyslogRule:
+    unknown = row.keys() - _KNOWN
+    if unknown:
+        raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
+    keys = tuple(row.get("keys", ()))
+    pattern, hint = compiled(row.get("match", ""))
+    if not keys and len(hint) < HINT_CHARS_MIN:
+        raise ValueError(f"{row.get('match')!r}: without keys it needs a word of {HINT_CHARS_MIN} characters")
+    samples = tuple(
+        Sample(one["line"], one["event"], {k: v for k, v in one.items() if k not in ("line", "event")}) for one in row["samples"]
+    )
+    return SyslogRule(
+        file, keys, pattern, hint, row.get("event", ""),
+        row.get("events", {}), row.get("fields", {}), samples,
+    )  # fmt: skip
+
+
+def events_of(rules: Iterable[SyslogRule]) -> set[str]:
+    """Every event that the rules may name."""
+    return {event for rule in rules for event in (rule.event, *rule.events.values()) if event}
