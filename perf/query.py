@@ -10,6 +10,7 @@ Statistic = Literal["p95", "max", "mean"]
 
 POINTS_LIMIT = 5_000
 TOP_LIMIT = 1_000
+HISTORY_ROWS = 4_000_000
 SPAN_LIMIT_S = 20 * 366 * 86_400
 
 
@@ -49,6 +50,31 @@ class TopQuery:
         _check_span(self.start_ns, self.end_ns)
         if not 1 <= self.limit <= TOP_LIMIT:
             raise QueryError(f"limit must be 1 to {TOP_LIMIT}")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Every stored value of a metric of many entities over [start, end), with another metric of the same rows beside it."""
+
+    metric: str
+    start_ns: int
+    end_ns: int
+    beside: str = ""
+    entities: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _check_span(self.start_ns, self.end_ns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """n values in order of time; `beside` is NaN where nothing is known."""
+
+    tier: str
+    entity: npt.NDArray[np.uint64]
+    time_ns: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+    beside: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

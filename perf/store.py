@@ -9,7 +9,19 @@ from perf.curve import reduced
 from perf.history import tier_columns
 from perf.kpis import SPEED, Kpi, kpis
 from perf.names import Names
-from perf.query import InterfaceSamples, QueryError, RangeQuery, Series, Sparks, Top, TopQuery, TotalCurve
+from perf.query import (
+    HISTORY_ROWS,
+    History,
+    HistoryQuery,
+    InterfaceSamples,
+    QueryError,
+    RangeQuery,
+    Series,
+    Sparks,
+    Top,
+    TopQuery,
+    TotalCurve,
+)
 from perf.slots import U64
 from station.catalogue import Metric, metrics_by_name
 from station.clock import NS_PER_S
@@ -85,6 +97,32 @@ class TelemetryStore:
         found = await self._client.query(sql, parameters)
         return Top(_column(found, "entity", np.uint64), _column(found, "value", np.float64))
 
+    async def history(self, query: HistoryQuery) -> History:
+        """Values of many entities in order of time: raw up to two days and for states, else five-minute means."""
+        metric = _metric(query.metric)
+        wide = metric.entity == "interface"
+        raw = query.end_ns - query.start_ns <= RAW_SPAN_S * NS_PER_S or metric.kind == "state"
+        kind = "raw" if raw else "tier"
+        beside = _metric(query.beside) if query.beside else None
+        if beside is not None and not (wide and beside.entity == "interface"):
+            raise QueryError(f"{query.beside} does not stand in the rows of {query.metric}")
+        value = _expression(metric, "" if raw else "_mean") if wide else ("value" if raw else "mean")
+        other = _expression(beside, "" if raw else "_mean") if beside else "nan"
+        key = "entity" if wide else "bitShiftRight(series, 8)"
+        there = f"AND {_presence(metric)}" if wide and raw else "" if wide else "AND bitAnd(series, 255) = {code:UInt8}"
+        some = f"AND {key} IN {{entities:Array(UInt64)}}" if query.entities is not None else ""
+        sql = (
+            f"SELECT {key} AS k, {_TIME[kind]} AS time_ns, toFloat64({value}) AS v, toFloat64({other}) AS w "  # noqa: S608 - names come from the schema, values are bound
+            f"FROM {'interface' if wide else 'sample'}_{'raw' if raw else '5m'} FINAL WHERE {_BOUNDS[kind]} {there} {some} "
+            "ORDER BY time_ns, k LIMIT {limit:UInt32}"
+        )
+        span = {"start": query.start_ns, "end": query.end_ns, "limit": HISTORY_ROWS + 1, "speed": 0.0, "code": metric.code}
+        found = await self._client.query(sql, {**span, "entities": list(query.entities or ())})
+        if found and len(found["k"]) > HISTORY_ROWS:
+            raise QueryError(f"that is more than {HISTORY_ROWS} values: ask for a shorter span or fewer resources")
+        k, time_ns, v, w = (_column(found, name, dtype) for name, dtype in _HISTORY_COLUMNS.items())
+        return History("raw" if raw else "5m", k, time_ns, v, w)
+
     async def total_octets(self, start_ns: int, end_ns: int, entities: U64) -> tuple[int, int]:
         """(in, out) octets of some interfaces over whole 5-minute slots of [start, end), exact."""
         sql = (
@@ -158,6 +196,7 @@ class TelemetryStore:
         await self._client.insert("interface_5m", tier_columns(columns, self._names.speeds, version))
 
 
+_HISTORY_COLUMNS: dict[str, Any] = {"k": np.uint64, "time_ns": np.int64, "v": np.float64, "w": np.float64}
 _RANGE_COLUMNS = ("time_ns", "low", "value", "high", "quality")
 
 

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from perf.compiled import compiled
 from perf.metrics import EVENTS, THRESHOLD_DROPPED
-from perf.slots import U64, SlotIndex
+from perf.slots import U64, SlotIndex, grown
 from station.batch import Event
 from station.catalogue import Metric, metrics_by_name
 from station.clock import NS_PER_S
@@ -77,16 +78,22 @@ class Example(Settings):
     expect: list[tuple[float, Literal["raised", "cleared"]]]
 
 
-class RuleFile(Settings):
-    """One file of `config/thresholds/`."""
+class Comparison(Settings):
+    """What is compared with what: a metric's value, or how fast it changes (per hour, from sample to sample)."""
 
-    summary: str
-    reference: str
     metric: str
+    of: Literal["value", "change_per_hour"] = "value"
     raise_when: Condition
     clear_when: Condition
     only_when: Guard | None = None
     after_clear: bool = False  # raise only what once met clear_when: what was always so is no news
+
+
+class RuleFile(Comparison):
+    """One file of `config/thresholds/`."""
+
+    summary: str
+    reference: str
     alarm_type: str
     qualifier: str = ""
     perceived_severity: Literal["critical", "major", "minor", "warning", "indeterminate"]
@@ -108,6 +115,33 @@ class Marks:
     def has(self, keys: U64) -> Mask:
         """Whether each key was added, bool[n]."""
         return self.index.find(keys) >= 0
+
+
+@dataclass(slots=True)
+class Speed:
+    """The last sample of each series, and how fast it has changed since."""
+
+    index: SlotIndex = field(default_factory=SlotIndex)
+    time_ns: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    value: F64 = field(default_factory=lambda: np.zeros(0, np.float64))
+
+    def per_hour(self, key: U64, time_ns: I64, value: F64) -> F64:
+        """The change per hour since the sample before, NaN for a first sample and for one that is not newer."""
+        slots = self.index.slots_of(key)
+        self.time_ns, self.value = grown(self.time_ns, self.index.count), grown(self.value, self.index.count)
+        out = np.empty(len(key), np.float64)
+        _change_per_hour(slots, time_ns, value, self.time_ns, self.value, out)
+        return out
+
+
+@compiled
+def _change_per_hour(slots: Any, time_ns: Any, value: Any, last_ns: Any, last: Any, out: Any) -> None:
+    for i in range(len(slots)):
+        s = slots[i]
+        newer = time_ns[i] > last_ns[s]
+        out[i] = (value[i] - last[s]) / ((time_ns[i] - last_ns[s]) / 3.6e12) if newer and last_ns[s] > 0 else np.nan
+        if newer:
+            last_ns[s], last[s] = time_ns[i], value[i]
 
 
 @dataclass(slots=True)
@@ -133,9 +167,12 @@ class Rule:
     guard_code: int = 0
     followed: dict[int, Followed] = field(default_factory=dict)
     armed: Marks = field(default_factory=Marks)
+    speed: Speed = field(default_factory=Speed)
 
     def changes(self, key: U64, time_ns: I64, value: F64, latest: Latest) -> list[Change]:
         """What these samples change, in order of time per series."""
+        if self.file.of == "change_per_hour":
+            value = self.speed.per_hour(key, time_ns, value)
         raising, clearing = self.file.raise_when.holds(value), self.file.clear_when.holds(value)
         guard = self.file.only_when
         if guard is not None:
@@ -146,8 +183,9 @@ class Rule:
             self.armed.add(key[self.file.clear_when.holds(value)])
             raising = raising & self.armed.has(key)
         watched = raising
-        if self.followed:
-            watched = raising | np.isin(key, np.fromiter(self.followed, np.uint64, len(self.followed)))
+        if self.followed or raising.any():  # what a series says after it raised counts as well
+            following = np.fromiter(self.followed, np.uint64, len(self.followed))
+            watched = raising | np.isin(key, np.concatenate([following, key[raising]]))
         rows = np.flatnonzero(watched)
         rows = rows[np.argsort(time_ns[rows], kind="stable")]
         found = (self._step(int(key[r]), int(time_ns[r]), bool(raising[r]), bool(clearing[r]), float(value[r])) for r in rows)
@@ -186,7 +224,8 @@ class Rule:
     def event(self, change: Change, resource: str) -> Event:
         """The alarm change that fault is told."""
         _, time_ns, raised, value = change
-        said = f"{self.file.summary}: {value:.4g} {self.metric.unit}"
+        unit = self.metric.unit + (" per hour" if self.file.of == "change_per_hour" else "")
+        said = f"{self.file.summary}: {value:.4g} {unit}"
         return Event(
             time_ns=time_ns,
             resource=resource,
@@ -203,10 +242,13 @@ class Rule:
 
 def read(path: Path) -> Rule:
     """One rule; it names a metric of the catalogue."""
-    file = RuleFile.model_validate(tomllib.loads(path.read_text()))
-    metric = metrics_by_name()[file.metric]
+    return rule_of(path.stem, RuleFile.model_validate(tomllib.loads(path.read_text())))
+
+
+def rule_of(name: str, file: RuleFile) -> Rule:
+    """The rule over the metrics of the catalogue; KeyError names one that is unknown."""
     guard = metrics_by_name()[file.only_when.metric].code if file.only_when else 0
-    return Rule(path.stem, file, metric, guard)
+    return Rule(name, file, metrics_by_name()[file.metric], guard)
 
 
 @cache
