@@ -19,6 +19,8 @@ from station.telemetry.client import TelemetryClient
 HOST: Final = "127.0.0.1:8080"
 ANYONE: Final = "anyone"
 SPAN: Final = "from=2026-10-01T00:00:00Z&to=2026-10-02T00:00:00Z"
+RULE: Final = {"metric": "sensor.temperature", "raise_when": {"above": 70}, "clear_when": {"below": 60}}
+PREVIEW: Final = {"rule": RULE, "start": "2026-10-01T00:00:00Z", "end": "2026-10-02T00:00:00Z"}
 WEBHOOK: Final = {"name": "tickets", "url": "https://8.8.8.8/hook", "format": "trunkline"}
 
 # (operation, least role, query, body). Everyone sees usage as the pipeline's counts and quantities; prices and invoices are billing's.
@@ -52,6 +54,8 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("POST /api/v1/discovery", Role.ENGINEER, "", {"ranges": ["127.0.0.9/32"]}),
     ("GET /api/v1/series", Role.VIEWER, f"entity=none&metric=interface.in_octets&{SPAN}", None),
     ("GET /api/v1/top", Role.VIEWER, f"metric=interface.in_octets&{SPAN}", None),
+    ("GET /api/v1/thresholds", Role.VIEWER, "", None),
+    ("POST /api/v1/thresholds/preview", Role.ENGINEER, "", PREVIEW),
     ("GET /api/v1/now", Role.VIEWER, "", None),
     ("GET /api/v1/traffic", Role.VIEWER, "", None),
     ("GET /metrics/network", Role.VIEWER, "", None),
