@@ -73,6 +73,11 @@ class Compiler:
                 self._memo[hypothesis] = found
         return found
 
+    def forget(self, link: str) -> None:
+        """What was remembered of a link holds no more."""
+        self._ends.pop(link, None)
+        self._epoch = (-1, 0.0, 0.0)
+
     def _compile(self, hypothesis: Hypothesis) -> Effects:
         kind, element = hypothesis
         match kind:

@@ -1,5 +1,6 @@
 """What the solver keeps: notices in, events (one occurrence of one symptom), incidents (one supposed fault)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -37,6 +38,9 @@ class Event:
         return self.cleared_s is None
 
 
+NO_EFFECTS = Effects()  # of what stands alone
+
+
 @dataclass(slots=True, eq=False)
 class Incident:
     """A supposed fault and the events it explains. `strong`: it is likelier than its events being unrelated."""
@@ -45,20 +49,20 @@ class Incident:
     hypothesis: Hypothesis
     onset_s: float
     opened_s: float
-    effects: Effects = field(default_factory=Effects)
+    effects: Effects = field(default_factory=lambda: NO_EFFECTS)
     strong: bool = False
     score: float = 0.0
     chosen: float = 0.0  # what the choice of its onsets costs
     events: dict[Event, float] = field(default_factory=dict)  # event -> what it adds to the score
-    rivals: list[tuple[Hypothesis, float]] = field(default_factory=list)  # what would replace it, with the log-odds of that, best first
+    rivals: Sequence[tuple[Hypothesis, float]] = ()  # what would replace it, with the log-odds of that, best first
     noise: bool = False
-    down_links: set[str] = field(default_factory=set)
-    down_devices: set[str] = field(default_factory=set)
+    down_links: frozenset[str] = frozenset()
+    down_devices: frozenset[str] = frozenset()
     settled: bool = False
     touched_s: float = 0.0  # when an alarm of it last came or cleared
     weighed: tuple[float, ...] = ()  # what it was last weighed with
     onsets: list[float] = field(default_factory=list)  # the first and those of its flaps
-    missing: list[Key] = field(default_factory=list)  # due and absent, at the last review
+    missing: Sequence[Key] = ()  # due and absent, at the last review
     shown: tuple[object, ...] = ()  # what was last told of it
 
     def __post_init__(self) -> None:

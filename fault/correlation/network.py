@@ -4,9 +4,13 @@ One shape for two sources: the scoring contract's `topology.json` (`network_of_j
 inventory (`live.network_of_topology`). Elements are named by their public resource ids.
 """
 
+import gc
 import json
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +127,75 @@ class Network:
                         reached.append(other)
             frontier = reached
 
+    def connect(self, link: Link) -> None:
+        """Add a link to a measured network; only distances that become shorter are measured again."""
+        self.add_link(link)
+        self._forget_uplinks(link)
+        far = len(self.devices) + 1
+        frontier = [end for end in link.devices if self.distance.get(link.far(end), far) + 1 < self.distance.get(end, far)]
+        for end in frontier:
+            self.distance[end] = self.distance[link.far(end)] + 1
+        self._spread(frontier)
+
+    def disconnect(self, name: str) -> Link:
+        """Take a link out of a measured network; only what it led to is measured again."""
+        link = self.links.pop(name)
+        for device, port in zip(link.devices, link.ports, strict=True):
+            self.devices[device].links.remove(name)
+            if port:
+                self.ports[port].links.remove(name)
+        if link.duct:
+            self.ducts[link.duct].remove(name)
+        for adjacency in link.adjacencies:
+            self.adjacencies.pop(adjacency, None)
+        self._forget_uplinks(link)
+        lost = self._orphans([end for end in link.devices if end in self.distance])
+        edge = []
+        for device in lost:
+            del self.distance[device]
+        for device in lost:
+            near = [self.distance[other] for each in self.devices[device].links if (other := self.links[each].far(device)) in self.distance]
+            if near:
+                edge.append((min(near) + 1, device))
+        for hops, device in sorted(edge):
+            if hops < self.distance.get(device, hops + 1):
+                self.distance[device] = hops
+                self._spread([device])
+        return link
+
+    def _orphans(self, starts: list[str]) -> list[str]:
+        """Devices of which every neighbour nearer to the station is gone or an orphan itself, the nearest first."""
+        lost: dict[str, None] = {}
+        heap = [(self.distance[device], device) for device in starts if self.distance[device] > 0]
+        heapify(heap)
+        while heap:
+            hops, device = heappop(heap)
+            others = [self.links[each].far(device) for each in self.devices[device].links]
+            if device in lost or any(self.distance.get(other) == hops - 1 and other not in lost for other in others):
+                continue
+            lost[device] = None
+            for other in others:
+                if self.distance.get(other) == hops + 1:
+                    heappush(heap, (hops + 1, other))
+        return list(lost)
+
+    def _spread(self, frontier: list[str]) -> None:
+        """Carry shorter distances on from devices that got one."""
+        queue = deque(frontier)
+        while queue:
+            here = queue.popleft()
+            self._uplinks.pop(here, None)
+            for each in self.devices[here].links:
+                other = self.links[each].far(here)
+                self._uplinks.pop(other, None)
+                if self.distance[here] + 1 < self.distance.get(other, len(self.devices) + 1):
+                    self.distance[other] = self.distance[here] + 1
+                    queue.append(other)
+
+    def _forget_uplinks(self, link: Link) -> None:
+        for end in link.devices:
+            self._uplinks.pop(end, None)
+
     def uplinks(self, device: str) -> tuple[tuple[str, str], ...]:
         """The links towards the station with their far ends, the nearest first."""
         found = self._uplinks.get(device)
@@ -140,7 +213,8 @@ class Network:
 
     def unlinked_share(self) -> float:
         """Share of ports without a known link: how incomplete the inventory is at least."""
-        return sum(not port.links for port in self.ports.values()) / len(self.ports) if self.ports else 1.0
+        linked = sum(1 for link in self.links.values() for port in link.ports if port)
+        return max(0.0, 1.0 - linked / len(self.ports)) if self.ports else 1.0
 
     def device_of(self, resource: str) -> str:
         """The device that a port, card or device id belongs to, "" for anything else."""
@@ -156,7 +230,25 @@ def network_of_json(path: Path) -> Network:
     return network_of_resources(json.loads(path.read_text(encoding="utf-8")))
 
 
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """A network is made of millions of objects that all stay: looking for garbage among them takes twice as long as making them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def network_of_resources(document: Mapping[str, Any]) -> Network:
+    """The network of a parsed topology in the contract's shape. KeyError or ValueError when it is not one."""
+    with without_collector():
+        return _network_of_resources(document)
+
+
+def _network_of_resources(document: Mapping[str, Any]) -> Network:
     by_kind: dict[str, list[Mapping[str, Any]]] = {}
     for resource in document["resources"]:
         by_kind.setdefault(resource["kind"], []).append(resource)

@@ -7,7 +7,7 @@ exhausts the region that is cut off, which costs its size. Nothing is precompute
 changed link costs nothing but these.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from heapq import heappop, heappush
 
 from fault.correlation.network import Network
@@ -54,7 +54,7 @@ class Reach:
         own_devices = devices.union(*(network.links[link].devices for link in links))
         down = self._down
         if not (own_links.isdisjoint(self.links_down) and own_devices.isdisjoint(self.devices_down)):
-            down = _Down(self.links_down.keys() - own_links, self.devices_down.keys() - own_devices)
+            down = self._down_without(own_links, own_devices)
         lost: set[str] = set()
         safe = set(network.roots) - devices
         starts = [end for link in links for end in network.links[link].devices]
@@ -73,7 +73,7 @@ class Reach:
 
     def helps(self, device: str, links: Iterable[str], devices: Iterable[str]) -> bool:
         """Whether a device that is cut off now would be reached if these worked."""
-        down = _Down(self.links_down.keys() - set(links), self.devices_down.keys() - set(devices))
+        down = self._down_without(set(links), set(devices))
         return device not in down.devices and not self._region(device, _NONE, down, set(self.network.roots))
 
     def is_cut_off(self, device: str) -> bool:
@@ -86,30 +86,30 @@ class Reach:
         self._memo_lost |= self._region(device, _NONE, self._down, self._memo_safe)
         return device in self._memo_lost
 
+    def _down_without(self, links: Container[str], devices: Container[str]) -> "_Down":
+        return _Down(_Except(self.links_down, links), _Except(self.devices_down, devices))
+
     def _region(self, start: str, failed: "_Down", down: "_Down", safe: set[str]) -> set[str]:
         """The region around `start` if it does not reach the station, else nothing; what was walked becomes `safe`."""
         if start in safe or start in down.devices:
-            return set()
-        walked, arrived = self._walk(start, failed, down, safe)
-        if arrived:
-            safe.update(walked)
             return set()
         network, distance = self.network, self.network.distance
         seen = {start}
         heap = [(distance.get(start, FAR), start)]
         while heap:
             _, device = heappop(heap)
+            walked, arrived = self._walk(device, failed, down, safe)
+            if arrived:
+                safe |= seen
+                safe.update(walked)
+                return set()
             for link in network.devices[device].links:
                 if link in failed.links or link in down.links:
                     continue
                 other = network.links[link].far(device)
-                if other in seen or other in failed.devices or other in down.devices:
-                    continue
-                if other in safe:
-                    safe |= seen
-                    return set()
-                seen.add(other)
-                heappush(heap, (distance.get(other, FAR), other))
+                if other not in seen and other not in failed.devices and other not in down.devices:
+                    seen.add(other)
+                    heappush(heap, (distance.get(other, FAR), other))
         return seen
 
     def _walk(self, start: str, failed: "_Down", down: "_Down", safe: Collection[str]) -> tuple[list[str], bool]:
@@ -127,10 +127,12 @@ class Reach:
             else:
                 return walked, False
 
-    def path_elements(self, device: str, links: Collection[str] = (), devices: Collection[str] = ()) -> tuple[list[str], list[str]]:
+    def path_elements(
+        self, device: str, links: Container[str] = frozenset(), devices: Container[str] = frozenset()
+    ) -> tuple[list[str], list[str]]:
         """Links and devices on one way to the station that survives all but these: each dominator is among them, the nearest first."""
         network, distance = self.network, self.network.distance
-        down = _Down(self.links_down.keys() - links, self.devices_down.keys() - devices) if links or devices else self._down
+        down = self._down_without(links, devices)
         came: dict[str, tuple[str, str]] = {device: ("", "")}
         heap = [(distance.get(device, FAR), device)]
         roots = set(network.roots)
@@ -151,9 +153,22 @@ class _Down:
 
     __slots__ = ("devices", "links")
 
-    def __init__(self, links: Collection[str], devices: Collection[str]) -> None:
+    def __init__(self, links: Container[str], devices: Container[str]) -> None:
         self.links = links
         self.devices = devices
+
+
+class _Except:
+    """What is in one but not in the other, without a copy: in a flood thousands are down."""
+
+    __slots__ = ("all", "but")
+
+    def __init__(self, all_: Container[str], but: Container[str]) -> None:
+        self.all = all_
+        self.but = but
+
+    def __contains__(self, each: object) -> bool:
+        return each in self.all and each not in self.but
 
 
 _NONE = _Down(NOTHING, NOTHING)

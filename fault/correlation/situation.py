@@ -13,7 +13,9 @@ from fault.correlation.suspects import Suspects
 from station.metrics import counter
 
 OVER_S = 900.0  # what is cleared is remembered this long: a flap or restart may still belong to it
-INCIDENTS_MAX = 50_000
+INCIDENTS_MAX = 200_000
+PRUNE_EVERY_S = 60.0
+PRUNE_SLICE = 1_000  # incidents looked at in one turn: no batch waits for all of them
 LAGS_MAX = 80  # polls from which the poll interval is measured
 FORGOTTEN = counter("fault_correlation_forgotten", "Open incidents that correlation forgot because there were too many.")
 INCOMPLETE = 0.005  # of the ports without a link: above, time alone may tie an event to an outage
@@ -45,6 +47,8 @@ class Situation:
         self.recent: deque[Incident] = deque(maxlen=RECENT)
         self.changed: dict[str, Incident] = {}
         self.now_s = 0.0
+        self._pruned_s = 0.0
+        self._to_prune: list[str] = []
         self._told_by: dict[str, set[Key]] = {}  # device -> keys of its adjacency events
         self._tellers: dict[str, set[Key]] = {}  # adjacency -> keys of its events
         self._mains: dict[str, float] = {}  # site -> when it last told of its mains
@@ -177,17 +181,21 @@ class Situation:
         self.repair(incident, incident.down_links, incident.down_devices)
 
     def prune(self) -> None:
-        """Forget what is over for a while, and the oldest of what never clears where there is too much of it."""
+        """Forget what is over for a while, and the oldest of what never clears where there is too much of it; a slice at a time."""
+        if not self._to_prune and self.now_s - self._pruned_s > PRUNE_EVERY_S:
+            self._pruned_s = self.now_s
+            self._to_prune = list(self.incidents)[::-1]
         since_s = self.now_s - OVER_S
-        old = [each for each in self.incidents.values() if each.touched_s < since_s]
-        over = [each.id for each in old if not any(event.active for event in each.events)]
-        excess = len(self.incidents) - len(over) - INCIDENTS_MAX
-        if excess > 0:
-            kept = sorted(self.incidents.keys() - set(over), key=lambda name: (self.incidents[name].touched_s, name))
-            over += kept[:excess]
-            FORGOTTEN.inc(excess)
-        for name in over:
-            self._drop(self.incidents[name])
+        for name in self._to_prune[: -PRUNE_SLICE - 1 : -1]:
+            incident = self.incidents.get(name)
+            if incident is None:
+                continue
+            if len(self.incidents) > INCIDENTS_MAX:
+                self._drop(incident)
+                FORGOTTEN.inc()
+            elif incident.touched_s < since_s and not any(event.active for event in incident.events):
+                self._drop(incident)
+        del self._to_prune[-PRUNE_SLICE:]
 
     def _drop(self, incident: Incident) -> None:
         for event in incident.events:
@@ -199,8 +207,16 @@ class Situation:
         self.weak.pop(incident.id, None)
         self.forget(incident)
         self.repair(incident, set(incident.down_links), set(incident.down_devices))
-        if incident in self.recent:
+        if incident.strong and incident in self.recent:
             self.recent.remove(incident)
+        incident.events.clear()  # they name each other: so both are freed at once
+
+    def forget_link(self, name: str) -> None:
+        """A link is new, or no more: nothing that was remembered of it holds."""
+        self.compiler.forget(name)
+        self.suspects.forget(name)
+        self.unlinked = self.scorer.unlinked = self.network.unlinked_share()
+        self.is_incomplete = self.unlinked > INCOMPLETE
 
     # --- what is out of service ----------------------------------------------------------------------
 

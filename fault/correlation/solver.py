@@ -13,7 +13,7 @@ from typing import NamedTuple
 from fault.correlation.claims import SOFT_S, Claims
 from fault.correlation.incident import OUTAGES, POWERED, Event, Incident, Notice
 from fault.correlation.model import Cause, Hypothesis, Key, Kind, Model
-from fault.correlation.network import Network
+from fault.correlation.network import Link, Network
 from fault.correlation.scoring import Match
 from fault.correlation.situation import Situation
 
@@ -24,7 +24,6 @@ PATIENT = frozenset({Cause.PATH, Cause.SLOW_PATH, Cause.RESTART})  # these come 
 FAR = frozenset({Cause.PATH, Cause.SLOW_PATH, Cause.UNREACHABLE})
 NEAR_SEEDS = 8
 FAR_SEEDS = 4
-PRUNE_EVERY_S = 120.0
 PATIENCE_S = 6.0
 LEAST = 0.3  # a new explanation must be better by this
 BETTER = 1.0  # an event changes hands only where it is explained better by this
@@ -60,7 +59,6 @@ class Solver:
         self.claims = Claims(self.situation)
         self._timers: list[tuple[float, int, Incident]] = []
         self._tick = 0
-        self._pruned_s = 0.0
 
     @property
     def now_s(self) -> float:
@@ -79,9 +77,7 @@ class Solver:
             if event.owner is None:
                 self._place(event)
         self._run_timers()
-        if situation.now_s - self._pruned_s > PRUNE_EVERY_S:
-            self._pruned_s = situation.now_s
-            situation.prune()
+        situation.prune()
         return list(situation.changed.values())
 
     def _take(self, notice: Notice) -> Event | None:
@@ -138,6 +134,30 @@ class Solver:
             event.owner.settled = False  # what restarted was down itself: weigh again
             self._timer(self.now_s + 2.0, event.owner)
         return claimed
+
+    # --- the network changes -------------------------------------------------------------------------
+
+    def rewire(self, added: Sequence[Link], removed: Sequence[str]) -> None:
+        """Take changed links into the picture, and weigh anew what they touch and what nothing explained."""
+        situation = self.situation
+        touched: set[str] = set()
+        for name in removed:
+            touched.update(situation.network.disconnect(name).devices)
+            situation.forget_link(name)
+        for link in added:
+            situation.network.connect(link)
+            situation.forget_link(link.id)
+            touched.update(link.devices)
+        situation.reach.epoch += 1
+        gone = set(removed)
+        for incident in list(situation.incidents.values()):
+            is_touched = not gone.isdisjoint(incident.effects.down_links) or any(event.key.device in touched for event in incident.events)
+            if is_touched or (not incident.strong and incident.id in situation.weak):
+                events = list(incident.events)
+                situation.retire(incident)
+                for event in events:
+                    event.owner, event.echo = None, False
+                self._rehome(events)
 
     # --- hypotheses ----------------------------------------------------------------------------------
 

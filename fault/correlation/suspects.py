@@ -60,6 +60,10 @@ class Suspects:
             case _:
                 return
 
+    def forget(self, link: str) -> None:
+        """What was remembered of a link holds no more."""
+        self._signs.pop(link, None)
+
     # --- signs ---------------------------------------------------------------------------------------
 
     def is_dark(self, name: str) -> bool:
