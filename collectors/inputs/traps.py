@@ -9,6 +9,8 @@ import os
 import time
 from collections.abc import Callable
 
+import structlog
+
 from collectors.batched_udp import BatchedUdp, open_socket, peer_of
 from collectors.codecs import snmp, usm
 from collectors.codecs.ber import DecodeError, Oid, parse_oid
@@ -23,6 +25,8 @@ from inventory.topology import Topology
 from station.batch import Notification
 from station.channel import Channel
 from station.clock import Clock
+
+log = structlog.get_logger("traps")
 
 _SNMP_TRAP_OID = parse_oid("1.3.6.1.6.3.1.1.4.1.0")
 _SNMP_TRAPS = parse_oid("1.3.6.1.6.3.1.1.5")
@@ -105,6 +109,8 @@ class Receiver:
             return self._heard_v3(data, source, now_ns) if version is Version.V3 else self._heard_plain(data, source, now_ns)
         except DecodeError as error:
             TRAPS_REFUSED.labels(error.reason).inc()
+            if self._senders.first_time_malformed(source):
+                log.warning("trap_refused", source=source, reason=error.reason)
             return None, b""
 
     def _heard_plain(self, data: bytes, source: str, now_ns: int) -> tuple[Notification | None, bytes]:

@@ -53,7 +53,7 @@ async def get(
         raise TargetUnreachableError("timeout", f"{address}:{port}") if unreachable else SnmpError("reference", str(failed))
     if status:
         raise SnmpError("error_status", str(status.prettyPrint()))
-    return [_varbind(tuple(name), value) for name, value in answered]
+    return [varbind_of(tuple(name), value) for name, value in answered]
 
 
 def _security(hlapi: Any, credential: SnmpCredential) -> Any:
@@ -70,7 +70,7 @@ def _security(hlapi: Any, credential: SnmpCredential) -> Any:
     )
 
 
-def _varbind(oid: Oid, value: Any) -> VarBind:
+def varbind_of(oid: Oid, value: Any) -> VarBind:
     """Its outermost tag is the one on the wire; values are int, bytes, dotted quad, arcs, or None for an exception."""
     tag_set = value.tagSet[-1]
     tag = int(tag_set.tagClass) | int(tag_set.tagFormat) | int(tag_set.tagId)
