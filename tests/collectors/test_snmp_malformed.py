@@ -40,11 +40,8 @@ def count(name: str) -> float:
     return sum(sample.value for metric in REGISTRY.collect() for sample in metric.samples if sample.name == f"trunkline_trap_{name}_total")
 
 
-LINK_DOWN = snmp.encode(
-    Message(
-        Version.V1, b"public", TrapV1((1, 3, 6, 1, 4, 1, 9), "192.0.2.1", 2, 0, 4711, (VarBind((1, 3, 6, 1, 2, 1, 2, 2, 1, 7, 3), 2, 2),))
-    )
-)
+ADMIN_DOWN = VarBind((1, 3, 6, 1, 2, 1, 2, 2, 1, 7, 3), 2, 2)
+LINK_DOWN = snmp.encode(Message(Version.V1, b"public", TrapV1((1, 3, 6, 1, 4, 1, 9), "192.0.2.1", 2, 0, 4711, (ADMIN_DOWN,))))
 
 
 async def test_malformed_traps_over_the_socket_are_logged_once_a_sender_and_hide_no_good_one() -> None:

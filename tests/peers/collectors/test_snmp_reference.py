@@ -98,18 +98,8 @@ def walked_by_net_snmp(peer: Peer, columns: tuple[Oid, ...]) -> dict[Oid, str]:
     """snmpbulkwalk's own texts."""
     found = {}
     for column in columns:
-        command = [
-            need("snmpbulkwalk", "snmp"),
-            "-v2c",
-            "-c",
-            "public",
-            "-On",
-            "-Oq",
-            "-Oe",
-            "-Ot",
-            f"{peer.address}:{peer.port}",
-            dotted(column),
-        ]
+        form = "-Onqet" + ("x" if column == (*IF, 6) else "")  # physical addresses always in hex
+        command = [need("snmpbulkwalk", "snmp"), "-v2c", "-c", "public", form, f"{peer.address}:{peer.port}", dotted(column)]
         for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
             oid, _, text = line.partition(" ")
             found[parse_oid(oid)] = text.strip('" ')
@@ -128,7 +118,7 @@ async def test_the_same_walk_by_pysnmp_by_net_snmp_and_by_us_gives_the_same_valu
 def _as_net_snmp(oid: Oid, value: Value) -> str:
     if oid[:-1] == (*IF, 6):
         assert isinstance(value, bytes)
-        return ":".join(f"{octet:x}" for octet in value)
+        return " ".join(f"{octet:02X}" for octet in value)
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
