@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup peers demo test check bench torture clean
+.PHONY: setup peers demo test check bench torture soak clean
 setup: .venv/.ready
 
 .venv/.ready: requirements-dev.lock
@@ -30,6 +30,9 @@ bench: .venv/.ready
 
 torture: .venv/.ready peers
 	$(BIN)/python -m pytest tests -q -k "kill_9 or crash or fuzz or any_bytes"
+
+soak: .venv/.ready
+	$(BIN)/python -m benchmarks.crash
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache

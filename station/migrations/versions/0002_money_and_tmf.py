@@ -1,0 +1,187 @@
+"""Others' usage, the TM Forum hub, ledger, notes, balances."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "balance_bucket",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("owner", sa.String(length=36), nullable=False),
+        sa.Column("unit", sa.String(length=32), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("held", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ns", sa.BigInteger(), nullable=False),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("held >= 0 AND amount >= held", name=op.f("ck_balance_bucket_never_below_nothing")),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_balance_bucket")),
+    )
+    op.create_index(op.f("ix_balance_bucket_tenant_owner_unit"), "balance_bucket", ["tenant", "owner", "unit"], unique=False)
+    op.create_table(
+        "balance_hold",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("hold_id", sa.String(length=36), nullable=False),
+        sa.Column("bucket_id", sa.String(length=36), nullable=False),
+        sa.Column("owner", sa.String(length=36), nullable=False),
+        sa.Column("reserved", sa.BigInteger(), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("expires_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "hold_id", "bucket_id", name=op.f("pk_balance_hold")),
+    )
+    op.create_index(op.f("ix_balance_hold_tenant_owner_state"), "balance_hold", ["tenant", "owner", "state"], unique=False)
+    op.create_table(
+        "balance_step",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("hold_id", sa.String(length=36), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("at_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_balance_step")),
+    )
+    op.create_table(
+        "billing_profile",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("country", sa.String(length=2), nullable=False),
+        sa.Column("tax_category", sa.String(length=2), nullable=False),
+        sa.Column("buyer_reference", sa.String(length=100), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "customer_id", name=op.f("pk_billing_profile")),
+    )
+    op.create_table(
+        "credit_note",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("series", sa.String(length=32), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.String(length=48), nullable=False),
+        sa.Column("invoice_id", sa.String(length=36), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("gross_minor", sa.BigInteger(), nullable=False),
+        sa.Column("issued_ns", sa.BigInteger(), nullable=False),
+        sa.Column("proposed_by", sa.String(length=64), nullable=False),
+        sa.Column("approved_by", sa.String(length=64), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_credit_note")),
+        sa.UniqueConstraint("tenant", "series", "seq", name=op.f("uq_credit_note_tenant_series_seq")),
+    )
+    op.create_index(op.f("ix_credit_note_tenant_invoice_id"), "credit_note", ["tenant", "invoice_id"], unique=False)
+    op.create_table(
+        "credit_proposal",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("invoice_id", sa.String(length=36), nullable=False),
+        sa.Column("lines", sa.Text(), nullable=False),
+        sa.Column("reason", sa.String(length=255), nullable=False),
+        sa.Column("proposed_by", sa.String(length=64), nullable=False),
+        sa.Column("proposed_ns", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("decided_by", sa.String(length=64), nullable=False),
+        sa.Column("decided_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_credit_proposal")),
+    )
+    op.create_table(
+        "ledger_entry",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("words", sa.String(length=255), nullable=False),
+        sa.Column("party", sa.String(length=36), nullable=False),
+        sa.Column("booked_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_ledger_entry")),
+    )
+    op.create_index(op.f("ix_ledger_entry_tenant_day"), "ledger_entry", ["tenant", "day"], unique=False)
+    op.create_index(op.f("ix_ledger_entry_tenant_party"), "ledger_entry", ["tenant", "party"], unique=False)
+    op.create_table(
+        "ledger_transfer",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("entry_id", sa.String(length=64), nullable=False),
+        sa.Column("no", sa.Integer(), nullable=False),
+        sa.Column("debit", sa.String(length=64), nullable=False),
+        sa.Column("credit", sa.String(length=64), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_ledger_transfer_above_nothing")),
+        sa.CheckConstraint("debit <> credit", name=op.f("ck_ledger_transfer_two_accounts")),
+        sa.PrimaryKeyConstraint("tenant", "entry_id", "no", name=op.f("pk_ledger_transfer")),
+    )
+    op.create_table(
+        "tmf_event",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("api", sa.String(length=64), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("at_ns", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "seq", name=op.f("pk_tmf_event")),
+    )
+    op.create_table(
+        "tmf_head",
+        sa.Column("tenant", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", name=op.f("pk_tmf_head")),
+    )
+    op.create_table(
+        "tmf_hub",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("api", sa.String(length=64), nullable=False),
+        sa.Column("callback", sa.String(length=2048), nullable=False),
+        sa.Column("query", sa.String(length=2048), nullable=False),
+        sa.Column("customers", sa.Text(), nullable=False),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.Column("sent_seq", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("next_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_tmf_hub")),
+    )
+    op.create_table(
+        "usage_event",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("chain", sa.String(length=64), nullable=False),
+        sa.Column("known_ns", sa.BigInteger(), nullable=False),
+        sa.Column("start_ns", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("meter", sa.String(length=32), nullable=False),
+        sa.Column("service", sa.String(length=64), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "source", "seq", name=op.f("pk_usage_event")),
+        sa.UniqueConstraint("tenant", "id", name=op.f("uq_usage_event_tenant_id")),
+    )
+    op.create_index(op.f("ix_usage_event_tenant_start_ns_id"), "usage_event", ["tenant", "start_ns", "id"], unique=False)
+    op.create_table(
+        "usage_event_guiding",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("chain", sa.String(length=64), nullable=False),
+        sa.Column("known_ns", sa.BigInteger(), nullable=False),
+        sa.Column("start_ns", sa.BigInteger(), nullable=False),
+        sa.Column("record_id", sa.String(length=64), nullable=False),
+        sa.Column("guide_rev", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("service_id", sa.String(length=36), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("since_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "source", "seq", name=op.f("pk_usage_event_guiding")),
+        sa.UniqueConstraint(
+            "tenant", "start_ns", "record_id", "guide_rev", name=op.f("uq_usage_event_guiding_tenant_start_ns_record_id_guide_rev")
+        ),
+    )
