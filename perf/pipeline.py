@@ -7,6 +7,7 @@ block -> rows -> KPIs -> thresholds -> events
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from inventory.topology import Topology
 from perf.blocks import interface_columns, sample_columns
 from perf.counters import DUPLICATE, LATE, SUSPECT, CounterState, is_counter, rates
+from perf.disk import LOOK_EVERY_S, Disk, free_of
 from perf.history import tier_columns
 from perf.kpis import kpis
 from perf.last import LastValues
@@ -54,12 +56,15 @@ class Pipeline:
         samples: Channel[SampleBatch],
         events: Channel[tuple[Event, ...]],
         settings: PerfSettings | None = None,
+        folder: Path | None = None,
     ) -> None:
+        """`folder` is on the disk whose budget is watched; None where the store is elsewhere."""
         self.settings = settings or PerfSettings()
+        self._disk = Disk(free_of(folder), clock, self.settings) if folder else None
         self.names = Names(topology)
         self.last = LastValues()
         self.thresholds = Thresholds(self.names.resource_of, self.last.latest)
-        self.writer = Writer(client, journal, self.settings.pending_blocks)
+        self.writer = Writer(client, journal, self.settings.pending_blocks, self._disk)
         self.tiers = Tiers(client, self.writer, self.names, clock, self.settings, self._version)
         self._client = client
         self._clock = clock
@@ -83,6 +88,8 @@ class Pipeline:
             await self.writer.replayed.wait()  # the last counters may be in the journal still
             await self.warm_up()
             background.append(tasks.create_task(self.tiers.run(), name="perf tiers"))
+            if self._disk is not None:
+                background.append(tasks.create_task(self._watch(self._disk), name="perf disk"))
             await self._collect()
             await self.writer.drain()
             for task in background:
@@ -171,6 +178,13 @@ class Pipeline:
             self.tiers.forget(last)
             await self.tiers.roll(first, last)
             await self.tiers.tick()
+
+    async def _watch(self, disk: Disk) -> None:
+        while True:
+            events = disk.look()
+            if events:
+                await self._events.put(tuple(events))
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _collect(self) -> None:
         while True:

@@ -15,4 +15,7 @@ class PerfSettings(Settings):
     stale_s: int = Field(300, ge=1)  # a series unseen for longer is absent from /metrics/network
     rollup_grace_s: int = Field(30, ge=0)  # how long after its end a slot is rolled up
     dirty_slots: int = Field(100_000, ge=1)  # slots with late data that wait for correction
+    disk_reserve_mb: int = Field(256, ge=0)  # samples wait rather than take the last of the disk: alarms and money need it
+    disk_low_share: float = Field(0.1, gt=0, lt=1)  # less free than this is an alarm
+    disk_low_days: float = Field(7.0, gt=0)  # full sooner than this is one as well
     exposition_series: int = Field(500_000, ge=1)  # the most one scrape of /metrics/network carries

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from perf.disk import Disk
 from perf.metrics import BLOCKS, PENDING
 from station.journal import JournalFullError
 from station.telemetry.client import TelemetryClient, TelemetryError, TelemetryUnavailableError, decode_table, encode, joined
@@ -49,8 +50,9 @@ class Block:
 class Writer:
     """`put` returns when the block is durable; `run` moves blocks into the store, for ever."""
 
-    def __init__(self, client: TelemetryClient, journal: JournalLike, pending_blocks: int) -> None:
+    def __init__(self, client: TelemetryClient, journal: JournalLike, pending_blocks: int, disk: Disk | None = None) -> None:
         self._client = client
+        self._disk = disk
         self._journal = journal
         self._limit = pending_blocks
         self._pending: deque[Block] = deque()
@@ -60,7 +62,9 @@ class Writer:
         PENDING.set_function(self._pending.__len__)
 
     async def put(self, table: str, columns: Mapping[str, Any]) -> None:
-        """Journal one block; waits while too many have not reached the store. `columns` holds a `version`."""
+        """Journal one block; waits while too many have not reached the store or the disk is full. `columns` holds a `version`."""
+        if self._disk is not None:
+            await self._disk.wait_for_room()
         payload = encode(columns)
         kind = KIND_OF[table]
         async with self._changed:

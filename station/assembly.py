@@ -185,6 +185,7 @@ class Station:
             samples=self.samples,
             events=self.fault.events,
             settings=settings.perf,
+            folder=ground.plan.folder,
         )
         self.telemetry = TelemetryStore(client, self.pipeline.names)
         self.totals = Totals(self.pipeline, self.telemetry, clock)
