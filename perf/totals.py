@@ -28,6 +28,7 @@ HOURS_MAX: Final = 168
 ROWS_MAX: Final = 1_000_000  # five-minute rows one curve may read; a larger network is summed by the hour
 WHOLE_SHARE: Final = 0.8  # a slot in which fewer of the usual interfaces were heard is a gap, not a valley
 KEPT_MAX: Final = 64
+KEPT_S: Final = 30  # late rows and a past that is still being written appear after at most so long
 BITS: Final = 8
 
 
@@ -45,7 +46,7 @@ class Totals:
     def __init__(self, pipeline: Pipeline, store: TelemetryStore, clock: Clock) -> None:
         self._pipeline, self._store, self.clock = pipeline, store, clock
         self._sights: OrderedDict[tuple[Any, ...], Sight] = OrderedDict()
-        self._answers: OrderedDict[tuple[Any, ...], asyncio.Task[Any]] = OrderedDict()
+        self._answers: OrderedDict[tuple[Any, ...], tuple[asyncio.Future[Any], int]] = OrderedDict()
 
     def sight(self, scope: Scope, region: str = "") -> Sight:
         """What `scope` sees of a region, of everything when it is empty."""
@@ -91,14 +92,18 @@ class Totals:
         return answer
 
     async def _once(self, name: tuple[Any, ...], ask: Callable[[], Awaitable[Any]], *, empty: bool) -> Any:
-        """What `ask` answers, asked once however many wait for it; a failure is not kept."""
+        """What `ask` answers, asked once for everybody within KEPT_S; a failure is not kept."""
         if empty:
             return None
-        task = self._answers.get(name)
-        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            task = self._answers[name] = asyncio.ensure_future(ask())
+        now_ns = self.clock.monotonic_ns()
+        answer, made_ns = self._answers.get(name, (None, 0))
+        failed = answer is not None and answer.done() and (answer.cancelled() or answer.exception() is not None)
+        if answer is None or failed or now_ns - made_ns > KEPT_S * NS_PER_S:
+            answer = asyncio.ensure_future(ask())
+            self._answers[name] = (answer, now_ns)
+            self._answers.move_to_end(name)
             _trim(self._answers)
-        return await asyncio.shield(task)
+        return await asyncio.shield(answer)
 
 
 def _trim(kept: OrderedDict[Any, Any]) -> None:

@@ -6,6 +6,7 @@ import { Problem, Skeleton, now, useAnswer } from "./ui.js";
 
 const BITS = 8;
 const POINTS = 240;
+const EVERY_MS = 60_000;
 const WEEK_S = 168 * 3600;
 
 /** The end of a span that ends now, in whole steps of a picture so that equal asks are equal, ms. It moves on while it is looked at. */
@@ -68,8 +69,7 @@ export function InterfaceTraffic({ entity, name, spanMs, compare = true, height 
 
 /** All interfaces in sight together. */
 export function NetworkTraffic({ hours, region, height }) {
-  const spanMs = hours * 3_600_000;
-  const answer = useAnswer(target("/api/v1/traffic", { hours, region }), [], Math.max(60_000, spanMs / POINTS));
+  const answer = useAnswer(target("/api/v1/traffic", { hours, region }), [], EVERY_MS);
   const made = useMemo(() => {
     if (!answer.data) return null;
     const { time: times, in_bps: inward, out_bps: outward, week_ago_in_bps: before, step_s: step } = answer.data;

@@ -1,5 +1,6 @@
 """The whole network's traffic: gaps stay gaps, a region is a part of it, and many askers cost one question."""
 
+import asyncio
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,18 @@ async def test_a_curve_has_gaps_where_nothing_was_stored_and_last_week_behind_it
     assert curve["in_bps"] == [None] * 12 + [160.0] * 10 + [None] * 2
     assert curve["out_bps"][12] == 80.0
     assert curve["week_ago_in_bps"] == [None] * 3 + [160.0] * 21  # half of the interfaces is no sum of all
+
+
+async def test_what_many_ask_is_asked_once_and_again_after_half_a_minute(owner: OwnerProcess, tmp_path: Path, now_ns: int) -> None:
+    async with assembled(owner, tmp_path, now_ns) as small:
+        totals = Totals(small.pipeline, small.store, small.clock)
+        sight = totals.sight(STATION)
+        before = await asyncio.gather(*(totals.week_ago(sight) for _ in range(5)))
+        await stored(small, now_ns - WEEK_NS - HOUR, 12, missing=range(0))
+        kept = await totals.week_ago(sight)
+        small.clock.advance(31 * S)
+        after = await totals.week_ago(sight)
+    assert (set(before), kept, after) == ({(0.0, 0.0)}, (0.0, 0.0), (160.0, 80.0))
 
 
 async def test_who_sees_a_region_gets_its_sum(owner: OwnerProcess, tmp_path: Path, now_ns: int) -> None:
