@@ -7,6 +7,7 @@ about the whole device; of several for one metric the first that the agent has i
 import math
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -237,12 +238,25 @@ class Profile(ProfileFile):
         by_descr = bool(self.descr) and re.search(self.descr, sys_descr, re.IGNORECASE) is not None
         return 1 if by_descr or not present.isdisjoint(self.probes) else None
 
+    @cached_property
+    def tables_by_key(self) -> Mapping[tuple[str, Oid], tuple[SensorTable, ...]]:
+        """The tables by metric and the column that names their sensors."""
+        found: dict[tuple[str, Oid], tuple[SensorTable, ...]] = {}
+        for table in self.sensors:
+            at = (table.metric, table.key)
+            found[at] = (*found.get(at, ()), table)
+        return found
+
+    @cached_property
+    def key_lengths(self) -> tuple[int, ...]:
+        return tuple(sorted({len(table.key) for table in self.sensors}, reverse=True))
+
     def table_of(self, oid: Oid, metric: str, scale: float) -> SensorTable | None:
         """The table a sensor was found in, by its variable's name; None for one of ENTITY-SENSOR-MIB's layout.
 
         Of two that read one column, each in its unit, the one with the scale the sensor was found with.
         """
-        tables = (table for table in self.sensors if table.metric == metric and oid[: len(table.key)] == table.key)
+        tables = (table for length in self.key_lengths for table in self.tables_by_key.get((metric, oid[:length]), ()))
         found = [table for table in tables if _at_arc(table, oid[len(table.key) :])]
         return next((table for table in found if table.scale == scale), found[0] if found else None)
 
