@@ -6,11 +6,12 @@ from collectors.codecs.ber import Oid, dotted
 from collectors.snmp.profile_model import SessionTable
 from collectors.snmp.profiles import Profile
 from collectors.snmp.reader import Reader
-from collectors.snmp.text import address_text, number_of, text_of
+from collectors.snmp.text import TEXT_MAX, address_text, number_of, text_of, value_text
 from collectors.snmp.walk import Table
 from inventory.facts import SensorFacts
 
 SESSIONS_MAX = 4096
+SYSTEM_ID_OCTETS = 6
 _INET_ADDRESS_TYPES = (1, 2, 3, 4)  # ipv4, ipv6, and both with a zone (RFC 4001)
 
 
@@ -33,8 +34,8 @@ async def read_sessions(reader: Reader, profile: Profile) -> list[SensorFacts]:
 def peer_of(table: SessionTable, row: Oid, read: Table) -> str:
     """The neighbour of a session, as the column or the index tells it."""
     cell = read.column(table.peer_oid).get(row) if table.peer_oid is not None else None
-    if cell is not None and isinstance(cell.value, bytes) and table.peer == "inet":
-        return address_text(cell.value) or text_of(cell)
+    if cell is not None and isinstance(cell.value, bytes):
+        return _peer_text(table, cell.value)
     if cell is not None:
         return text_of(cell)
     index = row[table.peer_arc :]
@@ -47,6 +48,15 @@ def peer_of(table: SessionTable, row: Oid, read: Table) -> str:
             return address
         case _:
             return dotted(index or row)
+
+
+def _peer_text(table: SessionTable, octets: bytes) -> str:
+    """What a column of octets says: an address, a system identifier as routers write it (1921.6800.1001), or text."""
+    if table.peer == "inet" and (address := address_text(octets)):
+        return address
+    if table.peer == "system_id" and len(octets) == SYSTEM_ID_OCTETS:
+        return ".".join(octets[at : at + 2].hex() for at in range(0, SYSTEM_ID_OCTETS, 2))
+    return value_text(octets)[:TEXT_MAX]
 
 
 def _inet_address(index: Oid) -> str:

@@ -163,14 +163,14 @@ class SessionTable(Settings):
     """Routing and tunnel sessions: a column of states, which of them mean up, and the counter of transitions beside it.
 
     The peer stands in the index from `peer_arc` on (`peer` tells how it is written), or in the column `peer_oid`: with
-    "inet" as the octets of an address, else as text.
+    "inet" as the octets of an address, with "system_id" as those of an IS-IS system, else as text.
     """
 
     protocol: str
     state: OidText
     up: tuple[int, ...]
     transitions: OidText | None = None
-    peer: Literal["ipv4", "inet", "router_id", "arcs"] = "arcs"
+    peer: Literal["ipv4", "inet", "router_id", "system_id", "arcs"] = "arcs"
     peer_arc: int = 0
     peer_oid: OidText | None = None
 
