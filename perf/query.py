@@ -11,6 +11,7 @@ Statistic = Literal["p95", "max", "mean"]
 POINTS_LIMIT = 5_000
 TOP_LIMIT = 1_000
 HISTORY_ROWS = 4_000_000
+BUSY_DAYS_LIMIT = 400
 SPAN_LIMIT_S = 20 * 366 * 86_400
 
 
@@ -64,6 +65,14 @@ class HistoryQuery:
 
     def __post_init__(self) -> None:
         _check_span(self.start_ns, self.end_ns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BusyHours:
+    """`value` f64[n, days]: the mean of the fullest hour of each whole UTC day, NaN where the day is unknown."""
+
+    entity: npt.NDArray[np.uint64]
+    value: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,9 @@ from perf.history import tier_columns
 from perf.kpis import SPEED, Kpi, kpis
 from perf.names import Names
 from perf.query import (
+    BUSY_DAYS_LIMIT,
     HISTORY_ROWS,
+    BusyHours,
     History,
     HistoryQuery,
     InterfaceSamples,
@@ -30,6 +32,7 @@ from station.telemetry.client import TelemetryClient
 from station.telemetry.schema import COUNTERS, RATES, TIER_S
 
 RAW_SPAN_S = 2 * 86_400  # a longer chart starts from a tier
+DAY_NS = 86_400 * NS_PER_S
 STATES = ("oper_status", "admin_status")
 
 _TIME = {"raw": "toUnixTimestamp64Nano(time)", "tier": f"toInt64(toUnixTimestamp(time)) * {NS_PER_S}"}
@@ -122,6 +125,28 @@ class TelemetryStore:
             raise QueryError(f"that is more than {HISTORY_ROWS} values: ask for a shorter span or fewer resources")
         k, time_ns, v, w = (_column(found, name, dtype) for name, dtype in _HISTORY_COLUMNS.items())
         return History("raw" if raw else "5m", k, time_ns, v, w)
+
+    async def busy_hours(self, metric_name: str, end_ns: int, days: int, entities: tuple[int, ...] | None = None) -> BusyHours:
+        """The busy hour of each of the last `days` whole days before `end_ns`, of interfaces."""
+        metric = _metric(metric_name)
+        if metric.entity != "interface" or metric.kind == "state":
+            raise QueryError(f"{metric.name}: busy hours are of rates and ratios of interfaces")
+        if not 1 <= days <= BUSY_DAYS_LIMIT:
+            raise QueryError(f"days must be 1 to {BUSY_DAYS_LIMIT}")
+        end = end_ns // DAY_NS * DAY_NS
+        value = _expression(metric, "_mean")
+        some = "AND entity IN {entities:Array(UInt64)}" if entities is not None else ""
+        hours = f"SELECT entity, time, toFloat64({value}) AS v FROM interface_1h FINAL WHERE {_BOUNDS['tier']} {some}"  # noqa: S608 - names come from the schema, values are bound
+        sql = (
+            f"SELECT entity, intDiv(toUnixTimestamp(time), 86400) AS day, max(v) AS value FROM ({hours}) "  # noqa: S608 - as above
+            "WHERE isFinite(v) GROUP BY entity, day ORDER BY entity"
+        )
+        span = {"start": end - days * DAY_NS, "end": end, "speed": 0.0, "entities": list(entities or ())}
+        found = await self._client.query(sql, span)
+        keys, row = np.unique(_column(found, "entity", np.uint64), return_inverse=True)
+        matrix = np.full((len(keys), days), np.nan)
+        matrix[row, _column(found, "day", np.int64) - (end // DAY_NS - days)] = _column(found, "value", np.float64)
+        return BusyHours(keys, matrix)
 
     async def total_octets(self, start_ns: int, end_ns: int, entities: U64) -> tuple[int, int]:
         """(in, out) octets of some interfaces over whole 5-minute slots of [start, end), exact."""
