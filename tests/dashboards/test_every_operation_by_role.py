@@ -55,6 +55,7 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/series", Role.VIEWER, f"entity=none&metric=interface.in_octets&{SPAN}", None),
     ("GET /api/v1/top", Role.VIEWER, f"metric=interface.in_octets&{SPAN}", None),
     ("GET /api/v1/thresholds", Role.VIEWER, "", None),
+    ("GET /api/v1/capacity", Role.VIEWER, "", None),
     ("POST /api/v1/thresholds/preview", Role.ENGINEER, "", PREVIEW),
     ("GET /api/v1/now", Role.VIEWER, "", None),
     ("GET /api/v1/traffic", Role.VIEWER, "", None),
