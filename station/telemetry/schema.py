@@ -70,6 +70,7 @@ def _interface_raw(settings: TelemetrySettings) -> str:
         "admin_status UInt8",
         "quality UInt8",
         "present UInt16",
+        "widths UInt16",  # bit c - 1: counter c was read as 64 bits; bit c + 7: as 32
         "retention UInt8",
         "version UInt64 CODEC(Delta, ZSTD)",
     ]
