@@ -31,6 +31,7 @@ _IF_HIGH_SPEED, _IF_ALIAS = (*_IFX, 15), (*_IFX, 18)
 _IP_AD_ENT_IF_INDEX = parse_oid("1.3.6.1.2.1.4.20.1.2")
 _IP_ADDRESS_TYPE = parse_oid("1.3.6.1.2.1.4.34.1.4")
 _BROADCAST = 3
+_SOFTWARE_LOOPBACK = 24  # IANAifType
 _INET_ADDRESS_TYPES = (1, 2, 3, 4)  # ipv4, ipv6, and both with a zone (RFC 4001)
 _SPEED_UNKNOWN = 0xFFFF_FFFF  # ifSpeed at its ceiling says: see ifHighSpeed (RFC 2863)
 _MBPS = 1_000_000
@@ -135,6 +136,7 @@ async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, pro
     hardware = await read_hardware(reader)
     model, serial = await read_identity(reader, profile)
     neighbours = await lldp_neighbours(reader, interfaces) + await cdp_neighbours(reader, interfaces)
+    addresses, lasting = await _read_addresses(reader, client.address, interfaces)
     return DeviceFacts(
         address=client.address,
         snmp_port=client.port,
@@ -154,7 +156,8 @@ async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, pro
         sensors=await _read_sensors(reader, profile, Naming.of(interfaces, hardware)),
         neighbours=neighbours or await forwarding_neighbours(reader, interfaces),
         heard=await resolved_addresses(reader),
-        addresses=await _read_addresses(reader, client.address),
+        addresses=addresses,
+        lasting=lasting,
         problems=tuple(reader.problems),
     )
 
@@ -201,15 +204,19 @@ async def _read_sensors(reader: Reader, profile: Profile, naming: Naming) -> tup
     return tuple(told_apart(found))
 
 
-async def _read_addresses(reader: Reader, asked: str) -> tuple[str, ...]:
-    """Every address of every interface but loopback ones: a trap may come from any of them."""
+async def _read_addresses(reader: Reader, asked: str, interfaces: Sequence[InterfaceFacts]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(every address that others may see: a trap may come from any of them; those of loopback interfaces)."""
     table = await reader.table("ipAddrTable", (_IP_AD_ENT_IF_INDEX, _IP_ADDRESS_TYPE))
     octets: list[Oid] = [index for index in table.column(_IP_AD_ENT_IF_INDEX) if len(index) == 4]
     for index, kind in table.column(_IP_ADDRESS_TYPE).items():
         if len(index) > 2 and index[0] in _INET_ADDRESS_TYPES and integer_of(kind) != _BROADCAST:
             octets.append(index[2:])
     texts = [address_text(bytes(index)) for index in octets if all(arc <= 255 for arc in index)]
-    return tuple(dict.fromkeys([asked, *(text for text in texts if text and not _is_local(text))]))
+    loopbacks = {port.if_index for port in interfaces if port.if_type == _SOFTWARE_LOOPBACK}
+    old = table.column(_IP_AD_ENT_IF_INDEX).items()
+    lasting = [address_text(bytes(index)) for index, port in old if len(index) == 4 and integer_of(port) in loopbacks]
+    seen = dict.fromkeys([asked, *(text for text in texts if text and not _is_local(text))])
+    return tuple(seen), tuple(text for text in lasting if text in seen)
 
 
 def _is_local(address: str) -> bool:

@@ -67,6 +67,7 @@ class DeviceFacts:
     sensors: tuple[SensorFacts, ...] = ()
     neighbours: tuple[NeighbourFacts, ...] = ()
     addresses: tuple[str, ...] = ()
+    lasting: tuple[str, ...] = ()  # those of `addresses` on a loopback interface: no cable takes them away
     heard: tuple[str, ...] = ()  # addresses on the device's own links, where others may answer
     problems: tuple[str, ...] = ()  # tables that could not be read and why
 

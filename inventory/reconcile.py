@@ -101,6 +101,8 @@ async def _insert(conn: AsyncConnection, scope: Scope, facts: DeviceFacts, site_
 
 async def _update(conn: AsyncConnection, known: Mapping[str, Any], facts: DeviceFacts, site_id: str | None, now_ns: int) -> bool:
     new = {**known, **_told(facts)}
+    if _keeps_address(known, facts):
+        new |= {"management_address": known["management_address"], "snmp_port": known["snmp_port"]}
     new["identity"] = identity_of(new, new["name"], new["management_address"])
     new["role"] = known["role"] or role_by_name(new["name"])
     new["site_id"] = site_id or known["site_id"]
@@ -108,6 +110,18 @@ async def _update(conn: AsyncConnection, known: Mapping[str, Any], facts: Device
     values = different | {"status": "up", "last_seen_ns": max(now_ns, known["last_seen_ns"])}
     await conn.execute(sa.update(device).where(device.c.no == known["no"]).values(**values))
     return bool(different) or known["status"] != "up"
+
+
+def _keeps_address(known: Mapping[str, Any], facts: DeviceFacts) -> bool:
+    """Whether a device that answers at several addresses goes on being asked at the one it has.
+
+    An address on a loopback interface is better than one of a link, which goes with its cable; of two alike the
+    one in use stays as long as it answers.
+    """
+    before = known["management_address"]
+    if before == facts.address or before not in facts.addresses or known["status"] != "up":
+        return False
+    return before in facts.lasting or facts.address not in facts.lasting
 
 
 async def _take_endpoint(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts) -> bool:

@@ -47,7 +47,7 @@ def _ready(folder: Path, *, keep: bool) -> bool:
 
 def _run(options: DemoOptions, folder: Path) -> int:
     from station.commands.demo_network import SimulatedNetwork
-    from station.lean import lean
+    from station.lean import lean, leave
 
     lean()
 
@@ -60,6 +60,7 @@ def _run(options: DemoOptions, folder: Path) -> int:
             await run_demo(network, folder, port=options.port, history=options.history)
         finally:
             await network.stop()
+        leave()
 
     try:
         asyncio.run(run())

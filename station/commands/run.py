@@ -55,7 +55,7 @@ def changed(settings: "StationSettings", table: str, key: str, value: Any) -> "S
 
 def start(settings: "StationSettings", folder: Path) -> int:
     """Run until a signal comes; exit code 1 when the port, the folder or the key cannot be had."""
-    from station.lean import lean
+    from station.lean import lean, leave
 
     lean()
     from station.assembly import Plan, run_station
@@ -65,8 +65,13 @@ def start(settings: "StationSettings", folder: Path) -> int:
 
     set_up()
     plan = Plan(settings=settings, folder=folder, environ=os.environ)
+
+    async def until_stopped() -> None:
+        await run_station(plan, lambda link: say(f"Trunkline is up: {link}"))
+        leave()
+
     try:
-        asyncio.run(run_station(plan, lambda link: say(f"Trunkline is up: {link}")))
+        asyncio.run(until_stopped())
     except (OSError, NewerSchemaError, VaultError) as error:
         complain(f"the station cannot start: {error}")
         return FAILED

@@ -96,6 +96,31 @@ async def test_a_device_moved_to_another_address_keeps_its_number_and_history(st
     assert len(await rows(state, entity)) == 3
 
 
+LOOPBACK, LINK = "203.0.113.1", "198.51.100.1"
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "lasting", "status", "asked_at"),
+    [
+        (LOOPBACK, LINK, (LOOPBACK,), "up", LOOPBACK),
+        (LINK, LOOPBACK, (LOOPBACK,), "up", LOOPBACK),
+        (LINK, "192.0.2.1", (), "up", LINK),
+        (LINK, "192.0.2.1", (), "down", "192.0.2.1"),
+    ],
+    ids=["loopback stays", "loopback wins", "the one in use stays", "the one that is silent goes"],
+)
+async def test_of_several_addresses_the_lasting_one_is_asked(
+    state: State, known: str, found: str, lasting: tuple[str, ...], status: str, asked_at: str
+) -> None:
+    router = replace(CORE, addresses=(known, found), lasting=lasting)
+    await look(state, replace(router, address=known))
+    async with state.write() as conn:
+        await conn.execute(sa.update(device).values(status=status))
+    await look(state, replace(router, address=found))
+    [row] = await rows(state, device)
+    assert row["management_address"] == asked_at
+
+
 @pytest.mark.parametrize("known_by", ["chassis_id", "serial", "engine_id"])
 async def test_each_lasting_identifier_alone_is_enough(state: State, known_by: str) -> None:
     without: dict[str, Any] = {name: "" for name in ("chassis_id", "serial", "engine_id") if name != known_by}
