@@ -132,7 +132,8 @@ def keys_of(message: SyslogMessage) -> list[str]:
 
 def compiled(template: str) -> tuple[re.Pattern[str], str]:
     """(pattern, its longest literal in lower case); ValueError says what is wrong."""
-    parts, literals, rest, names = [""], [], template, set()
+    parts, literals, rest = [""], [], template
+    names: set[str] = set()
     while rest:
         before, brace, rest = rest.partition("{")
         parts[-1] += _literal(before)
@@ -149,20 +150,21 @@ def compiled(template: str) -> tuple[re.Pattern[str], str]:
 def _atomic(parts: list[str]) -> str:
     """Each hole with the literal behind it in a group that is not tried again; a word with no literal behind it ends as words do.
 
-    Any text runs up to what follows it, be that a literal or another hole.
+    Any text and a word before a choice run up to what follows them.
     """
-    out, group = parts[0], ""
-    for hole, literal in zip(parts[1::2], parts[2::2], strict=True):
+    out, group, holes = parts[0], "", parts[1::2]
+    for n, (hole, literal) in enumerate(zip(holes, parts[2::2], strict=True)):
         group += hole + literal
-        if not literal and hole == _ANY:
-            continue
-        out += f"(?>{group}{'' if literal else _END})"
-        group = ""
-    return out
+        following = holes[n + 1] if n + 1 < len(holes) else _ANY
+        if literal or (hole.startswith(_NAMED) and (following == _ANY or following.startswith(_NAMED))):
+            out += f"(?>{group}{'' if literal else _END})"
+            group = ""
+    return out + (f"(?>{group}{_END})" if group.removesuffix(_ANY) else "")
 
 
+_NAMED: Final = "(?P<"
 _ANY: Final = ".*?"
-_END: Final = r"(?=[\s,;()\[\]\"'<>]|\.?$|\.\s|:\s)"
+_END: Final = r"(?=[\s,;()\[\]\"'<>]|[.:]?(?:\s|$))"
 
 
 def _literal(text: str) -> str:
