@@ -13,6 +13,7 @@ import { SCREENS, go, query, screen, setQuery } from "./router.js";
 import { span } from "./format.js";
 import { Dialog, Toasts, now, undoLast } from "./ui.js";
 
+const STORY_MS = 45_000;
 const helpOpen = signal(false);
 const accountOpen = signal(false);
 
@@ -50,7 +51,10 @@ function Notices() {
   const jobs = useSignal({});
   useEffect(() => {
     const stops = [
-      on("story", (data) => { story.value = data; }),
+      on("story", (data) => {
+        story.value = data;
+        setTimeout(() => { if (story.value === data) story.value = null; }, STORY_MS);
+      }),
       on("progress", (job) => {
         const { [job.id]: _, ...others } = jobs.value;
         jobs.value = job.done >= job.total ? others : { ...others, [job.id]: job };

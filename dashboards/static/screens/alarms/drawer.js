@@ -35,7 +35,10 @@ function Facts({ alarm }) {
 
 const LIST_MAX = 8;
 const told = (items, cls) => html`<ul class=${`told ${cls}`}>${items.map((each) => html`<li>${each}</li>`)}</ul>`;
-const list = (name, items, cls = "") => items?.length > 0 && html`<h3>${name}</h3>${told(items.slice(0, LIST_MAX), cls)}${items.length > LIST_MAX && html`<details><summary>${count(items.length - LIST_MAX)} more</summary>${told(items.slice(LIST_MAX, 500), cls)}</details>`}`;
+function list(name, given, cls = "") {
+  const items = [...new Set(given || [])];
+  return items.length > 0 && html`<h3>${name}</h3>${told(items.slice(0, LIST_MAX), cls)}${items.length > LIST_MAX && html`<details><summary>${count(items.length - LIST_MAX)} more</summary>${told(items.slice(LIST_MAX, 500), cls)}</details>`}`;
+}
 
 export function Why({ incident }) {
   const says = incident.explanation || {};

@@ -96,6 +96,7 @@ function Panel({ chosen, ...rest }) {
 }
 
 const FOUND_MAX = 12;
+const LOOK_EVERY_MS = 30_000; // a port that goes down without an incident is seen then
 
 /** Find a node or a link by its name, and bring it to the middle. */
 function Find({ topology, found }) {
@@ -148,7 +149,7 @@ function Picture({ topology, chosen, asList }) {
 }
 
 export default function Topology({ url }) {
-  const topology = useAnswer("/api/v1/topology", ["topology", "device"]);
+  const topology = useAnswer("/api/v1/topology", ["topology", "device", "incident"], LOOK_EVERY_MS);
   const asList = useSignal(false);
   const shown = useMemo(() => topology.data && inRegion(topology.data, region.value), [topology.data, region.value]);
   return html`<div class="topology">
