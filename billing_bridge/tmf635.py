@@ -27,7 +27,7 @@ from station.security.targets import Guard
 from station.state import State
 from station.tmf.hub import add_hub, publish
 from station.tmf.query import Query, page
-from station.tmf.route import api_router, error, href
+from station.tmf.route import Id, api_router, error, href
 from station.web import Caller, ProblemError, iso, not_found, time_ns
 
 BASE, API = "usageManagement/v4", "usageManagement"
@@ -49,8 +49,8 @@ def router(state: State, settings: BillingSettings, guard: Guard, clock: Clock) 
         async with state.read() as conn:
             return page(query, await _usages(conn, caller, _span(query, clock.now_ns())))
 
-    @routes.get("/usage/{id_}")
-    async def usage(request: Request, caller: Caller, id_: str) -> JSONResponse:
+    @routes.get("/usage/{id}")
+    async def usage(request: Request, caller: Caller, id_: Id) -> JSONResponse:
         start_ns = _start_of(id_)
         async with state.read() as conn:
             found = [one for one in await _usages(conn, caller, Span(start_ns, start_ns + 1)) if one["id"] == id_]
@@ -60,6 +60,7 @@ def router(state: State, settings: BillingSettings, guard: Guard, clock: Clock) 
 
     @routes.post("/usage", status_code=201)
     async def create(caller: Caller, body: Annotated[Usage, Body()]) -> JSONResponse:
+        caller.require(Role.BILLING, "taking in usage")
         event = parse(body, caller)
         verdict, made = await _take(state, caller, event, settings, clock.now_ns())
         if verdict.kind == VerdictKind.DUPLICATE_CONFLICT:
@@ -68,19 +69,19 @@ def router(state: State, settings: BillingSettings, guard: Guard, clock: Clock) 
             raise ProblemError(400, "Rejected", verdict.reason)
         return JSONResponse(made, 201, headers={"Location": made["href"]})
 
-    @routes.patch("/usage/{id_}")
-    @routes.delete("/usage/{id_}")
-    async def refused(caller: Caller, id_: str) -> JSONResponse:
+    @routes.patch("/usage/{id}")
+    @routes.delete("/usage/{id}")
+    async def refused(caller: Caller, id_: Id) -> JSONResponse:
         caller.require(Role.BILLING, "correcting usage")
-        return error(405, "Usage is never edited", "Send what is right as a new record; bills are corrected by it.")
+        return error(409, "Usage is never edited", "Send what is right as a new record; bills are corrected by it.")
 
     @routes.get("/usageSpecification")
     async def specifications(request: Request, caller: Caller) -> JSONResponse:
         async with state.read() as conn:
             return page(Query.of(request), await _specifications(conn, caller.tenant))
 
-    @routes.get("/usageSpecification/{id_}")
-    async def specification(request: Request, caller: Caller, id_: str) -> JSONResponse:
+    @routes.get("/usageSpecification/{id}")
+    async def specification(request: Request, caller: Caller, id_: Id) -> JSONResponse:
         async with state.read() as conn:
             found = {one["id"]: one for one in await _specifications(conn, caller.tenant)}
         if id_ not in found:

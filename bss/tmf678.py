@@ -17,7 +17,7 @@ from station.security.targets import Guard
 from station.state import State
 from station.tmf.hub import add_hub
 from station.tmf.query import Query, page
-from station.tmf.route import api_router, error, href
+from station.tmf.route import Id, api_router, error, href
 from station.web import Caller, ProblemError, iso, not_found
 
 BASE, API = "customerBillManagement/v4", "customerBillManagement"
@@ -38,15 +38,15 @@ def router(state: State, guard: Guard, clock: Clock) -> APIRouter:
         async with state.read() as conn:
             return page(query, [customer_bill(row) for row in await _rows(conn, caller, query)])
 
-    @routes.get("/customerBill/{id_}")
-    async def bill(request: Request, caller: Caller, id_: str) -> JSONResponse:
+    @routes.get("/customerBill/{id}")
+    async def bill(request: Request, caller: Caller, id_: Id) -> JSONResponse:
         async with state.read() as conn:
             return JSONResponse(Query.of(request).shown(customer_bill(await _row(conn, caller, id_))))
 
-    @routes.patch("/customerBill/{id_}")
-    async def refused(caller: Caller, id_: str) -> JSONResponse:
+    @routes.patch("/customerBill/{id}")
+    async def refused(caller: Caller, id_: Id) -> JSONResponse:
         caller.require(Role.BILLING, "changing a bill")
-        return error(405, "An issued bill is never edited", "What is wrong is corrected by the next bill, line by line.")
+        return error(409, "An issued bill is never edited", "What is wrong is corrected by the next bill, line by line.")
 
     @routes.get("/appliedCustomerBillingRate")
     async def rates(request: Request, caller: Caller) -> JSONResponse:
@@ -55,8 +55,8 @@ def router(state: State, guard: Guard, clock: Clock) -> APIRouter:
             rows = await _rows(conn, caller, query, bill_name="bill.id")
         return page(query, [rate for row in rows for rate in billing_rates(row)])
 
-    @routes.get("/appliedCustomerBillingRate/{id_}")
-    async def rate(request: Request, caller: Caller, id_: str) -> JSONResponse:
+    @routes.get("/appliedCustomerBillingRate/{id}")
+    async def rate(request: Request, caller: Caller, id_: Id) -> JSONResponse:
         async with state.read() as conn:
             row = await _row(conn, caller, id_.rpartition("-")[0])
         found = [one for one in billing_rates(row) if one["id"] == id_]

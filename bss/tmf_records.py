@@ -22,7 +22,7 @@ from station.clock import Clock
 from station.scope import Role, Scope
 from station.state import State
 from station.tmf.query import Query, page
-from station.tmf.route import api_router, href
+from station.tmf.route import Id, api_router, href
 from station.web import Caller, iso, not_found
 
 ROWS_MAX = 100_000  # customers or services of one list
@@ -55,8 +55,8 @@ def _add(routes: APIRouter, state: State, kind: str, load: Load) -> None:
         async with state.read() as conn:
             return page(Query.of(request), await load(conn, caller))
 
-    @routes.get(f"/{kind}/{{id_}}", operation_id=f"retrieve_{kind}")
-    async def one(request: Request, caller: Caller, id_: str) -> JSONResponse:
+    @routes.get(f"/{kind}/{{id}}", operation_id=f"retrieve_{kind}")
+    async def one(request: Request, caller: Caller, id_: Id) -> JSONResponse:
         caller.require(Role.BILLING, "reading customer records")
         async with state.read() as conn:
             found = [row for row in await load(conn, caller) if row["id"] == id_]

@@ -24,6 +24,7 @@ from station.scope import OPERATOR_TENANT, Role, Scope
 from station.security.targets import DeliveryError, Guard, TargetError
 from station.state import State, insert_new
 from station.tmf.query import Filter, values_at
+from station.tmf.route import Id
 from station.tmf.store import tmf_event, tmf_head, tmf_hub
 from station.web import Caller, ProblemError, iso, not_found
 
@@ -79,11 +80,11 @@ def add_hub(routes: APIRouter, state: State, guard: Guard, clock: Clock, api: st
         except TargetError as error:
             raise ProblemError(400, "The station does not send there", str(error)) from error
         id_ = await _register(state, caller, clock.now_ns(), api, body)
-        response.headers["Location"] = f"{routes.prefix}/hub/{id_}"
+        response.headers["Location"] = f"{routes.prefix}/hub/{id}"
         return {"id": id_, "callback": body.callback, "query": body.query}
 
-    @routes.delete("/hub/{id_}", status_code=204)
-    async def unregister(caller: Caller, id_: str) -> None:
+    @routes.delete("/hub/{id}", status_code=204)
+    async def unregister(caller: Caller, id_: Id) -> None:
         caller.require(role, "removing a listener")
         mine = (tmf_hub.c.tenant == caller.tenant, tmf_hub.c.api == api, tmf_hub.c.id == id_)
         async with state.write() as conn:

@@ -1,9 +1,9 @@
 """Routers whose refusals are the Error of TMF630 (code, reason, message, status) instead of problem+json."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -12,6 +12,7 @@ from station.scope import ForbiddenError
 from station.web import ProblemError
 
 ROOT = "/tmf-api"
+Id = Annotated[str, Path(alias="id", max_length=200)]
 
 
 def error(status: int, reason: str, message: str = "") -> JSONResponse:

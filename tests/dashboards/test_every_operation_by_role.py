@@ -19,8 +19,14 @@ from station.telemetry.client import TelemetryClient
 HOST: Final = "127.0.0.1:8080"
 ANYONE: Final = "anyone"
 SPAN: Final = "from=2026-10-01T00:00:00Z&to=2026-10-02T00:00:00Z"
+USAGE: Final = {
+    "usageDate": "2026-10-01T00:00:00Z",
+    "usageType": "messages",
+    "usageCharacteristic": [{"name": "quantity", "value": 1}, {"name": "serviceId", "value": "S-1"}],
+}
 RULE: Final = {"metric": "sensor.temperature", "raise_when": {"above": 70}, "clear_when": {"below": 60}}
 PREVIEW: Final = {"rule": RULE, "start": "2026-10-01T00:00:00Z", "end": "2026-10-02T00:00:00Z"}
+LISTENER: Final = {"callback": "https://8.8.8.8/hook"}
 WEBHOOK: Final = {"name": "tickets", "url": "https://8.8.8.8/hook", "format": "trunkline"}
 
 # (operation, least role, query, body). Everyone sees usage as the pipeline's counts and quantities; prices and invoices are billing's.
@@ -73,6 +79,53 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/invoices/{invoice_id}.json", Role.BILLING, "", None),
     ("GET /api/v1/invoices/{invoice_id}", Role.BILLING, "", None),
     ("GET /api/v1/invoices/{invoice_id}/lines/{line_no}/explain", Role.BILLING, "", None),
+    ("GET /tmf-api/usageManagement/v4/usage", Role.VIEWER, "", None),
+    ("GET /tmf-api/usageManagement/v4/usage/{id}", Role.VIEWER, "", None),
+    ("POST /tmf-api/usageManagement/v4/usage", Role.BILLING, "", USAGE),
+    ("PATCH /tmf-api/usageManagement/v4/usage/{id}", Role.BILLING, "", {"status": "billed"}),
+    ("DELETE /tmf-api/usageManagement/v4/usage/{id}", Role.BILLING, "", None),
+    ("GET /tmf-api/usageManagement/v4/usageSpecification", Role.VIEWER, "", None),
+    ("GET /tmf-api/usageManagement/v4/usageSpecification/{id}", Role.VIEWER, "", None),
+    ("POST /tmf-api/usageManagement/v4/hub", Role.BILLING, "", LISTENER),
+    ("DELETE /tmf-api/usageManagement/v4/hub/{id}", Role.BILLING, "", None),
+    ("POST /tmf-api/customerBillManagement/v4/hub", Role.BILLING, "", LISTENER),
+    ("DELETE /tmf-api/customerBillManagement/v4/hub/{id}", Role.BILLING, "", None),
+    ("GET /tmf-api/customerBillManagement/v4/customerBill", Role.BILLING, "", None),
+    ("GET /tmf-api/customerBillManagement/v4/customerBill/{id}", Role.BILLING, "", None),
+    ("GET /tmf-api/customerBillManagement/v4/appliedCustomerBillingRate", Role.BILLING, "", None),
+    ("GET /tmf-api/customerBillManagement/v4/appliedCustomerBillingRate/{id}", Role.BILLING, "", None),
+    ("PATCH /tmf-api/customerBillManagement/v4/customerBill/{id}", Role.BILLING, "", {"state": "settled"}),
+    ("GET /tmf-api/customerBillManagement/v4/customerBillOnDemand", Role.BILLING, "", None),
+    ("POST /tmf-api/customerBillManagement/v4/customerBillOnDemand", Role.BILLING, "", {"name": "now"}),
+    ("GET /tmf-api/customerManagement/v4/customer", Role.BILLING, "", None),
+    ("GET /tmf-api/customerManagement/v4/customer/{id}", Role.BILLING, "", None),
+    ("GET /tmf-api/party/v4/organization", Role.BILLING, "", None),
+    ("GET /tmf-api/party/v4/organization/{id}", Role.BILLING, "", None),
+    ("GET /tmf-api/party/v4/individual", Role.BILLING, "", None),
+    ("GET /tmf-api/party/v4/individual/{id}", Role.BILLING, "", None),
+    ("GET /tmf-api/accountManagement/v4/billingAccount", Role.BILLING, "", None),
+    ("GET /tmf-api/accountManagement/v4/billingAccount/{id}", Role.BILLING, "", None),
+    ("GET /tmf-api/productCatalogManagement/v4/productOffering", Role.BILLING, "", None),
+    ("GET /tmf-api/productCatalogManagement/v4/productOffering/{id}", Role.BILLING, "", None),
+    ("GET /tmf-api/productCatalogManagement/v4/productOfferingPrice", Role.BILLING, "", None),
+    ("GET /tmf-api/productCatalogManagement/v4/productOfferingPrice/{id}", Role.BILLING, "", None),
+    ("GET /tmf-api/productInventory/v4/product", Role.BILLING, "", None),
+    ("GET /tmf-api/productInventory/v4/product/{id}", Role.BILLING, "", None),
+    ("GET /api/v1/invoices/{invoice_id}.xml", Role.BILLING, "", None),
+    ("POST /api/v1/invoices/{invoice_id}/credits", Role.BILLING, "", {"lines": [{"line_no": 1, "amount_minor": -1}], "reason": "goodwill"}),
+    ("GET /api/v1/credits", Role.BILLING, "", None),
+    ("POST /api/v1/credits/{proposal_id}/approve", Role.BILLING, "", None),
+    ("POST /api/v1/credits/{proposal_id}/refuse", Role.BILLING, "", None),
+    ("GET /api/v1/credit-notes/{note_id}", Role.BILLING, "", None),
+    ("GET /api/v1/ledger/balances", Role.BILLING, "", None),
+    ("GET /api/v1/ledger/beancount", Role.BILLING, "", None),
+    ("GET /api/v1/balances/{owner}/{unit}", Role.BILLING, "", None),
+    ("POST /api/v1/balances/{owner}/top-ups", Role.BILLING, "", {"unit": "EUR", "amount": 1, "key": "k"}),
+    ("POST /api/v1/balances/{owner}/reservations", Role.BILLING, "", {"unit": "EUR", "amount": 1, "key": "k"}),
+    ("POST /api/v1/balances/holds/{hold_id}/commit", Role.BILLING, "", {"used": 0}),
+    ("POST /api/v1/balances/holds/{hold_id}/release", Role.BILLING, "", None),
+    ("GET /api/v1/customers/{customer_id}/billing-profile", Role.BILLING, "", None),
+    ("PUT /api/v1/customers/{customer_id}/billing-profile", Role.BILLING, "", {"country": "DE"}),
     ("GET /api/v1/bill-runs", Role.BILLING, "", None),
     ("POST /api/v1/bill-runs", Role.BILLING, "", {"month": "2026-10"}),
     ("GET /events", Role.VIEWER, "topics=none", None),
@@ -81,7 +134,8 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /health/startup", ANYONE, "", None),
     ("GET /metrics", Role.VIEWER, "", None),
 ]
-PLACES: Final = {"key": "nothing", "device_id": "nothing", "invoice_id": "nothing", "line_no": "1"}
+NAMES: Final = ("key", "device_id", "invoice_id", "id", "proposal_id", "note_id", "owner", "unit", "hold_id", "customer_id")
+PLACES: Final = dict.fromkeys(NAMES, "nothing") | {"line_no": "1"}
 NOT_AN_ANSWER: Final = {401, 403, 405}
 CALLERS: Final = [None, *Role]
 ALLOWS: Final = {
