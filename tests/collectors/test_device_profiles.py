@@ -92,7 +92,7 @@ def cells_of(example: Example) -> dict[Oid, VarBind]:
 async def test_every_example_of_every_profile_gives_what_it_must_over_the_wire(profile: Profile, example: Example) -> None:
     facts, found = await look_and_poll(cells_of(example))
     if example.expect:
-        assert facts.profile == ("generic" if profile.everywhere else profile.name)
+        assert facts.profile == (profile.name if profile.match or not profile.everywhere else "generic")
     assert found == pytest.approx(dict(example.expect), rel=1e-6)
     assert (facts.model if example.model else "", facts.serial if example.serial else "") == (example.model, example.serial)
 
