@@ -67,6 +67,7 @@ def demo_settings(settings: StationSettings, world: World, ready: dict[str, Any]
     values["traps"] |= {"address": LOOPBACK, "port": ports.traps, "communities": [ready["community"]]}
     values["syslog"] |= {"address": LOOPBACK, "udp_port": ports.syslog}
     values["inventory"] |= {"ranges": ranges([device.address for device in world.devices]), "port": ready["port"]}
+    values["bss"] |= {"operator_country": "DE", "operator_tax_id": "DE000000000"}  # electronic invoices want both
     values["snmp"] |= {"interval_s": 15.0 if len(world.devices) <= 240 else 60.0}
     gnmi = ready.get("gnmi") or {"addresses": [], "port": 1, "ca_file": ""}
     values["gnmi"] |= {"targets": [{"address": address, "port": gnmi["port"], "ca_file": gnmi["ca_file"]} for address in gnmi["addresses"]]}

@@ -27,7 +27,7 @@ USER = CredentialSettings(
 V3 = ["-v3", "-u", "trapper", "-l", "authPriv", "-a", "SHA-256", "-A", "authentic-1234", "-x", "AES", "-X", "private-5678"]
 IF_ROW = ".1.3.6.1.2.1.2.2.1"
 LINK_DOWN = f".1.3.6.1.6.3.1.1.5.3 {IF_ROW}.1.2 i 2 {IF_ROW}.7.2 i 1 {IF_ROW}.8.2 i 2".split()
-EXPECTED = {"ifIndex": "2", "ifAdminStatus": "up", "ifOperStatus": "down"}
+EXPECTED = {"index": "2", "ifIndex": "2", "ifAdminStatus": "up", "ifOperStatus": "down"}
 
 
 @pytest.fixture
