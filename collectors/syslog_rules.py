@@ -24,7 +24,7 @@ from station.data import data_dir
 
 TEXT_CHARS_MAX: Final = 1_024
 RULES_PER_LINE_MAX: Final = 64  # patterns tried on one line beyond the index
-HINT_CHARS_MIN: Final = 4
+HINT_CHARS_MIN: Final = 3
 
 # What the line itself calls the message: Cisco and kin (ASA by number), Huawei and H3C, Nokia SR OS, Juniper's tags.
 _CISCO = re.compile(r"%([A-Z][A-Za-z0-9_]*(?:-[A-Z0-9_]+)*?)-(?:(?:SP|RP|DFC\d+|STBY|SW(?:ITCH)?\d+(?:_SP|_STBY)?)-)*([0-7])-([A-Z0-9_]+)")
@@ -33,8 +33,9 @@ _NOKIA = re.compile(r"\b[A-Z0-9_]+-(?:CLEARED|CRITICAL|MAJOR|MINOR|WARNING|INDET
 _TAG = re.compile(r"\b([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)\b")
 _WORD = r"[^\s,;()\[\]\"'<>=]{1,128}?"
 KINDS: Final = {
-    "ifName": r"(?:[A-Za-z][\w./:-]{0,63}?|[A-Za-z][A-Za-z0-9-]{1,30} \d[\w./:-]{0,30}?|\d{1,3}(?:[/:.]\d{1,3}){0,3})",
-    "neighbour": r"[0-9A-Za-z][0-9A-Za-z.:_%/-]{0,63}?",
+    "ifName": r"(?!(?:port|interface|link|slot|unit|the|is)[\s:])"
+    r"(?:[A-Za-z](?:[\w./:-]{0,62}?\w)?|[A-Za-z][A-Za-z0-9-]{1,30} \d[\w./:-]{0,30}?|\d{1,3}(?:[/:.]\d{1,3}){0,3})",
+    "neighbour": r"(?!(?:status|state|is|to|with|on|neighbou?r|peer)\b)[0-9A-Za-z][0-9A-Za-z.:_%/-]{0,63}?",
     "n": r"\d{1,19}?",
     "text": r".{1,255}?",
     "component": r"[^\s,;\"'<>=].{0,63}?",

@@ -1,16 +1,23 @@
-"""Syslog in: UDP in batches, TCP with both framings of RFC 6587; each message becomes a Notification."""
+"""Syslog in: UDP in batches, TCP and TLS with both framings of RFC 6587; each message becomes a Notification.
+
+Its name is the event that a rule of `config/syslog_rules` read in the line, with the rule's fields beside it; a line
+that no rule knows keeps its own name. Only a client certificate that our authority signed makes a message authenticated.
+"""
 
 import asyncio
+import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Self
 
 import structlog
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from collectors.batched_udp import BatchedUdp, open_socket, peer_of
 from collectors.codecs.ber import DecodeError
-from collectors.codecs.syslog import MESSAGE_OCTETS_MAX, decode
+from collectors.codecs.syslog import decode
+from collectors.codecs.syslog_framing import Frames
 from collectors.senders import Senders
+from collectors.syslog_rules import syslog_rules
 from inventory.topology import Topology
 from station.batch import Notification
 from station.channel import Channel
@@ -22,9 +29,10 @@ log = structlog.get_logger("syslog")
 
 SYSLOG_RECEIVED = counter("syslog_received", "Syslog messages received, by transport.", "transport")
 SYSLOG_REFUSED = counter("syslog_refused", "Syslog messages not passed on, by reason.", "reason")
+SYSLOG_LINES = counter("syslog_lines", "Syslog messages by whether a rule knew them.", "outcome")
 SYSLOG_KERNEL_DROPPED = gauge("syslog_kernel_dropped", "Datagrams the kernel dropped because the socket's buffer was full.")
 
-_COUNT_DIGITS_MAX: Final = 5  # RFC 6587, 3.4.1: MSG-LEN
+_READ_OCTETS: Final = 65_536
 
 
 class SyslogSettings(Settings):
@@ -33,11 +41,31 @@ class SyslogSettings(Settings):
     address: str = "127.0.0.1"
     udp_port: int = Field(16514, ge=0, le=65535)
     tcp_port: int = Field(0, ge=0, le=65535)
+    tls_port: int = Field(0, ge=0, le=65535, description="RFC 5425; 6514 is its own")
+    tls_certificate: str = Field("", description="file with our certificate and the chain to its root")
+    tls_key: str = Field("", description="file with its private key")
+    tls_client_ca: str = Field("", description="file with the authority of senders' certificates; empty: senders need none")
     receive_buffer_mb: int = Field(16, ge=1)
     connections_max: int = Field(1000, ge=1)
     idle_s: float = Field(3600.0, gt=0)
     sender_rate: float = Field(500.0, gt=0, description="messages per second and sender, sustained")
     sender_burst: int = Field(5000, ge=1)
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if self.tls_port and not (self.tls_certificate and self.tls_key):
+            raise ValueError("tls_port needs tls_certificate and tls_key")
+        return self
+
+    def tls(self) -> ssl.SSLContext:
+        """TLS 1.2 or later; OSError or ssl.SSLError where a file cannot be used."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.tls_certificate, self.tls_key)
+        if self.tls_client_ca:
+            context.load_verify_locations(self.tls_client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
 
 class Syslog:
@@ -48,6 +76,7 @@ class Syslog:
     ) -> None:
         self._settings, self._topology, self._clock, self._out = settings, topology, clock, out
         self._senders = Senders(settings.sender_rate, settings.sender_burst)
+        self._rules = syslog_rules()
         self._connections = 0
 
     async def run(self) -> None:
@@ -55,7 +84,9 @@ class Syslog:
             if self._settings.udp_port:
                 tasks.create_task(self._udp())
             if self._settings.tcp_port:
-                tasks.create_task(self._tcp())
+                tasks.create_task(self._stream(self._settings.tcp_port, None))
+            if self._settings.tls_port:
+                tasks.create_task(self._stream(self._settings.tls_port, self._settings.tls()))
 
     async def _udp(self) -> None:
         loop = asyncio.get_running_loop()
@@ -73,8 +104,8 @@ class Syslog:
             loop.remove_reader(udp.sock.fileno())
             udp.close()
 
-    async def _tcp(self) -> None:
-        server = await asyncio.start_server(self._connection, self._settings.address, self._settings.tcp_port, limit=4 * MESSAGE_OCTETS_MAX)
+    async def _stream(self, port: int, tls: ssl.SSLContext | None) -> None:
+        server = await asyncio.start_server(self._connection, self._settings.address, port, ssl=tls)
         async with server:
             await server.serve_forever()
 
@@ -85,25 +116,30 @@ class Syslog:
             writer.close()
             return
         self._connections += 1
+        transport = "tls" if writer.get_extra_info("ssl_object") else "tcp"
+        known = bool(writer.get_extra_info("peercert"))
+        frames = Frames()
         try:
-            while frame := await asyncio.wait_for(read_frame(reader), self._settings.idle_s):
-                await self._take([(frame, source)], "tcp")
-        except (TimeoutError, OSError, asyncio.IncompleteReadError):
+            while octets := await asyncio.wait_for(reader.read(_READ_OCTETS), self._settings.idle_s):
+                await self._take([(frame, source) for frame in frames.feed(octets)], transport, authenticated=known)
+            await self._take([(frames.rest(), source)], transport, authenticated=known)
+        except (TimeoutError, OSError):
             pass  # the sender is gone or silent; it connects again
-        except (DecodeError, asyncio.LimitOverrunError, ValueError):
+        except DecodeError:
             SYSLOG_REFUSED.labels("framing").inc()
         finally:
             self._connections -= 1
             writer.close()
 
-    async def _take(self, messages: list[tuple[bytes, str]], transport: str) -> None:
+    async def _take(self, messages: list[tuple[bytes, str]], transport: str, *, authenticated: bool = False) -> None:
+        messages = [message for message in messages if message[0]]
         now_ns = self._clock.now_ns()
         SYSLOG_RECEIVED.labels(transport).inc(len(messages))
-        heard = [made for payload, source in messages if (made := self._notification(payload, source, now_ns)) is not None]
+        heard = [made for one in messages if (made := self._notification(*one, now_ns, authenticated=authenticated)) is not None]
         if heard:
             await self._out.put(tuple(heard))
 
-    def _notification(self, payload: bytes, source: str, now_ns: int) -> Notification | None:
+    def _notification(self, payload: bytes, source: str, now_ns: int, *, authenticated: bool) -> Notification | None:
         if not self._senders.allow(source, now_ns):
             SYSLOG_REFUSED.labels("storm").inc()
             return None
@@ -115,21 +151,9 @@ class Syslog:
                 log.warning("malformed syslog", source=source)
             return None
         device = self._topology().addresses.get(source, 0)
-        return Notification(now_ns, source, device, "syslog", message.name, message.text, message.fields)
-
-
-async def read_frame(reader: asyncio.StreamReader) -> bytes:
-    """The next message of a stream: octet-counted where it begins with a digit, else up to a line feed (RFC 6587, 3.4).
-
-    Empty at the end of the stream. Raises DecodeError or ValueError on framing that cannot be followed.
-    """
-    first = await reader.read(1)
-    if not first.isdigit():
-        return first and first + await reader.readuntil(b"\n")
-    digits = first + await reader.readuntil(b" ")
-    if len(digits) > _COUNT_DIGITS_MAX + 1:
-        raise DecodeError("length")
-    length = int(digits)
-    if length > 4 * MESSAGE_OCTETS_MAX:
-        raise DecodeError("length")
-    return await reader.readexactly(length)
+        meaning = self._rules.meaning(message)
+        SYSLOG_LINES.labels("known" if meaning else "unknown").inc()
+        name, fields = message.name, message.fields
+        if meaning is not None:
+            name, fields = meaning[0], {**fields, "mnemonic": name, **meaning[1]}
+        return Notification(now_ns, source, device, "syslog", name, message.text, fields, authenticated)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from collectors.codecs.ber import DecodeError
 from collectors.codecs.syslog import decode
-from collectors.inputs.syslog import Syslog, SyslogSettings, read_frame
+from collectors.codecs.syslog_framing import FRAME_OCTETS_MAX, Frames
+from collectors.inputs.syslog import Syslog, SyslogSettings
 from collectors.senders import SENDERS_MAX, Senders
 from inventory.topology import Topology
 from station.batch import Notification
@@ -66,24 +67,24 @@ def test_any_bytes_decode_or_raise_decode_error(octets: bytes) -> None:
     assert len(message.text) <= 8192
 
 
-async def frames(octets: bytes) -> list[bytes]:
-    reader = asyncio.StreamReader()
-    reader.feed_data(octets)
-    reader.feed_eof()
-    found = []
-    while frame := await read_frame(reader):
-        found.append(frame)
-    return found
+def test_both_framings_may_share_a_stream() -> None:
+    frames = Frames()
+    assert frames.feed(b"5 <13>a<13>b\n6 <13>cd<13>e") == [b"<13>a", b"<13>b", b"<13>cd"]
+    assert frames.rest() == b"<13>e"
 
 
-async def test_both_framings_may_share_a_stream() -> None:
-    assert await frames(b"5 <13>a<13>b\n6 <13>cd") == [b"<13>a", b"<13>b\n", b"<13>cd"]
+@given(st.lists(st.text("<>abc 12", min_size=1, max_size=20), max_size=8), st.integers(1, 9))
+def test_a_stream_may_be_cut_anywhere(messages: list[str], step: int) -> None:
+    octets = b"".join(f"{len(message)} {message}".encode() for message in messages)
+    frames = Frames()
+    found = [frame for at in range(0, len(octets), step) for frame in frames.feed(octets[at : at + step])]
+    assert found == [message.encode() for message in messages]
 
 
-@pytest.mark.parametrize("octets", [b"99999999 x", b"99999 x"])
-async def test_an_absurd_length_is_refused(octets: bytes) -> None:
+@pytest.mark.parametrize("octets", [b"99999999 x", b"99999 x", b"1x3 <13>", b"<" * (FRAME_OCTETS_MAX + 10)])
+def test_an_absurd_length_is_refused(octets: bytes) -> None:
     with pytest.raises(DecodeError):
-        await frames(octets)
+        Frames().feed(octets)
 
 
 def test_one_loud_sender_is_cut_and_the_others_are_heard() -> None:
