@@ -19,13 +19,13 @@ import { acked, rateOf, rowsOf, shelvedIn } from "./model.js";
 const TYPED_MS = 250;
 const QUIET_EVERY_MS = 10_000;
 
-const columnsOf = (toggle, picked, pick) => [
+const columnsOf = (toggle, picked, pick, rootOf) => [
   { name: "pick", title: "", width: "26px", from: 560, view: ({ alarm }) => html`<input type="checkbox" aria-label=${`Select ${alarm.device} ${alarm.object}`} checked=${picked.has(alarm.id)} onClick=${(e) => { e.stopPropagation(); pick(alarm.id); }} />` },
   { name: "severity", title: "Severity", width: "minmax(104px, .8fr)", view: ({ alarm, depth }) => html`${depth > 0 && html`<i class="branch" aria-hidden="true" />`}<${Mark} tone=${toneOf(alarm)} /> ${alarm.is_cleared ? "Cleared" : title(alarm.perceived_severity)}` },
   { name: "raised", title: "Raised", width: "88px", from: 480, view: ({ alarm }) => html`<${Time} at=${alarm.raised_at} />` },
   { name: "device", title: "Node", width: "minmax(90px, 1fr)", view: ({ alarm }) => alarm.device || "–" },
   { name: "object", title: "Object", width: "minmax(70px, .8fr)", class: "mono", from: 640, view: ({ alarm }) => alarm.object || "–" },
-  { name: "problem", title: "Problem", width: "minmax(140px, 3fr)", view: (row) => html`${row.children > 0 && html`<button class="chip" tabindex="-1" aria-expanded=${row.open ? "true" : "false"} onClick=${(e) => { e.stopPropagation(); toggle(row.alarm.id); }}>${row.open ? "▾" : "▸"} root +${count(row.children)}</button> `}${row.alarm.text || row.alarm.alarm_type}` },
+  { name: "problem", title: "Problem", width: "minmax(140px, 3fr)", view: (row) => html`${row.children > 0 && html`<button class="chip" tabindex="-1" aria-expanded=${row.open ? "true" : "false"} onClick=${(e) => { e.stopPropagation(); toggle(row.alarm.id); }}>${row.open ? "▾" : "▸"} ${rootOf(row.alarm) || "root"} +${count(row.children)}</button> `}${row.alarm.text || row.alarm.alarm_type}` },
   { name: "site", title: "Site", width: "minmax(80px, 1fr)", from: 900, view: ({ alarm }) => alarm.site || "–" },
   { name: "count", title: "Count", width: "52px", from: 760, class: "num", view: ({ alarm }) => `×${count(alarm.count)}` },
   { name: "impact", title: "Impact", width: "minmax(72px, .7fr)", from: 820, view: ({ alarm }) => (alarm.impact?.services ? html`<span title=${`${plural(alarm.impact.services, "service")}, ${plural(alarm.impact.customers, "customer")}`}>${count(alarm.impact.services)} svc</span>` : "–") },
@@ -123,6 +123,18 @@ function useFeed(q, state, grouped) {
   return feed;
 }
 
+/** The name of what an incident is about, where its alarm does not say it: a site, a link, a device. */
+function useRoots() {
+  const incidents = useAnswer("/api/v1/incidents?state=open&limit=1000", ["incident"]);
+  return useMemo(() => {
+    const named = new Map((incidents.data?.items || []).map((it) => [it.id, it.root]));
+    return (alarm) => {
+      const root = named.get(alarm.incident_id);
+      return root && !root.name.includes(alarm.device) ? root.name : "";
+    };
+  }, [incidents.data]);
+}
+
 function Flood({ summary, rows }) {
   const { rate, flood } = rateOf(summary);
   if (!flood) return null;
@@ -160,7 +172,8 @@ export default function Alarms({ url }) {
     return undefined;
   };
   useListKeys({ rows, chosen: chosenNow, choose, open: choose, toggle, feed, pick, ask });
-  const columns = useMemo(() => columnsOf(toggle, picked.value, pick), [picked.value]);
+  const rootOf = useRoots();
+  const columns = useMemo(() => columnsOf(toggle, picked.value, pick, rootOf), [picked.value, rootOf]);
   const Asked = { shelve: Shelve, comment: Comment, clear: Sure, acknowledge: Sure }[asking.value?.what];
   const rowProps = ({ alarm, depth }) => ({
     "data-testid": "alarm-row", "data-alarm-id": alarm.id, "data-severity": alarm.perceived_severity, "data-state": stateOf(alarm), "data-depth": depth,
