@@ -80,7 +80,7 @@ def add_hub(routes: APIRouter, state: State, guard: Guard, clock: Clock, api: st
         except TargetError as error:
             raise ProblemError(400, "The station does not send there", str(error)) from error
         id_ = await _register(state, caller, clock.now_ns(), api, body)
-        response.headers["Location"] = f"{routes.prefix}/hub/{id}"
+        response.headers["Location"] = f"{routes.prefix}/hub/{id_}"
         return {"id": id_, "callback": body.callback, "query": body.query}
 
     @routes.delete("/hub/{id}", status_code=204)
