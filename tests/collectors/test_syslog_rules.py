@@ -36,7 +36,7 @@ def test_every_event_has_a_meaning_for_the_alarms() -> None:
 @pytest.mark.parametrize(
     ("template", "text", "words"),
     [
-        ("Nbr {neighbour} on {ifName} {*}to {state:FULL}", "Nbr 192.0.2.1 on Gi0/1 from INIT to FULL, done", ("192.0.2.1", "Gi0/1", "FULL")),
+        ("Nbr {neighbour} on {ifName} {*}to {state:FULL}", "Nbr 192.0.2.1 on Gi0/1 from INIT to FULL", ("192.0.2.1", "Gi0/1", "FULL")),
         ("port {ifName} is {state:up|down}", "PORT  1/2 is\tDown.", ("1/2", "Down")),
         ("peer {neighbour}{*}is {state:up|down}", "peer 2001:db8::1 (id 5) is up", ("2001:db8::1", "up")),
         ("fan {n}", "fan 3: stopped", ("3",)),
