@@ -6,10 +6,11 @@ in the field are here, Blumenthal's (draft-blumenthal-aes-usm-04) and Reeder's (
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
-from typing import Final
+from functools import cache, lru_cache
+from typing import Any, Final
 
 from collectors.codecs import ber
 from collectors.codecs.ber import DecodeError
@@ -189,13 +190,19 @@ def decrypt(keys: Keys, encrypted: bytes, parameters: Parameters) -> bytes:
 
 def _aes(key: bytes, boots: int, time_s: int, salt: bytes, data: bytes, *, encrypting: bool) -> bytes:
     """AES in CFB128 mode; the IV is boots, time and salt (RFC 3826, 3.1.2.1)."""
+    cipher_of, mode, key_of = _aes_parts()
+    cipher = cipher_of(key_of(key), mode(boots.to_bytes(4) + time_s.to_bytes(4) + salt))
+    return bytes((cipher.encryptor() if encrypting else cipher.decryptor()).update(data))
+
+
+@cache
+def _aes_parts() -> tuple[Any, Any, Callable[[bytes], Any]]:
+    """The cipher, its mode and its keys by their octets: loaded when first needed, keys checked once each."""
     from cryptography.hazmat.decrepit.ciphers.modes import CFB
     from cryptography.hazmat.primitives.ciphers import Cipher
     from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
-    cipher = Cipher(AES(key), CFB(boots.to_bytes(4) + time_s.to_bytes(4) + salt))
-    step = cipher.encryptor() if encrypting else cipher.decryptor()
-    return step.update(data) + step.finalize()
+    return Cipher, CFB, lru_cache(maxsize=_MASTER_KEYS)(AES)
 
 
 def _des(key: bytes, salt: bytes, data: bytes, *, encrypting: bool) -> bytes:

@@ -302,7 +302,7 @@ class Sweeper:
             agent.garbled = report.reason
             agent.resyncs += 1
             if report.resync and agent.resyncs <= RESYNCS_MAX:
-                self._wire.again(flight)
+                self._wire.again(flight, self._clock.monotonic_ns())
             else:
                 self._wire.abort(agent.no)
         except DecodeError as error:

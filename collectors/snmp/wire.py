@@ -54,12 +54,13 @@ class Ended:
 
 
 def warm(cache: Path | None = None) -> None:
-    """Load the compiled steps, once, from any thread; `cache` is where their machine code is kept between runs.
+    """Load the compiled steps, once, from any thread.
 
-    NUMBA_CACHE_DIR, when set, wins.
+    Their machine code is kept beside the source where that may be written, so that an installation can prepare it;
+    else in `cache`. NUMBA_CACHE_DIR, when set, wins.
     """
     global _steps
-    if cache is not None:
+    if cache is not None and not os.access(Path(__file__).parent, os.W_OK):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))
     with _lock:
         if _steps is None:
@@ -145,9 +146,9 @@ class Wire:
         """End the poll of an agent now; it is among the next `ended`."""
         self._steps.abort(agent, reason, self._tables)
 
-    def again(self, flight: int) -> None:
+    def again(self, flight: int, now_ns: int) -> None:
         """Send the question of a flight anew, under a new id."""
-        self._steps.again(flight, self._tables)
+        self._steps.again(flight, now_ns, self._tables)
 
     def expire(self, now_ns: int) -> int:
         """Retry or give up what is overdue; how many requests were."""

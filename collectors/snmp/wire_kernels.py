@@ -163,13 +163,12 @@ def abort(agent_no: Int, why: Int, wire: Tables) -> None:
     _end(agent_no, why, wire)
 
 
-@compiled(numba.boolean, _INT, _WIRE)
-def again(flight_no: Int, wire: Tables) -> Any:
+@compiled(None, _INT, _INT, _WIRE)
+def again(flight_no: Int, now_ns: Int, wire: Tables) -> None:
     """Send a flight anew under a new id without counting an attempt (after a Report)."""
     flight = wire[1][flight_no]
     flight["older_id"], flight["older_agent"] = flight["id"], flight["agent"]
-    _depart(flight_no, flight["sent_ns"], wire)
-    return True
+    _depart(flight_no, now_ns, wire)
 
 
 @compiled(_INT, _INT, _WIRE)
@@ -498,7 +497,8 @@ def pack(
             iovecs[2 * i + 1] = 0
             continue
         at, to = question["at"], i * slot_octets
-        payload[to : to + question["octets"]] = arena[at : at + question["octets"]]
+        for j in range(question["octets"]):
+            payload[to + j] = arena[at + j]
         request_id = flight["id"]
         for j in range(4):
             payload[to + question["id_at"] + j] = np.uint8(request_id >> (8 * (3 - j)) & 0xFF)
