@@ -8,6 +8,7 @@ import pytest
 from collectors.codecs.ber import parse_oid
 from collectors.mib_compile import CACHE, compile_folder, facts_text
 from collectors.mibs import load, module_facts, shipped_mibs, site_mibs
+from station.commands.mibs import compile_modules, translate
 from station.data import data_dir
 
 ACME = """
@@ -96,6 +97,7 @@ def _folder(path: Path, **texts: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_vendor_modules_compile_without_the_standards_texts_and_a_bad_one_costs_only_itself(tmp_path: Path) -> None:
     source = _folder(tmp_path / "in", one=ACME + OLD, two=BROKEN, three=NEEDY, readme="no module")
     compiled = compile_folder(source, tmp_path / "out", module_facts(data_dir("mibs")))
@@ -109,6 +111,7 @@ def test_vendor_modules_compile_without_the_standards_texts_and_a_bad_one_costs_
     assert "secret" not in (tmp_path / "out" / "ACME-MIB.json").read_text()
 
 
+@pytest.mark.slow
 def test_what_was_compiled_on_site_names_variables_traps_and_states(tmp_path: Path) -> None:
     compile_folder(_folder(tmp_path / "in", one=ACME + OLD), tmp_path / "out", module_facts(data_dir("mibs")))
     mibs = site_mibs(tmp_path / "out")
@@ -118,6 +121,7 @@ def test_what_was_compiled_on_site_names_variables_traps_and_states(tmp_path: Pa
     assert mibs.resolve("ACME-MIB::acmePortHeat.7") == parse_oid("1.3.6.1.4.1.55555.1.1.2.7")
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_compiled_again(tmp_path: Path) -> None:
     source, known = _folder(tmp_path / "in", one=ACME, two=OLD), module_facts(data_dir("mibs"))
     compile_folder(source, tmp_path / "out", known)
@@ -166,3 +170,20 @@ def test_shipped_modules_carry_no_descriptions_and_no_number_twice() -> None:
 def test_facts_are_written_as_they_are_read() -> None:
     facts = {"module": "X", "types": {}, "objects": {"a": {"oid": "1.2"}}, "notifications": {}}
     assert json.loads(facts_text(facts)) == facts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("texts", "code"), [({"one": ACME}, 0), ({"one": ACME, "two": BROKEN}, 3), ({"two": BROKEN}, 1)])
+def test_the_command_says_by_its_exit_code_whether_all_some_or_none_compiled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], texts: dict[str, str], code: int
+) -> None:
+    assert compile_modules(_folder(tmp_path / "in", **texts), tmp_path / "data", as_json=True) == code
+    told = json.loads(capsys.readouterr().out)
+    assert (told["made"], list(told["refused"])) == (["ACME-MIB"] if "one" in texts else [], ["BROKEN-MIB"] if "two" in texts else [])
+
+
+@pytest.mark.slow
+def test_the_command_translates_what_was_compiled_on_site(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compile_modules(_folder(tmp_path / "in", one=ACME), tmp_path / "data", as_json=False)
+    assert translate("1.3.6.1.4.1.55555.1.1.2.7", tmp_path / "data") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "acmePortHeat.7"
