@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from perf.asking import asking
 from perf.device_view import DeviceView
 from perf.exposition import MODULES, OPENMETRICS_TYPE, TEXT_TYPE, Exposition, Wanted, targets
 from perf.names import Names
 from perf.pipeline import Pipeline
-from perf.query import POINTS_LIMIT, TOP_LIMIT, QueryError, RangeQuery, Statistic, TopQuery
+from perf.query import POINTS_LIMIT, TOP_LIMIT, RangeQuery, Statistic, TopQuery
 from perf.store import TelemetryStore, unit_of
 from perf.totals import HOURS_MAX, Totals
 from perf.visible import visible
@@ -43,11 +44,9 @@ def _add_series(made: APIRouter, names: Names, store: TelemetryStore) -> None:
         key = names.key_of(entity)
         if key is None or not visible(names.topology(), caller)(key):
             raise not_found("resource")
-        try:
+        with asking():
             query = RangeQuery(key, metric, time_ns(start), time_ns(to), points, shift_s * NS_PER_S)
             curve = await store.range(query)
-        except QueryError as error:
-            raise ProblemError(422, "Not a question", str(error)) from error
         columns = {name: _json(getattr(curve, name)) for name in ("min", "mean", "max")}
         times = (curve.time_ns // 1_000_000).tolist()
         about = {"entity": entity, "metric": metric, "unit": curve.unit, "tier": curve.tier, "step_s": curve.step_s}
@@ -69,10 +68,8 @@ def _add_top(made: APIRouter, names: Names, store: TelemetryStore, totals: Total
         seen = visible(topology, caller)
         limited = bool(caller.regions or caller.customers or region)
         entities = tuple(totals.sight(caller, region).keys.tolist()) if limited else None
-        try:
+        with asking():
             found = await store.top(TopQuery(metric, stat, time_ns(start), time_ns(to), limit, entities))
-        except QueryError as error:
-            raise ProblemError(422, "Not a question", str(error)) from error
         items = []
         for key, value in zip(found.entity.tolist(), found.value.tolist(), strict=True):
             known = topology.entities.get(key)
@@ -93,7 +90,8 @@ def _add_now(made: APIRouter, totals: Totals) -> None:
     async def now(caller: Caller, region: Annotated[str, Query(max_length=255)] = "") -> dict[str, Any]:
         """What the network carries now, how fresh that is, and the same hour a week ago."""
         sight = totals.sight(caller, region)
-        then = await totals.week_ago(sight)
+        with asking():
+            then = await totals.week_ago(sight)
         return {"at": iso(totals.clock.now_ns()), **totals.now(sight), "week_ago_in_bps": then[0], "week_ago_out_bps": then[1]}
 
     @made.get("/traffic")
@@ -103,7 +101,8 @@ def _add_now(made: APIRouter, totals: Totals) -> None:
         hours: Annotated[int, Query(ge=1, le=HOURS_MAX)] = 24,
     ) -> dict[str, Any]:
         """In and out of all interfaces over the last hours, and of the same hours a week ago; null is a gap."""
-        return await totals.curve(totals.sight(caller, region), hours)
+        with asking():
+            return await totals.curve(totals.sight(caller, region), hours)
 
 
 def _add_device(made: APIRouter, names: Names, view: DeviceView, clock: Clock) -> None:
@@ -117,7 +116,8 @@ def _add_device(made: APIRouter, names: Names, view: DeviceView, clock: Clock) -
         seen = visible(topology, caller)
         if device is None or not any(seen(entity.key) for entity in topology.entities.values() if entity.device_no == device.no):
             raise not_found("device")
-        return await view.of(device, seen, clock.now_ns(), hours)
+        with asking():
+            return await view.of(device, seen, clock.now_ns(), hours)
 
 
 def metrics_router(pipeline: Pipeline) -> APIRouter:

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Final
 import numpy as np
 from fastapi import APIRouter, Query
 
+from perf.asking import asking
 from perf.capacity import trend
 from perf.names import Names
-from perf.query import BUSY_DAYS_LIMIT, TOP_LIMIT, QueryError
+from perf.query import BUSY_DAYS_LIMIT, TOP_LIMIT
 from perf.store import TelemetryStore
 from perf.totals import Totals
 from station.catalogue import metrics_by_name
@@ -37,10 +38,8 @@ def router(names: Names, store: TelemetryStore, totals: Totals) -> APIRouter:
         topology, now_ns = names.topology(), totals.clock.now_ns()
         limited = bool(caller.regions or caller.customers or region)
         entities = tuple(totals.sight(caller, region).keys.tolist()) if limited else None
-        try:
+        with asking():
             busy = await store.busy_hours(metric, now_ns, days, entities)
-        except QueryError as error:
-            raise ProblemError(422, "Not a question", str(error)) from error
         found = await asyncio.to_thread(trend, busy.value)
         expected, earliest, latest = found.reaches(level)
         order = np.argsort(expected, kind="stable")

@@ -5,9 +5,9 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
+from perf.asking import asking
 from perf.pipeline import Pipeline
 from perf.preview import preview
-from perf.query import QueryError
 from perf.store import TelemetryStore
 from perf.thresholds import Comparison
 from perf.visible import visible
@@ -52,10 +52,8 @@ def router(pipeline: Pipeline, store: TelemetryStore) -> APIRouter:
             seen, sites = visible(topology, caller), {key for key, site in topology.sites.items() if site.region == body.region}
             inside = {no for no, device in topology.devices.items() if not body.region or device.site_id in sites}
             entities = tuple(key for key in topology.entities if key >> 16 in inside and seen(key))
-        try:
+        with asking():
             found = await preview(store, body.rule, (time_ns(body.start), time_ns(body.end)), entities)
-        except QueryError as error:
-            raise ProblemError(422, "Not a question", str(error)) from error
         fired = []
         for it in found.fired:
             resource = pipeline.names.resource_of(it.entity)
