@@ -57,7 +57,7 @@ def demo(
     keep: Annotated[bool, typer.Option(help="Go on with the data of the last demo instead of starting anew.")] = False,
     history: Annotated[bool, typer.Option(help="Write 35 simulated days of history in the background.")] = True,
     poisoned: Annotated[bool, typer.Option(help="Add a device whose every text is an attack.")] = False,
-    hostile: Annotated[str, typer.Option(help="Let the last but one agent misbehave: endless, loop, toobig, slow, ...")] = "",
+    hostile: Annotated[str, typer.Option(help="How the last but one agent misbehaves; `--hostile help` names the kinds.")] = "",
 ) -> None:
     """A station on a clearly labelled simulated network, with the console on http://127.0.0.1:8080."""
     from station.commands.demo import DemoOptions

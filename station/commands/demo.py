@@ -24,6 +24,8 @@ class DemoOptions:
 
 def demo(options: DemoOptions) -> int:
     def act() -> int:
+        if not _is_kind(options.hostile):
+            return USAGE
         folder = data_folder(options.data or data_folder(None) / "demo")
         if not _ready(folder, keep=options.keep):
             complain(f"{folder} holds something else than a demo's data; name another folder with --data")
@@ -31,6 +33,16 @@ def demo(options: DemoOptions) -> int:
         return _run(options, folder)
 
     return answer(act)
+
+
+def _is_kind(hostile: str) -> bool:
+    if not hostile:
+        return True
+    from simulator.hostile import ALL
+
+    if hostile not in ALL:
+        complain(f"--hostile is one of {', '.join(ALL)}")
+    return hostile in ALL
 
 
 def _ready(folder: Path, *, keep: bool) -> bool:
