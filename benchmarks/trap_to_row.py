@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def chosen_ports(demo: DemoProcess, n: int) -> list[Port]:
     return random.Random(1).sample(found, min(n, len(found)))
 
 
-def send(ports: list[Port], to: tuple[int, int]) -> dict[Port, float]:
+def send(ports: list[Port], to: Iterable[tuple[str, int]]) -> dict[Port, float]:
     """Send each port's trap to the station and to the peer, at random moments; when, in seconds since the epoch."""
     chance, at = random.Random(2), {}
     for port in ports:
@@ -120,14 +121,13 @@ def send(ports: list[Port], to: tuple[int, int]) -> dict[Port, float]:
             data = link_down(port)
             at[port] = time.time()
             for target in to:
-                sock.sendto(data, ("127.0.0.1", target))
+                sock.sendto(data, target)
     return at
 
 
 def measure(n: int) -> tuple[list[float], list[float]]:
     """Milliseconds to the painted row and to snmptrapd's line, one of each per trap."""
-    trap_port, peer = free_udp_port(), Snmptrapd(free_udp_port())
-    os.environ["TRUNKLINE_TRAPS__PORT"] = str(trap_port)
+    peer = Snmptrapd(free_udp_port())
     with tempfile.TemporaryDirectory() as folder:
         demo = DemoProcess(Path(folder) / "data", "--no-script", "--no-history")
         printing = peer.start()
@@ -139,7 +139,7 @@ def measure(n: int) -> tuple[list[float], list[float]]:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGS)
                 page = opened(browser.new_context(viewport={"width": 1440, "height": 4000}).new_page(), demo)
-                sent = send(chosen, (trap_port, peer.port))
+                sent = send(chosen, (demo.sends_to("--trap"), ("127.0.0.1", peer.port)))
                 page.wait_for_timeout(3000)
                 painted = page.evaluate("() => window.painted")
                 browser.close()
