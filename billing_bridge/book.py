@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,8 +53,14 @@ def _at_head(tenant: int, book: sa.Table, source: str) -> tuple[sa.ColumnElement
 
 
 def _link(before: str, book: sa.Table, fact: Row) -> str:
-    parts = (fact[column.name] for column in book.columns if column.name != "chain")
-    return derived_id(before, book.name, *(part.hex() if isinstance(part, bytes) else part for part in parts))
+    parts = [fact[name] for name in _facts(book)]
+    return derived_id(before, book.name, *[part.hex() if isinstance(part, bytes) else part for part in parts])
+
+
+@cache
+def _facts(book: sa.Table) -> tuple[str, ...]:
+    """The columns that the chain covers: all but the chain."""
+    return tuple(column.name for column in book.columns if column.name != "chain")
 
 
 async def known_now(conn: AsyncConnection, tenant: int, now_ns: int) -> int:

@@ -6,6 +6,7 @@ delivery changes nothing. A quantity is whole base units of its meter (seconds, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -40,7 +41,7 @@ class EventIn(BaseModel):
     quantity: Annotated[int, Field(strict=True)]
     key: Annotated[str, Field(max_length=64)] = ""
 
-    @property
+    @cached_property
     def id(self) -> str:
         named = self.external_id or derived_id(self.service, self.meter, self.time_ns, self.quantity, self.key)
         return derived_id("event", self.source, named)

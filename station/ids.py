@@ -17,8 +17,5 @@ def new_id(now_ns: int | None = None) -> str:
 
 def derived_id(*parts: str | int) -> str:
     """SHA-256 over length-prefixed parts, in hex: the same facts give the same id, so a replay changes nothing."""
-    digest = hashlib.sha256()
-    for part in parts:
-        text = str(part).encode()
-        digest.update(len(text).to_bytes(4) + text)
-    return digest.hexdigest()
+    texts = [str(part).encode() for part in parts]
+    return hashlib.sha256(b"".join([len(text).to_bytes(4) + text for text in texts])).hexdigest()
