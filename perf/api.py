@@ -1,14 +1,17 @@
 """HTTP: curves, top lists, the numbers of Now, and what Prometheus scrapes."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from inventory.topology import Topology
 from perf.asking import asking
 from perf.device_view import DeviceView
 from perf.exposition import MODULES, OPENMETRICS_TYPE, TEXT_TYPE, Exposition, Wanted, targets
+from perf.grouping import By, groups
 from perf.names import Names
 from perf.pipeline import Pipeline
 from perf.query import POINTS_LIMIT, TOP_LIMIT, RangeQuery, Statistic, TopQuery
@@ -63,26 +66,36 @@ def _add_top(made: APIRouter, names: Names, store: TelemetryStore, totals: Total
         stat: Statistic = "p95",
         limit: Annotated[int, Query(ge=1, le=TOP_LIMIT)] = 20,
         region: Annotated[str, Query(max_length=255)] = "",
+        by: By = "interface",
+        compare_s: Annotated[int, Query(ge=0, le=400 * 86_400)] = 0,
     ) -> dict[str, Any]:
+        """The largest by a statistic; added up by device, site, region or customer; `before`: the same so long ago."""
         topology = names.topology()
-        seen = visible(topology, caller)
-        limited = bool(caller.regions or caller.customers or region)
-        entities = tuple(totals.sight(caller, region).keys.tolist()) if limited else None
+        entities: tuple[int, ...] | None = None
+        numbers, who = None, None
+        if by != "interface" or caller.regions or caller.customers or region:
+            entities = tuple(totals.sight(caller, region).keys.tolist())
+        if by != "interface":
+            entities, numbers, named = groups(topology, by, entities or ())
+            who = dict(enumerate(named, 1))
         with asking():
-            found = await store.top(TopQuery(metric, stat, time_ns(start), time_ns(to), limit, entities))
+            query = TopQuery(metric, stat, time_ns(start), time_ns(to), limit, entities, numbers)
+            found = await store.top(query)
+            before = await store.top(replace(query, limit=TOP_LIMIT, shift_ns=compare_s * NS_PER_S)) if compare_s else None
+        then = dict(zip(before.entity.tolist(), before.value.tolist(), strict=True)) if before else {}
         items = []
         for key, value in zip(found.entity.tolist(), found.value.tolist(), strict=True):
-            known = topology.entities.get(key)
-            if known is not None and seen(key):
-                items.append({"entity": known.id, "name": topology.name_of(known.id), "value": value})
-        return {
-            "items": items,
-            "next": None,
-            "total": len(items),
-            "metric": metric,
-            "unit": unit_of(metrics_by_name()[metric]),
-            "stat": stat,
-        }
+            it = _interface(topology, key) if who is None else who.get(key)
+            if it is not None:
+                compared = {"before": then.get(key)} if compare_s else {}
+                items.append({"entity": it[0], "name": it[1], "value": value, **compared})
+        about = {"metric": metric, "unit": unit_of(metrics_by_name()[metric]), "stat": stat, "by": by}
+        return {"items": items, "next": None, "total": len(items), **about}
+
+
+def _interface(topology: Topology, key: int) -> tuple[str, str] | None:
+    known = topology.entities.get(key)
+    return (known.id, topology.name_of(known.id)) if known else None
 
 
 def _add_now(made: APIRouter, totals: Totals) -> None:

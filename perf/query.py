@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Statistic = Literal["p95", "max", "mean"]
+Statistic = Literal["p50", "p90", "p95", "p98", "p99", "min", "mean", "max"]
 
 POINTS_LIMIT = 5_000
 TOP_LIMIT = 1_000
@@ -38,7 +38,11 @@ class RangeQuery:
 
 @dataclass(frozen=True, slots=True)
 class TopQuery:
-    """The `limit` entities with the largest statistic of a metric over [start, end); of `entities` when given."""
+    """The `limit` entities with the largest statistic of a metric over [start, end); of `entities` when given.
+
+    With `groups`, the number of the group of each of `entities`, the answer is by group: at each five minutes the rates
+    of its entities are added (ratios averaged), then comes the statistic. `shift_ns` asks for an earlier time.
+    """
 
     metric: str
     statistic: Statistic
@@ -46,9 +50,13 @@ class TopQuery:
     end_ns: int
     limit: int = 20
     entities: tuple[int, ...] | None = None
+    groups: tuple[int, ...] | None = None
+    shift_ns: int = 0
 
     def __post_init__(self) -> None:
         _check_span(self.start_ns, self.end_ns)
+        if self.groups is not None and (self.entities is None or len(self.groups) != len(self.entities)):
+            raise QueryError("each entity has one group")
         if not 1 <= self.limit <= TOP_LIMIT:
             raise QueryError(f"limit must be 1 to {TOP_LIMIT}")
 

@@ -77,24 +77,34 @@ class TelemetryStore:
         return Series(metric.name, unit_of(metric), tier, step_s, time_ns + query.shift_ns, low, mean, high, quality)
 
     async def top(self, query: TopQuery) -> Top:
-        """The largest entities by a statistic of the 5-minute means (raw samples for spans below two hours)."""
+        """The largest entities or groups by a statistic of the 5-minute means (of raw samples below two hours, if not by group)."""
         metric = _metric(query.metric)
         if metric.entity != "interface" or metric.kind == "state":
             raise QueryError(f"{metric.name}: top lists are over rates and ratios of interfaces")
-        raw = query.end_ns - query.start_ns < 7_200 * NS_PER_S
-        value = _expression(metric, "" if raw else "_max" if query.statistic == "max" else "_mean")
-        statistic = {"p95": "quantileExact(0.95)", "max": "max", "mean": "avg"}[query.statistic]
+        raw = query.end_ns - query.start_ns < 7_200 * NS_PER_S and query.groups is None
+        suffix = "" if raw else {"max": "_max", "min": "_min"}.get(query.statistic, "_mean")
         some = "AND entity IN {entities:Array(UInt64)}" if query.entities is not None else ""
-        table, bounds = ("interface_raw", _BOUNDS["raw"]) if raw else ("interface_5m", _BOUNDS["tier"])
+        rows = (
+            f"SELECT entity AS k, time, toFloat64({_expression(metric, suffix)}) AS v FROM interface_{'raw' if raw else '5m'} FINAL "  # noqa: S608 - names come from the schema, values are bound
+            f"WHERE {_BOUNDS['raw' if raw else 'tier']} {some}"
+        )
+        if query.groups is not None:
+            together = "sum" if metric.kind == "counter" else "avg"
+            pairs = "arrayJoin(arrayFilter(p -> p.1 = k, arrayZip({entities:Array(UInt64)}, {groups:Array(UInt64)}))).2"
+            if len(set(query.entities or ())) == len(query.entities or ()):
+                pairs = "transform(k, {entities:Array(UInt64)}, {groups:Array(UInt64)}, toUInt64(0))"
+            slots = f"SELECT {pairs} AS g, time, {together}(v) AS total FROM ({rows}) WHERE isFinite(v) GROUP BY g, time"  # noqa: S608 - as above
+            rows = f"SELECT g AS k, total AS v FROM ({slots})"  # noqa: S608 - as above
         sql = (
-            f"SELECT entity, {statistic}(v) AS value FROM (SELECT entity, toFloat64({value}) AS v FROM {table} FINAL "  # noqa: S608 - names come from the schema, values are bound
-            f"WHERE {bounds} {some}) WHERE isFinite(v) GROUP BY entity ORDER BY value DESC, entity LIMIT {{limit:UInt32}}"
+            f"SELECT k AS entity, {_STATISTIC[query.statistic]}(v) AS value FROM ({rows}) WHERE isFinite(v) "  # noqa: S608 - as above
+            "GROUP BY k ORDER BY value DESC, k LIMIT {limit:UInt32}"
         )
         parameters = {
-            "start": query.start_ns,
-            "end": query.end_ns,
+            "start": query.start_ns - query.shift_ns,
+            "end": query.end_ns - query.shift_ns,
             "limit": query.limit,
             "entities": list(query.entities or ()),
+            "groups": list(query.groups or ()),
             "speed": 0.0,
         }
         found = await self._client.query(sql, parameters)
@@ -221,6 +231,7 @@ class TelemetryStore:
         await self._client.insert("interface_5m", tier_columns(columns, self._names.speeds, version))
 
 
+_STATISTIC = {f"p{n}": f"quantileExact(0.{n})" for n in (50, 90, 95, 98, 99)} | {"min": "min", "mean": "avg", "max": "max"}
 _HISTORY_COLUMNS: dict[str, Any] = {"k": np.uint64, "time_ns": np.int64, "v": np.float64, "w": np.float64}
 _RANGE_COLUMNS = ("time_ns", "low", "value", "high", "quality")
 
