@@ -1,0 +1,327 @@
+"""NetFlow v5 and v9 (RFC 3954), IPFIX (RFC 7011) and sFlow v5 on one port: datagrams in, columns of flows out, no I/O.
+
+Nothing in a datagram raises: what is malformed, unknown or too much is counted in `counts` by reason. Templates belong
+to one exporter and domain, are kept for a lifetime and are limited in number.
+"""
+
+import struct
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from collectors.codecs import sflow
+from collectors.codecs.ber import DecodeError
+from collectors.codecs.flow import FLOW, MAPPED_IPV4
+from collectors.codecs.flow_templates import SAMPLER_ID, Field, Template, fields_of, joined
+from station.series import Array
+
+TEMPLATES_MAX: Final = 1_024  # per exporter
+EXPORTERS_MAX: Final = 4_096
+DOMAINS_MAX: Final = 256  # per exporter
+SAMPLERS_MAX: Final = 256  # per domain
+TEMPLATE_LIFETIME_NS: Final = 1_800 * 1_000_000_000  # RFC 7011, 8.4: three times the usual refresh of 10 minutes
+GAP_MAX: Final = 1 << 20  # a larger step of the sequence is a restart, not a loss
+_V5_HEADER = struct.Struct(">HHIIIIBBH")
+_V5: Final = np.dtype(
+    {
+        "names": [
+            "source",
+            "destination",
+            "in",
+            "out",
+            "packets",
+            "octets",
+            "sp",
+            "dp",
+            "flags",
+            "protocol",
+            "tos",
+            "sas",
+            "das",
+            "sm",
+            "dm",
+        ],
+        "formats": [">u4", ">u4", ">u2", ">u2", ">u4", ">u4", ">u2", ">u2", "u1", "u1", "u1", ">u2", ">u2", "u1", "u1"],
+        "offsets": [0, 4, 12, 14, 16, 20, 32, 34, 37, 38, 39, 40, 42, 44, 45],
+        "itemsize": 48,
+    }
+)
+_V5_COLUMNS: Final = {
+    "in_if": "in", "out_if": "out", "packets": "packets", "octets": "octets", "source_port": "sp", "destination_port": "dp",
+    "tcp_flags": "flags", "protocol": "protocol", "tos": "tos", "source_as": "sas", "destination_as": "das", "source_mask": "sm",
+    "destination_mask": "dm",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Domain:
+    """One observation domain: where its sequence stands and how it samples."""
+
+    expected: int = -1
+    sampling: int = 0
+    samplers: dict[int, int] = field(default_factory=dict)
+
+    def gap(self, sequence: int, step: int) -> int:
+        """How much is missing before this datagram, which moves the sequence by `step`; 0 at the start and after a restart."""
+        ahead = (sequence - self.expected) & 0xFFFF_FFFF if self.expected >= 0 else 0
+        if ahead >> 31:  # late or doubled: the sequence stays where it is
+            if (self.expected - sequence) & 0xFFFF_FFFF > GAP_MAX:
+                self.expected = (sequence + step) & 0xFFFF_FFFF
+            return 0
+        self.expected = (sequence + step) & 0xFFFF_FFFF
+        return ahead if ahead <= GAP_MAX else 0
+
+
+@dataclass(slots=True)
+class Exporter:
+    """What is known of one sender."""
+
+    no: int
+    templates: dict[tuple[int, int, int], Template] = field(default_factory=dict)  # by version, domain, id
+    domains: dict[tuple[int, int], Domain] = field(default_factory=dict)  # by version, domain
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Records that wait to be read together."""
+
+    domain: Domain
+    parts: list[bytes] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+
+
+class FlowDecoder:
+    """All exporters of one input. `feed` takes datagrams, `take` gives the flows since; `lost` counts by exporter's address."""
+
+    def __init__(self, *, lifetime_ns: int = TEMPLATE_LIFETIME_NS) -> None:
+        self.counts: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        self.addresses: dict[int, str] = {}
+        self._lifetime_ns = lifetime_ns
+        self._exporters: OrderedDict[str, Exporter] = OrderedDict()
+        self._next = 1
+        self._pending: dict[Template, _Pending] = {}
+        self._done: list[Array] = []
+
+    def exporter(self, source: str) -> Exporter:
+        """The exporter of this address, made when new; the longest silent is forgotten beyond the limit."""
+        found = self._exporters.get(source)
+        if found is None:
+            found = self._exporters[source] = Exporter(self._next)
+            self.addresses[self._next] = source
+            self._next += 1
+            if len(self._exporters) > EXPORTERS_MAX:
+                self.counts["exporter_forgotten"] += 1
+                gone, _ = self._exporters.popitem(last=False)
+                self.lost.pop(gone, None)
+        self._exporters.move_to_end(source)
+        return found
+
+    def feed(self, payload: bytes, source: str, now_ns: int) -> None:
+        """Take one datagram; its flows come with the next `take`."""
+        version = int.from_bytes(payload[:2])
+        try:
+            if version == 5:
+                self._v5(payload, source, now_ns)
+            elif version == 9:
+                self._v9(payload, source, now_ns)
+            elif version == 10:
+                self._ipfix(payload, source, now_ns)
+            elif version == 0:  # sFlow's version has four octets
+                self._sflow(payload, source, now_ns)
+            else:
+                raise DecodeError("version")
+        except DecodeError as error:
+            self.counts[str(error).replace(" ", "_")] += 1
+
+    def take(self) -> Array:
+        """The flows of everything fed since the last call, as `flow.FLOW` rows."""
+        for template, pending in self._pending.items():
+            self._done.append(self._read(template, pending))
+        self._pending = {}
+        done, self._done = self._done, []
+        flows = joined(done)
+        flows["sampling"][flows["sampling"] == 0] = 1
+        self.counts["flows"] += len(flows)
+        return flows
+
+    def _read(self, template: Template, pending: _Pending) -> Array:
+        records, n = b"".join(pending.parts), sum(pending.rows)
+        flows = template.flows(records, n)
+        flows["time_ns"] = np.repeat(np.array(pending.times, np.int64), pending.rows)
+        silent = flows["sampling"] == 0
+        samplers = template.samplers(records, n)
+        if samplers is not None:
+            for sampler in np.unique(samplers[silent]):
+                flows["sampling"][silent & (samplers == sampler)] = pending.domain.samplers.get(int(sampler), pending.domain.sampling)
+        elif pending.domain.sampling:
+            flows["sampling"][silent] = pending.domain.sampling
+        return flows
+
+    def _v5(self, payload: bytes, source: str, now_ns: int) -> None:
+        if len(payload) < _V5_HEADER.size:
+            raise DecodeError("truncated")
+        _, count, _, _, _, sequence, engine_type, engine, sampling = _V5_HEADER.unpack_from(payload)
+        if count == 0 or len(payload) < _V5_HEADER.size + count * _V5.itemsize:
+            raise DecodeError("truncated")
+        exporter = self.exporter(source)
+        number = engine_type << 8 | engine
+        self._sequence(exporter, source, (5, number), sequence, count)
+        raw = np.frombuffer(payload, _V5, count, _V5_HEADER.size)
+        out = np.zeros(count, FLOW)
+        out["time_ns"], out["exporter"], out["domain"] = now_ns, exporter.no, number
+        out["sampling"] = sampling & 0x3FFF  # the two bits above are the mode
+        for column, name in _V5_COLUMNS.items():
+            out[column] = raw[name]
+        for end in ("source", "destination"):
+            out[f"{end}_low"] = raw[end].astype(np.uint64) | MAPPED_IPV4
+        self._done.append(out)
+
+    def _sflow(self, payload: bytes, source: str, now_ns: int) -> None:
+        sub_agent, sequence, rows = sflow.decode(payload, self.counts)
+        exporter = self.exporter(source)
+        self._sequence(exporter, source, (0, sub_agent), sequence, 1)
+        if rows:
+            self._done.append(sflow.columns(rows, exporter=exporter.no, domain=sub_agent, now_ns=now_ns))
+
+    def _v9(self, payload: bytes, source: str, now_ns: int) -> None:
+        if len(payload) < 20:
+            raise DecodeError("truncated")
+        sequence, number = struct.unpack_from(">II", payload, 12)
+        exporter = self.exporter(source)
+        self._sequence(exporter, source, (9, number), sequence, 1)
+        self._sets(exporter, (9, number), payload, 20, len(payload), now_ns)
+
+    def _ipfix(self, payload: bytes, source: str, now_ns: int) -> None:
+        if len(payload) < 16:
+            raise DecodeError("truncated")
+        length, _, sequence, number = struct.unpack_from(">HIII", payload, 2)
+        if length > len(payload) or length < 16:
+            raise DecodeError("truncated")
+        exporter, key = self.exporter(source), (10, number)
+        rows = -1
+        try:
+            rows = self._sets(exporter, key, payload, 16, length, now_ns)
+        finally:
+            domain = self._domain(exporter, key)
+            if rows < 0:  # records that no template explains: how far the sequence moves is not known
+                domain.expected = -1
+            else:
+                self.lost[source] += domain.gap(sequence, rows)
+
+    def _sets(self, exporter: Exporter, key: tuple[int, int], payload: bytes, at: int, end: int, now_ns: int) -> int:
+        """How many data records were in the sets, -1 when that cannot be known."""
+        rows, unknown = 0, False
+        while end - at >= 4:
+            identifier, length = struct.unpack_from(">HH", payload, at)
+            if length < 4 or at + length > end:
+                raise DecodeError("set length")
+            body = payload[at + 4 : at + length]
+            if identifier >= 256:
+                n = self._data(exporter, (*key, identifier), body, now_ns)
+                rows, unknown = rows + max(n, 0), unknown or n < 0
+            elif identifier in (0, 2):
+                self._templates(exporter, key, body, now_ns)
+            elif identifier in (1, 3):
+                self._options(exporter, key, body, now_ns)
+            else:
+                self.counts["reserved_set"] += 1
+            at += length
+        return -1 if unknown else rows
+
+    def _data(self, exporter: Exporter, key: tuple[int, int, int], body: bytes, now_ns: int) -> int:
+        template = exporter.templates.get(key)
+        if template is None or now_ns - template.seen_ns > self._lifetime_ns:
+            exporter.templates.pop(key, None)
+            self.counts["no_template"] += 1
+            return -1
+        records, n = template.fixed(body)
+        if template.scopes:
+            self._sampling(exporter, key[:2], template, records, n)
+        elif n:
+            pending = self._pending.get(template)
+            if pending is None:
+                pending = self._pending[template] = _Pending(self._domain(exporter, key[:2]))
+            pending.parts.append(records)
+            pending.rows.append(n)
+            pending.times.append(now_ns)
+        return n
+
+    def _templates(self, exporter: Exporter, key: tuple[int, int], body: bytes, now_ns: int) -> None:
+        at = 0
+        while len(body) - at >= 4:
+            identifier, count = struct.unpack_from(">HH", body, at)
+            if identifier < 256 and count == 0 and identifier not in (2, 3):
+                return  # padding
+            fields, at = fields_of(body, at + 4, count, enterprises=key[0] == 10)
+            self._keep(exporter, (*key, identifier), fields, 0, now_ns)
+
+    def _options(self, exporter: Exporter, key: tuple[int, int], body: bytes, now_ns: int) -> None:
+        at = 0
+        while len(body) - at >= 6:
+            identifier, first, second = struct.unpack_from(">HHH", body, at)
+            if key[0] == 9:  # RFC 3954, 6.1: lengths in octets, of the scope and of the options
+                count, scopes, header = (first + second) // 4, first // 4, 6
+            elif first == 0:  # RFC 7011, 8.1: withdrawn
+                count, scopes, header = 0, 0, 4
+            else:
+                count, scopes, header = first, second, 6
+            if identifier < 256 and count == 0 and identifier not in (2, 3):
+                return
+            if scopes > count or (count and not scopes):
+                raise DecodeError("options template")
+            fields, at = fields_of(body, at + header, count, enterprises=key[0] == 10)
+            self._keep(exporter, (*key, identifier), fields, scopes, now_ns)
+
+    def _keep(self, exporter: Exporter, key: tuple[int, int, int], fields: tuple[Field, ...], scopes: int, now_ns: int) -> None:
+        """Take a template, or withdraw it when it has no fields (all of them under the id of their set)."""
+        if not fields:
+            gone = [one for one in exporter.templates if one == key or (key[2] in (2, 3) and one[:2] == key[:2])]
+            for one in gone:
+                del exporter.templates[one]
+            return
+        if key[2] < 256:
+            raise DecodeError("template id")
+        known = exporter.templates.get(key)
+        if known is not None and known.fields == fields and known.scopes == scopes:
+            known.seen_ns = now_ns
+            return
+        if known is None and len(exporter.templates) >= TEMPLATES_MAX:
+            raise DecodeError("too many templates")
+        exporter.templates[key] = Template(exporter.no, key[1], fields, scopes, now_ns)
+
+    def _sampling(self, exporter: Exporter, key: tuple[int, int], template: Template, records: bytes, n: int) -> None:
+        """What options records say of sampling: for the domain, or for one sampler of it."""
+        size, domain = template.dtype.itemsize, self._domain(exporter, key)
+        for at in range(0, n * size, size or 1):
+            values = template.values(records[at : at + size])
+            interval = values.get(34) or values.get(50) or _packets_per_sample(values)
+            if not interval:
+                continue
+            sampler = next((values[element] for element in SAMPLER_ID if element in values), None)
+            if sampler is None:
+                domain.sampling = interval
+            elif sampler in domain.samplers or len(domain.samplers) < SAMPLERS_MAX:
+                domain.samplers[sampler] = interval
+
+    def _domain(self, exporter: Exporter, key: tuple[int, int]) -> Domain:
+        found = exporter.domains.get(key)
+        if found is None:
+            if len(exporter.domains) >= DOMAINS_MAX:
+                raise DecodeError("too many domains")
+            found = exporter.domains[key] = Domain()
+        return found
+
+    def _sequence(self, exporter: Exporter, source: str, key: tuple[int, int], sequence: int, step: int) -> None:
+        gap = self._domain(exporter, key).gap(sequence, step)
+        if gap:
+            self.lost[source] += gap
+
+
+def _packets_per_sample(values: dict[int, int]) -> int:
+    """RFC 5477: of `interval + space` packets, `interval` are taken."""
+    interval, space = values.get(305, 0), values.get(306, 0)
+    return (interval + space) // interval if interval else 0
