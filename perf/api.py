@@ -9,12 +9,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from inventory.topology import Topology
 from perf.asking import asking
+from perf.baseline import SLOTS_A_DAY, learned
 from perf.device_view import DeviceView
 from perf.exposition import MODULES, OPENMETRICS_TYPE, TEXT_TYPE, Exposition, Wanted, targets
 from perf.grouping import By, groups
 from perf.names import Names
 from perf.pipeline import Pipeline
-from perf.query import POINTS_LIMIT, TOP_LIMIT, RangeQuery, Statistic, TopQuery
+from perf.query import POINTS_LIMIT, TOP_LIMIT, HistoryQuery, RangeQuery, Statistic, TopQuery
 from perf.store import TelemetryStore, unit_of
 from perf.totals import HOURS_MAX, Totals
 from perf.visible import visible
@@ -22,11 +23,16 @@ from station.catalogue import metrics_by_name
 from station.clock import NS_PER_S, Clock
 from station.web import Caller, ProblemError, iso, not_found, time_ns
 
+DAY_NS = 86_400 * NS_PER_S
+SLOT_NS = DAY_NS // SLOTS_A_DAY
+BASELINE_DAYS = 14
+
 
 def router(pipeline: Pipeline, store: TelemetryStore, totals: Totals) -> APIRouter:
     """`/api/v1/series`, `/api/v1/top`, `/api/v1/now`, `/api/v1/traffic`."""
     made = APIRouter(prefix="/api/v1", tags=["performance"])
     _add_series(made, pipeline.names, store)
+    _add_baseline(made, pipeline.names, store, totals.clock)
     _add_top(made, pipeline.names, store, totals)
     _add_now(made, totals)
     _add_device(made, pipeline.names, DeviceView(pipeline, store), totals.clock)
@@ -54,6 +60,34 @@ def _add_series(made: APIRouter, names: Names, store: TelemetryStore) -> None:
         times = (curve.time_ns // 1_000_000).tolist()
         about = {"entity": entity, "metric": metric, "unit": curve.unit, "tier": curve.tier, "step_s": curve.step_s}
         return {**about, "time": times, **columns, "quality": curve.quality.tolist()}
+
+
+def _add_baseline(made: APIRouter, names: Names, store: TelemetryStore, clock: Clock) -> None:
+    @made.get("/baseline")
+    async def baseline(
+        caller: Caller,
+        entity: Annotated[str, Query(max_length=64)],
+        metric: str,
+        width: Annotated[float, Query(gt=0, le=100)] = 3.0,
+    ) -> dict[str, Any]:
+        """What is usual today, by the days before: centre and band for each five minutes of the UTC day."""
+        key = names.key_of(entity)
+        if key is None or not visible(names.topology(), caller)(key):
+            raise not_found("resource")
+        day_ns = clock.now_ns() // DAY_NS * DAY_NS
+        with asking():
+            history = await store.history(HistoryQuery(metric, day_ns - BASELINE_DAYS * DAY_NS, day_ns, entities=(key,)))
+        if history.tier != "5m":
+            raise ProblemError(422, "Not a question", f"{metric} has no five-minute values")
+        slots = (history.time_ns - day_ns) // SLOT_NS + BASELINE_DAYS * SLOTS_A_DAY
+        values = np.full((1, BASELINE_DAYS * SLOTS_A_DAY), np.nan, np.float32)
+        values[0, slots] = history.value
+        usual = learned(values)
+        low, high = usual.band(0, width)
+        columns = {"centre": usual.centre[:, 0], "low": low, "high": high}
+        times = (day_ns + np.arange(SLOTS_A_DAY) * SLOT_NS) // 1_000_000
+        about = {"entity": entity, "metric": metric, "unit": unit_of(metrics_by_name()[metric]), "width": width}
+        return {**about, "time": times.tolist(), **{name: _json(column.astype(np.float64)) for name, column in columns.items()}}
 
 
 def _add_top(made: APIRouter, names: Names, store: TelemetryStore, totals: Totals) -> None:

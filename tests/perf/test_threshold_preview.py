@@ -72,9 +72,8 @@ async def _answered(_request: Request, error: Exception) -> Response:
     return error.response()
 
 
-async def asked(small: Small, body: dict[str, Any]) -> httpx.Response:
-    app = FastAPI()
-    app.include_router(rules_api.router(small.pipeline, small.store))
+async def ask_as_station(app: FastAPI, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+    """One request with the station's own scope."""
     app.add_exception_handler(ProblemError, _answered)
 
     @app.middleware("http")
@@ -83,7 +82,13 @@ async def asked(small: Small, body: dict[str, Any]) -> httpx.Response:
         return await following(request)
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://station") as client:
-        return await client.post("/api/v1/thresholds/preview", json=body)
+        return await client.request(method, path, json=body)
+
+
+async def asked(small: Small, body: dict[str, Any]) -> httpx.Response:
+    app = FastAPI()
+    app.include_router(rules_api.router(small.pipeline, small.store))
+    return await ask_as_station(app, "POST", "/api/v1/thresholds/preview", body)
 
 
 @pytest.mark.slow
