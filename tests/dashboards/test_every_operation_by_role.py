@@ -60,6 +60,7 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("POST /api/v1/discovery", Role.ENGINEER, "", {"ranges": ["127.0.0.9/32"]}),
     ("GET /api/v1/series", Role.VIEWER, f"entity=none&metric=interface.in_octets&{SPAN}", None),
     ("GET /api/v1/top", Role.VIEWER, f"metric=interface.in_octets&{SPAN}", None),
+    ("GET /api/v1/baseline", Role.VIEWER, "entity=none&metric=interface.in_octets", None),
     ("GET /api/v1/thresholds", Role.VIEWER, "", None),
     ("GET /api/v1/capacity", Role.VIEWER, "", None),
     ("POST /api/v1/thresholds/preview", Role.ENGINEER, "", PREVIEW),
