@@ -4,6 +4,7 @@ A poll needs no coroutine and no future: its state is a row of a table, the comp
 move it on, and what comes out is finished sample rows. Everything here is given the time.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ _lock = threading.Lock()
 _steps: ModuleType | None = None
 
 Table = npt.NDArray[Any]
+_BESIDE: Final = Path(__file__).parent
+_SOURCES: Final = (_BESIDE / "wire_kernels.py", _BESIDE / "wire_state.py", _BESIDE.parent / "codecs" / "snmp_kernels.py")
 _FIRST_AGENTS: Final = 256
 COUNTERS: Final = {
     state.REPLIES: "replies",
@@ -60,13 +63,39 @@ def warm(cache: Path | None = None) -> None:
     else in `cache`. NUMBA_CACHE_DIR, when set, wins.
     """
     global _steps
-    if cache is not None and not os.access(Path(__file__).parent, os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))
+    folder = _folder(cache)
+    if folder != _BESIDE:
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))
     with _lock:
         if _steps is None:
+            for index in _indexes(folder):
+                if not _is_fresh(index):
+                    index.unlink(missing_ok=True)
             from collectors.snmp import wire_kernels
 
             _steps = wire_kernels
+
+
+def is_prepared(cache: Path | None) -> bool:
+    """Whether the steps are in the cache as their source is now."""
+    return any(index.name.startswith("wire_kernels.pack-") and _is_fresh(index) for index in _indexes(_folder(cache)))
+
+
+def _folder(cache: Path | None) -> Path:
+    if "NUMBA_CACHE_DIR" in os.environ:
+        return Path(os.environ["NUMBA_CACHE_DIR"])
+    return _BESIDE if cache is None or os.access(_BESIDE, os.W_OK) else cache
+
+
+def _indexes(folder: Path) -> list[Path]:
+    return list(folder.rglob("wire_kernels.*.nbi"))
+
+
+def _is_fresh(index: Path) -> bool:
+    """numba looks at a function's own file only, but what it calls and its constants are compiled in, too."""
+    with contextlib.suppress(OSError):
+        return index.stat().st_mtime >= max(source.stat().st_mtime for source in _SOURCES)
+    return False
 
 
 def is_warm() -> bool:

@@ -266,6 +266,31 @@ def _from(names: Array, i: Int, agents: Array, agent_no: Int) -> Any:
     return different == 0
 
 
+@compiled(_types.UniTuple(_INT, 3), OCTETS, _INT, _INT, _INT)
+def _variable(data: Array, at: Int, end: Int, length: Int) -> tuple[Int, Int, Int]:
+    """(name, start and stop of the value) of the variable at `at`, whose name has `length` octets; else -reason first.
+
+    Nearly always every length takes one octet: that is looked at first.
+    """
+    name = at + 4
+    value = name + length
+    if value + 2 <= end and data[at + 1] < 0x80 and data[at + 3] == length and data[value + 1] < 0x80:
+        stop = at + 2 + np.int64(data[at + 1])
+        short = data[at] == 0x30 and data[at + 2] == 0x06 and stop <= end
+        if short and length < 0x80 and value + 2 + np.int64(data[value + 1]) == stop:
+            return name, value + 2, stop
+    bound, bound_end = content(data, at, end)
+    name, name_end = content(data, bound, bound_end) if bound >= 0 else (-1, 0)
+    if name < 0 or data[at] != 0x30 or data[bound] != 0x06:
+        return -MALFORMED, 0, 0
+    held, held_end = content(data, name_end, bound_end)
+    if held < 0 or held_end != bound_end:
+        return -MALFORMED, 0, 0
+    if name_end - name != length:
+        return -MISMATCH, 0, 0
+    return name, held, held_end
+
+
 @compiled(_INT, OCTETS, _INT, _INT, _INT, _SHEETS, _SCRATCH)
 def _read(data: Array, start: Int, stop: Int, question_no: Int, sheets: Tables, scratch: Tables) -> Int:
     """Read the Response PDU in data[start:stop] into `scratch`; return the number of variables or what is wrong.
@@ -294,25 +319,21 @@ def _read(data: Array, start: Int, stop: Int, question_no: Int, sheets: Tables, 
     for i in range(question["count"]):
         if at >= end:
             return -MISMATCH
-        bound, bound_end = content(data, at, end)
-        name, name_end = content(data, bound, bound_end) if bound >= 0 else (-1, 0)
-        if name < 0 or data[at] != 0x30 or data[bound] != 0x06:
-            return -MALFORMED
-        held, held_end = content(data, name_end, bound_end)
-        if held < 0 or held_end != bound_end:
-            return -MALFORMED
         length = np.int64(arena[names]) << 8 | np.int64(arena[names + 1])
-        if name_end - name != length:
-            return -MISMATCH
         names += 2
+        name, held, held_end = _variable(data, at, end, length)
+        if name < 0:
+            return name
+        different = np.uint8(0)
         for j in range(length):
-            if data[name + j] != arena[names + j]:
-                return -MISMATCH
+            different |= data[name + j] ^ arena[names + j]
+        if different:
+            return -MISMATCH
         names += length
-        kind[i], raw[i], value[i] = number(data, np.int64(data[name_end]), held, held_end)
+        kind[i], raw[i], value[i] = number(data, np.int64(data[name + length]), held, held_end)
         if kind[i] < 0:
             return -MALFORMED
-        at = bound_end
+        at = held_end
     return question["count"] if at == end else -MISMATCH
 
 
