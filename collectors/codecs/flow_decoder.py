@@ -60,6 +60,8 @@ class Domain:
     """One observation domain: where its sequence stands and how it samples."""
 
     expected: int = -1
+    last: int = -1
+    counts_itself: bool = False
     sampling: int = 0
     samplers: dict[int, int] = field(default_factory=dict)
 
@@ -72,6 +74,17 @@ class Domain:
             return 0
         self.expected = (sequence + step) & 0xFFFF_FFFF
         return ahead if ahead <= GAP_MAX else 0
+
+    def before(self, sequence: int, rows: int) -> int:
+        """How many records an IPFIX exporter had sent before this message, which is what RFC 7011, 3.1 calls its sequence number.
+
+        softflowd counts the message's own records too, and of all only the flows; it shows when the number grew by these.
+        """
+        grown = (sequence - self.last) & 0xFFFF_FFFF if self.last >= 0 else 0
+        if not self.counts_itself and sequence != self.expected and grown == rows > 0:
+            self.counts_itself, self.expected = True, self.last
+        self.last = sequence
+        return (sequence - rows) & 0xFFFF_FFFF if self.counts_itself else sequence
 
 
 @dataclass(slots=True)
@@ -202,27 +215,28 @@ class FlowDecoder:
         if length > len(payload) or length < 16:
             raise DecodeError("truncated")
         exporter, key = self.exporter(source), (10, number)
-        rows = -1
+        rows, options = -1, 0
         try:
-            rows = self._sets(exporter, key, payload, 16, length, now_ns)
+            rows, options = self._sets(exporter, key, payload, 16, length, now_ns)
         finally:
             domain = self._domain(exporter, key)
             if rows < 0:  # records that no template explains: how far the sequence moves is not known
-                domain.expected = -1
+                domain.expected = domain.last = -1
             else:
-                self.lost[source] += domain.gap(sequence, rows)
+                before = domain.before(sequence, rows)
+                self.lost[source] += domain.gap(before, rows if domain.counts_itself else rows + options)
 
-    def _sets(self, exporter: Exporter, key: tuple[int, int], payload: bytes, at: int, end: int, now_ns: int) -> int:
-        """How many data records were in the sets, -1 when that cannot be known."""
-        rows, unknown = 0, False
+    def _sets(self, exporter: Exporter, key: tuple[int, int], payload: bytes, at: int, end: int, now_ns: int) -> tuple[int, int]:
+        """How many flows and how many options records were in the sets; -1 flows when that cannot be known."""
+        rows, options, unknown = 0, 0, False
         while end - at >= 4:
             identifier, length = struct.unpack_from(">HH", payload, at)
             if length < 4 or at + length > end:
                 raise DecodeError("set length")
             body = payload[at + 4 : at + length]
             if identifier >= 256:
-                n = self._data(exporter, (*key, identifier), body, now_ns)
-                rows, unknown = rows + max(n, 0), unknown or n < 0
+                n, of_options = self._data(exporter, (*key, identifier), body, now_ns)
+                rows, options, unknown = rows + n, options + of_options, unknown or n < 0
             elif identifier in (0, 2):
                 self._templates(exporter, key, body, now_ns)
             elif identifier in (1, 3):
@@ -230,25 +244,27 @@ class FlowDecoder:
             else:
                 self.counts["reserved_set"] += 1
             at += length
-        return -1 if unknown else rows
+        return (-1 if unknown else rows), options
 
-    def _data(self, exporter: Exporter, key: tuple[int, int, int], body: bytes, now_ns: int) -> int:
+    def _data(self, exporter: Exporter, key: tuple[int, int, int], body: bytes, now_ns: int) -> tuple[int, int]:
+        """(flows, options records) of a data set, (-1, 0) without its template."""
         template = exporter.templates.get(key)
         if template is None or now_ns - template.seen_ns > self._lifetime_ns:
             exporter.templates.pop(key, None)
             self.counts["no_template"] += 1
-            return -1
+            return -1, 0
         records, n = template.fixed(body)
         if template.scopes:
             self._sampling(exporter, key[:2], template, records, n)
-        elif n:
+            return 0, n
+        if n:
             pending = self._pending.get(template)
             if pending is None:
                 pending = self._pending[template] = _Pending(self._domain(exporter, key[:2]))
             pending.parts.append(records)
             pending.rows.append(n)
             pending.times.append(now_ns)
-        return n
+        return n, 0
 
     def _templates(self, exporter: Exporter, key: tuple[int, int], body: bytes, now_ns: int) -> None:
         at = 0

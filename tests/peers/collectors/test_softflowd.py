@@ -1,0 +1,119 @@
+"""softflowd meters a capture that scapy made; nfcapd and our decoder hear the same datagrams and must agree on the totals."""
+
+import random
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+from scapy.utils import PcapWriter
+
+from collectors.codecs.flow_decoder import FlowDecoder
+from tests.peers.collectors.conftest import need
+
+PACKETS = 600
+HOSTS = 40
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Packets of many small conversations, IPv4 and IPv6, TCP and UDP."""
+    path, chance = tmp_path_factory.mktemp("flow") / "traffic.pcap", random.Random(7)
+    with PcapWriter(str(path), linktype=1) as writer:
+        for n in range(PACKETS):
+            a, b = chance.randrange(1, HOSTS), chance.randrange(1, HOSTS)
+            six = n % 5 == 0
+            ip = IPv6(src=f"2001:db8::{a:x}", dst=f"2001:db8:1::{b:x}") if six else IP(src=f"192.0.2.{a}", dst=f"198.51.100.{b}")
+            transport = TCP(sport=40000 + a, dport=443, flags="PA") if n % 2 else UDP(sport=40000 + b, dport=53)
+            packet = Ether(src="00:50:56:aa:00:01", dst="00:50:56:aa:00:02") / ip / transport / Raw(bytes(chance.randrange(10, 900)))
+            packet.time = 1_700_000_000 + n / 100
+            writer.write(packet)
+    return path
+
+
+def exported(capture: Path, version: str) -> list[bytes]:
+    """The datagrams that softflowd sends for the capture."""
+    softflowd = need("softflowd", "softflowd")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sock.bind(("127.0.0.1", 0))
+        target = f"127.0.0.1:{sock.getsockname()[1]}"
+        arguments = ["-d", "-r", str(capture), "-n", target, "-v", version, "-c", "none", "-p", str(capture.parent / "softflowd.pid")]
+        subprocess.run([softflowd, *arguments], check=True, capture_output=True, timeout=20)
+        sock.settimeout(0.3)
+        found = []
+        while True:
+            try:
+                found.append(sock.recv(65_535))
+            except TimeoutError:
+                return found
+
+
+def nfdump_totals(datagrams: list[bytes], folder: Path) -> tuple[int, int, int]:
+    """(flows, packets, octets) as nfcapd stored them."""
+    folder.mkdir()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    nfcapd = subprocess.Popen(
+        [need("nfcapd", "nfdump"), "-b", "127.0.0.1", "-p", str(port), "-l", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        wait_for_port(port)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for datagram in datagrams:
+                sender.sendto(datagram, ("127.0.0.1", port))
+        deadline = time.monotonic() + 10
+        while waiting(port) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        nfcapd.send_signal(signal.SIGTERM)
+        nfcapd.communicate(timeout=10)
+    (stored,) = [path for path in folder.iterdir() if re.fullmatch(r"nfcapd\.\d+", path.name)]
+    said = subprocess.run(
+        [need("nfdump", "nfdump"), "-r", str(stored), "-I"], check=True, capture_output=True, text=True, timeout=20
+    ).stdout
+    read = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in said.splitlines())}
+    return int(read["Flows"]), int(read["Packets"]), int(read["Bytes"])
+
+
+def queue_of(port: int) -> int | None:
+    """Octets that wait in the receive queue of a UDP port; None while nobody listens."""
+    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
+        words = line.split()
+        if int(words[1].partition(":")[2], 16) == port:
+            return int(words[4].partition(":")[2], 16)
+    return None
+
+
+def waiting(port: int) -> bool:
+    return bool(queue_of(port))
+
+
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while queue_of(port) is None:
+        assert time.monotonic() < deadline, "nfcapd does not listen"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["5", "9", "10"])
+def test_the_totals_are_nfdumps(capture: Path, tmp_path: Path, version: str) -> None:
+    datagrams = exported(capture, version)
+    decoder = FlowDecoder()
+    for datagram in datagrams:
+        decoder.feed(datagram, "127.0.0.1", 1)
+    flows = decoder.take()
+    ours = (len(flows), int(flows["packets"].sum()), int(flows["octets"].sum()))
+    assert ours == nfdump_totals(datagrams, tmp_path / "stored")
+    assert len(flows) > 100
+    assert {reason for reason in decoder.counts if reason != "flows"} == set()
+    assert decoder.lost["127.0.0.1"] == 0
