@@ -1,6 +1,5 @@
 """Issuing: numbers without a gap, and every fact of a batch of invoices in one transaction, a statement for each table."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,14 +14,15 @@ from bss import canonical, draft, ledger, snapshot, tmf678
 from bss.draft import Draft, Inputs
 from bss.store import document_series, invoice, rated_usage
 from station.state import insert_new
-from station.tmf.hub import publish
+from station.tmf.hub import publish, subscribed
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """An invoice as it is stored, and the draft it came from."""
+    """An invoice as it is stored, its document, and the draft it came from."""
 
     row: dict[str, Any]
+    document: dict[str, Any]
     found: Draft
 
     @classmethod
@@ -46,7 +46,7 @@ class Issued:
             "document": text,
             "sha256": canonical.sha256(text),
         }
-        return cls(row, found)
+        return cls(row, made, found)
 
 
 async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequence[Issued], now_ns: int) -> None:
@@ -62,9 +62,10 @@ async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequen
     facts = [draft.usage_facts(inputs, of.found, tenant, of.row["id"]) for of in made]
     await book.append(conn, tenant, usage_rated, "rating", await _fresh(conn, tenant, [row for rated, _ in facts for row in rated]))
     await book.append(conn, tenant, usage_billed, "billing", [row for _, billed in facts for row in billed])
-    await ledger.book_entries(conn, tenant, [ledger.entry_of(json.loads(of.row["document"])) for of in made], now_ns)
-    told = [("CustomerBillCreateEvent", "customerBill", of.row["customer_id"], tmf678.customer_bill(of.row)) for of in made]
-    await publish(conn, tenant, tmf678.API, told, now_ns)
+    await ledger.book_entries(conn, tenant, [ledger.entry_of(of.document) for of in made], now_ns)
+    if await subscribed(conn, tenant, tmf678.API):
+        told = [("CustomerBillCreateEvent", "customerBill", of.row["customer_id"], tmf678.customer_bill(of.row)) for of in made]
+        await publish(conn, tenant, tmf678.API, told, now_ns)
 
 
 class Numbers:

@@ -48,12 +48,17 @@ class Subscription(BaseModel):
     query: Annotated[str, Field(max_length=2048)] = ""
 
 
+async def subscribed(conn: AsyncConnection, tenant: int, api: str) -> bool:
+    """Whether anybody listens to an API: without a listener no event is made."""
+    where = (tmf_hub.c.tenant == tenant, tmf_hub.c.api == api)
+    return (await conn.execute(sa.select(tmf_hub.c.id).where(*where).limit(1))).first() is not None
+
+
 async def publish(
     conn: AsyncConnection, tenant: int, api: str, made: Sequence[tuple[str, str, str, Mapping[str, Any]]], now_ns: int
 ) -> None:
     """Write (event type, name of the resource in the event, its customer, the resource) of each; nothing without a subscriber."""
-    where = (tmf_hub.c.tenant == tenant, tmf_hub.c.api == api)
-    if not made or not (await conn.execute(sa.select(tmf_hub.c.id).where(*where).limit(1))).first():
+    if not made or not await subscribed(conn, tenant, api):
         return
     await insert_new(conn, tmf_head, [{"tenant": tenant, "seq": 0}], ("tenant",))
     head = sa.select(tmf_head.c.seq).where(tmf_head.c.tenant == tenant).with_for_update()
