@@ -47,7 +47,7 @@ async def create(client: TelemetryClient, settings: TelemetrySettings) -> None:
 
 def statements(settings: TelemetrySettings) -> tuple[str, ...]:
     tiers = tuple(_tier(name, _lifetime(name, settings)) for name in TIER_S)
-    return (_interface_raw(settings), _sample_raw(settings), _sample_5m(settings), *tiers)
+    return (_interface_raw(settings), _sample_raw(settings), _sample_5m(settings), _flow(settings), *tiers)
 
 
 def _interface_raw(settings: TelemetrySettings) -> str:
@@ -97,6 +97,26 @@ def _sample_5m(settings: TelemetrySettings) -> str:
         "count UInt32, min Float32, mean Float32, max Float32, version UInt64 CODEC(Delta, ZSTD)) "
         "ENGINE = ReplacingMergeTree(version) PARTITION BY toYYYYMM(time) ORDER BY (series, time) "
         f"TTL time + toIntervalDay({settings.five_minute_days}) SETTINGS {_DEDUPLICATION}"
+    )
+
+
+def _flow(settings: TelemetrySettings) -> str:
+    """Traffic by minute as exporters of flows saw it; rows of one key add up when parts merge and when read with sum()."""
+    key = ("time", "device", "in_if", "out_if", "protocol", "port", "direction", "source_as", "destination_as")
+    address = tuple(f"{end}_{half}" for end in ("source", "destination") for half in ("high", "low"))
+    columns = [
+        "time DateTime('UTC') CODEC(DoubleDelta, ZSTD)",
+        *(f"{name} UInt32 CODEC(ZSTD)" for name in ("device", "in_if", "out_if", "source_as", "destination_as")),
+        *(f"{name} UInt64 CODEC(ZSTD)" for name in ("in_entity", "out_entity", *address)),
+        "port UInt16 CODEC(ZSTD)",
+        "protocol UInt8",
+        "direction UInt8",
+        *(f"{name} UInt64 CODEC(T64, ZSTD)" for name in ("octets", "packets", "flows")),
+    ]
+    return (
+        f"CREATE TABLE IF NOT EXISTS flow ({', '.join(columns)}) ENGINE = SummingMergeTree((octets, packets, flows)) "
+        f"PARTITION BY toYYYYMMDD(time) ORDER BY ({', '.join((*key, 'in_entity', 'out_entity', *address))}) "
+        f"TTL time + toIntervalDay({settings.raw_days}) SETTINGS {_DEDUPLICATION}"
     )
 
 
