@@ -1,5 +1,6 @@
 """Every tariff file is sound and every example in it holds."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from bss.money import text
 from bss.tariffs import Example, TariffError, Tariffs, TariffVersion, parse, rate
+from station.commands import settings as commands
 from station.data import data_dir
 
 TARIFFS = Tariffs(data_dir("config/tariffs"))
@@ -118,3 +120,15 @@ def test_after_its_last_day_a_tariff_is_not_in_force(tmp_path: Path) -> None:
     assert tariffs.effective("t", date(2026, 1, 31)).effective == date(2026, 1, 1)
     with pytest.raises(TariffError, match="ended with 2026-01-31"):
         tariffs.effective("t", date(2026, 2, 1))
+
+
+@pytest.mark.slow
+def test_checking_the_configuration_names_a_tariffs_fault_and_exits_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = shutil.copytree(data_dir("config"), tmp_path / "config")
+    bad = config / "tariffs" / "volume" / "2027-01-01.toml"
+    bad.write_text('summary = "s"\ncurrency = "EUR"\nrounding = "half_up"\n' + VOLUME + 'tiers = [{ price = "1" }]\nincluded = 5\n')
+    monkeypatch.setattr(commands, "data_dir", lambda name: tmp_path / name)
+    assert commands.check(None) == 2
+    assert f"{bad}:7: charges.0.included: unknown key; did you mean 'included_gb'?" in capsys.readouterr().err
