@@ -26,6 +26,7 @@ from bss.billing import Biller
 from bss.tariffs import Tariffs
 from collectors.facts import look
 from collectors.inputs import snmp
+from collectors.inputs.flow import Flow
 from collectors.inputs.gnmi import Gnmi
 from collectors.inputs.mqtt import Mqtt
 from collectors.inputs.netconf import Netconf
@@ -205,6 +206,7 @@ class Station:
         self.discovery = Discovery(ground.state, ground.picture, ground.hub, clock, self.look, settings.inventory)
         self.traps = Receiver(settings.traps, topology=topology, mibs=site_mibs(ground.plan.folder / "mibs"), out=heard, clock=clock)
         self.syslog = Syslog(settings.syslog, topology, clock, heard)
+        self.flow = Flow(settings.flow, topology, clock, client.insert)
         self.gnmi = Gnmi(settings.gnmi, topology, clock, ground.login, self.streamed)
         spool = Journal(ground.plan.folder / "journal" / "mqtt", settings.mqtt.journal_mb << 20)
         self.mqtt = Mqtt(settings.mqtt, topology, clock, ground.login, self.samples, heard, spool, lambda: self.pipeline.durable)
@@ -248,6 +250,7 @@ class Station:
             "follow streams": lambda: self.follower.pass_on(self.streamed, frozenset, self.samples),
             "traps": self.traps.run,
             "syslog": self.syslog.run,
+            "flow": self.flow.run,
             "gnmi": self.gnmi.run,
             "mqtt": self.mqtt.run,
             "netconf": self.netconf.run,

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from billing_bridge.settings import BillingSettings
 from bss.settings import BssSettings
+from collectors.inputs.flow import FlowSettings
 from collectors.inputs.gnmi import GnmiSettings
 from collectors.inputs.mqtt import MqttSettings
 from collectors.inputs.netconf import NetconfSettings
@@ -36,6 +37,7 @@ class StationSettings(Settings):
     snmp: SnmpSettings = SnmpSettings()
     traps: TrapSettings = TrapSettings()
     syslog: SyslogSettings = SyslogSettings()
+    flow: FlowSettings = FlowSettings()
     gnmi: GnmiSettings = GnmiSettings()
     mqtt: MqttSettings = MqttSettings()
     netconf: NetconfSettings = NetconfSettings()

@@ -66,6 +66,7 @@ def demo_settings(settings: StationSettings, world: World, ready: dict[str, Any]
     values["notify"] |= {"allow": (*settings.notify.allow, urlsplit(tickets_url).netloc)}
     values["traps"] |= {"address": LOOPBACK, "port": ports.traps, "communities": [ready["community"]]}
     values["syslog"] |= {"address": LOOPBACK, "udp_port": ports.syslog}
+    values["flow"] |= {"netflow_port": 0}  # simulated devices meter no flows
     values["inventory"] |= {"ranges": ranges([device.address for device in world.devices]), "port": ready["port"]}
     values["bss"] |= {"operator_country": "DE", "operator_tax_id": "DE000000000"}  # electronic invoices want both
     values["snmp"] |= {"interval_s": 15.0 if len(world.devices) <= 240 else 60.0}
