@@ -80,10 +80,9 @@ def follow_uptime(polled: Polled, uptime_cs: int, now_ns: int) -> list[Notificat
     return [notification(polled, now_ns, "rebooted", f"sysUpTime went from {before_cs} to {uptime_cs}", uptime_cs=str(uptime_cs))]
 
 
-def follow_absent(polled: Polled, slots: Sequence[int], now_ns: int) -> None:
+def follow_absent(polled: Polled, plan: Plan, slots: Sequence[int], now_ns: int) -> None:
     """Names the agent does not know are asked no more; an interface that is gone was perhaps renumbered."""
-    assert polled.plan is not None
-    missing = {polled.plan.oids[slot] for slot in slots} - polled.absent
+    missing = {plan.oids[slot] for slot in slots} - polled.absent
     if not missing:
         return
     polled.absent.update(missing)

@@ -245,6 +245,7 @@ class Poller:
 
     async def _poll(self, polled: Polled) -> bool:
         async with polled.lock:
+            await self._rounds.idle(polled)
             polled.started_ns = self._clock.now_ns()
             try:
                 reason = await self._rounds.ask(polled, await self._rounds.plan(polled))

@@ -59,6 +59,12 @@ class Rounds:
         fresh = self._clock.now_ns() - polled.learned_ns <= self._settings.learn_interval_s * NS_PER_S
         return polled.learned is not None and fresh and polled.plan is not None and polled.plan_version == self._topology().version
 
+    async def idle(self, polled: Polled) -> None:
+        """Wait until no poll of this device is under way on the flat path."""
+        while polled.done is not None:
+            self._room.clear()
+            await self._room.wait()
+
     async def plan(self, polled: Polled) -> Plan:
         """The plan, learned at first, anew at its time, and rebuilt when the inventory changed. SnmpError, TimeoutError."""
         now_ns, topology = self._clock.now_ns(), self._topology()
@@ -136,7 +142,7 @@ class Rounds:
             answers.put(request.slot, varbinds, self._clock.now_ns())
         self._batches.append(samples(plan, answers))
         if answers.absent:
-            follow_absent(polled, sorted(answers.absent), self._clock.now_ns())
+            follow_absent(polled, plan, sorted(answers.absent), self._clock.now_ns())
         uptime = answers.told[plan.uptime_slot[0]]
         if uptime == uptime:
             polled.told_cs = int(uptime)
@@ -144,8 +150,9 @@ class Rounds:
 
     def _ended(self, polled: Polled, ended: Ended) -> None:
         """A poll on the flat path is over: what it brought besides rows, and what it says of the agent's limits."""
-        agent, plan = polled.agent, polled.plan
-        assert agent is not None and plan is not None
+        agent = polled.agent
+        assert agent is not None
+        plan = agent.plan
         self._room.set()
         client = polled.client
         client.replies += ended.answers
@@ -162,7 +169,7 @@ class Rounds:
             client.limits = replace(client.limits, varbinds=client.limits.varbinds // 2)
             polled.plan_version = -1
         if agent.absent:
-            follow_absent(polled, agent.absent, self._clock.now_ns())
+            follow_absent(polled, plan, agent.absent, self._clock.now_ns())
         done, polled.done = polled.done, None
         if done is not None:
             done(reason)

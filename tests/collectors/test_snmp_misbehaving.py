@@ -105,7 +105,7 @@ def topology(bad: Agent, good: Agent, indexes: tuple[int, ...]) -> Topology:
 
 @asynccontextmanager
 async def lab(
-    bad: Agent, *, credential: SnmpCredential = PUBLIC, indexes: tuple[int, ...] = (1, 2, 3), **limits: object
+    bad: Agent, *, credential: SnmpCredential = PUBLIC, indexes: tuple[int, ...] = (1, 2, 3), interval_s: float = 30, **limits: object
 ) -> AsyncIterator[Lab]:
     async with running(bad), running(Agent(interfaces(*indexes))) as good:
         network = topology(bad, good, indexes)
@@ -114,7 +114,7 @@ async def lab(
         network.devices[GOOD]
         clock = SkippingClock()
         poller = Poller(
-            SnmpSettings(unreachable_after=2),
+            SnmpSettings(unreachable_after=2, interval_s=interval_s, first_spread_s=0),
             topology=lambda: network,
             credential_of=lambda _: credential,
             profiles=profiles(**limits),
@@ -268,6 +268,23 @@ async def test_an_agent_for_which_answers_are_too_big_is_asked_for_less() -> Non
         problems = station.problems["too_big"]
         assert (answered, octets(found)) == (True, WHOLE)
         assert octets((await station.poll())[1]) == WHOLE and station.problems["too_big"] == problems, "the size has been learned"
+
+
+@pytest.mark.slow
+async def test_a_poll_out_of_turn_waits_for_the_one_under_way() -> None:
+    """The schedule polls each second, an agent takes a tenth of one to answer, and others ask in between."""
+    agent = Agent(interfaces(1, 2, 3), lambda asked: asked.send(asked.answer(), after_s=0.1))
+    async with lab(agent, interval_s=1) as station:
+        running = asyncio.create_task(station.poller.run())
+        answered = []
+        for _ in range(8):
+            answered.append(await station.poller.poll_now(BAD))
+            await asyncio.sleep(0.12)
+        assert not running.done()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert answered == [True] * 8 and not station.problems
+    assert sum(pdu.type is PduType.GET for pdu in agent.asked) > 8, "the schedule went on as well"
 
 
 def error_at(bad: Oid, status: int) -> Behave:
