@@ -20,6 +20,7 @@ import fault.notify.api
 import inventory.api
 import perf.api
 import perf.capacity_api
+import perf.export_api
 import perf.rules_api
 from billing_bridge.meter import Meter
 from bss.billing import Biller
@@ -280,6 +281,7 @@ class Station:
             perf.api.router(self.pipeline, self.telemetry, self.totals),
             perf.api.metrics_router(self.pipeline),
             perf.rules_api.router(self.pipeline, self.telemetry),
+            perf.export_api.router(self.client, self.pipeline.names),
             perf.capacity_api.router(self.pipeline.names, self.telemetry, self.totals),
             billing_bridge.api.router(ground.state, clock),
             bss.api.router(ground.state, self.biller, self.telemetry, clock),
