@@ -61,6 +61,7 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/series", Role.VIEWER, f"entity=none&metric=interface.in_octets&{SPAN}", None),
     ("GET /api/v1/top", Role.VIEWER, f"metric=interface.in_octets&{SPAN}", None),
     ("GET /api/v1/baseline", Role.VIEWER, "entity=none&metric=interface.in_octets", None),
+    ("GET /api/v1/export/interface_{tier}.parquet", Role.ENGINEER, SPAN, None),
     ("GET /api/v1/thresholds", Role.VIEWER, "", None),
     ("GET /api/v1/capacity", Role.VIEWER, "", None),
     ("POST /api/v1/thresholds/preview", Role.ENGINEER, "", PREVIEW),
@@ -136,7 +137,7 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /metrics", Role.VIEWER, "", None),
 ]
 NAMES: Final = ("key", "device_id", "invoice_id", "id", "proposal_id", "note_id", "owner", "unit", "hold_id", "customer_id")
-PLACES: Final = dict.fromkeys(NAMES, "nothing") | {"line_no": "1"}
+PLACES: Final = dict.fromkeys(NAMES, "nothing") | {"line_no": "1", "tier": "5m"}
 NOT_AN_ANSWER: Final = {401, 403, 405}
 CALLERS: Final = [None, *Role]
 ALLOWS: Final = {
