@@ -19,6 +19,8 @@ DOUBTED_LINK_COSTS = 0.12  # the likeliest victim of a wrong inventory
 ALONE = {Cause.ADJACENCY: 0.3, Cause.CONGESTED: 0.06, Cause.DEGRADED: 0.85, Cause.UNREACHABLE: 0.6, Cause.CARD: 0.85}
 ALONE_ELSE = 0.35
 ALONE_DOUBTED = 0.35  # a congested port whose link nobody knows has no partner to speak for it
+UNREPORTED = 0.5  # a change is blamed that nobody told of
+SINGLE = {Cause.UNREACHABLE: 0.3, Cause.ADJACENCY: 0.4, Cause.PATH: 0.2}  # one alarm, and another fault may well have brought it
 TEMPERATURE = 2.0  # scores overstate evidence that comes from one source
 ODDS_KEPT = 0.005
 
@@ -40,6 +42,10 @@ def confidence(incident: Incident, unlinked: float) -> float:
         sure -= CLOSE_COSTS
     if incident.score < THIN:
         sure -= THIN_COSTS
+    if incident.kind is Kind.CHANGE and not incident.has(Cause.CHANGED):
+        sure = min(sure, UNREPORTED)
+    if len(incident.events) == 1:
+        sure = min(sure, SINGLE.get(next(iter(incident.events)).key.cause, 1.0))
     if incident.kind is Kind.LINK and doubt > 0:
         sure -= DOUBTED_LINK_COSTS
     return sure

@@ -73,6 +73,10 @@ def subject(hypothesis: Hypothesis, network: Network, name: Namer) -> str:
 
 def _summary(incident: Incident, network: Network, name: Namer, missing_link: str | None) -> str:
     head = VERBS[incident.kind].format(subject(incident.hypothesis, network, name))
+    if incident.kind is Kind.CHANGE and not incident.has(Cause.CHANGED):
+        head = (
+            f"Sessions of {name(incident.hypothesis.element)} are down while its links carry signal; perhaps a change that nobody reported"
+        )
     causes = {event.key.cause for event in incident.events}
     if causes == {Cause.UNREACHABLE}:
         lost = sorted({name(event.key.device) for event in incident.events})

@@ -5,12 +5,15 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.correlation import Json, engine, generator, score
 from fault.correlation.effects import Effects
 from fault.correlation.incident import Notice
 from fault.correlation.model import Cause, Hypothesis, Key, Kind
-from fault.correlation.network import Network, network_of_json, network_of_resources
+from fault.correlation.network import Link, Network, network_of_json, network_of_resources
+from fault.correlation.odds import confidence
 from fault.correlation.reach import Reach
 from fault.correlation.solver import Solver
 from fault.correlation.stdio import serve
@@ -175,3 +178,41 @@ def test_what_is_over_is_forgotten_and_what_is_open_is_not() -> None:
     assert {event.key.resource for incident in solver.situation.incidents.values() for event in incident.events} == {"d0/p3"}
     assert set(solver.situation.current) == {Key(Cause.SIGNAL, "d0/p3", "d0")}
     assert solver.situation.reach.links_down == {}
+
+
+def test_a_change_that_nobody_told_of_is_never_sure() -> None:
+    solver = Solver(ring())
+    play(solver, [down("adj1", "d2", 110.0), down("adj4", "d2", 112.0)], 200)
+    for incident in solver.situation.incidents.values():
+        assert incident.kind is not Kind.CHANGE or confidence(incident, 0.0) <= 0.5
+
+
+def test_a_repeated_symptom_stays_with_the_fault_that_brought_it() -> None:
+    solver = Solver(ring())
+    cut = [lost("d1/p1", 10.2), lost("d2/p1", 10.5), lost("d1/p1", 60.0), lost("d2/p1", 60.3)]
+    play(solver, cut, 200)
+    assert [incident.hypothesis for incident in solver.situation.incidents.values()] == [(Kind.LINK, "l1")]
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=8))
+def test_a_changed_link_leaves_the_distances_that_a_new_measurement_finds(turns: list[int]) -> None:
+    network, out = ring(), dict[str, Link]()
+    for turn in turns:
+        name = f"l{turn}"
+        if name in out:
+            network.connect(out.pop(name))
+        else:
+            out[name] = network.disconnect(name)
+        found = dict(network.distance)
+        network.measure()
+        assert found == network.distance
+
+
+def test_a_link_that_becomes_known_explains_what_stood_alone() -> None:
+    network = ring()
+    link = network.disconnect("l4")
+    solver = Solver(network)
+    play(solver, [lost("d2/p4", 10.2), unreachable("d4", 30.0, 10.1)], 40)
+    solver.rewire([link], [])
+    solver.feed(41.0, [])
+    assert {each.hypothesis.element for each in solver.situation.incidents.values()} <= {"l4", "d4"}
