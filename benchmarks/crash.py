@@ -157,8 +157,9 @@ async def judged(folder: Path, start_ns: int, acknowledged: int) -> dict[str, in
         writer.cancel()
         rows = await client.query(
             "SELECT uniqExact(entity, time) AS rows, count() AS n, sum(in_delta) AS octets, max(in_octets) AS most, "
+            "uniqExactIf((entity, time), time <= fromUnixTimestamp64Nano({last:Int64})) AS acknowledged, "
             "countIf(quality > {most:UInt8}) AS unsure FROM interface_raw FINAL",
-            {"most": int(Quality.INTERPOLATED)},
+            {"most": int(Quality.INTERPOLATED), "last": start_ns + acknowledged * EVERY_S * S},
         )
         await client.close()
     journal.close()
@@ -166,7 +167,7 @@ async def judged(folder: Path, start_ns: int, acknowledged: int) -> dict[str, in
     polls = most // OCTETS_PER_POLL + 1  # a poll may be stored though its child died before it could say so
     astray = octets - most * INTERFACES
     return {
-        "lost": max(0, acknowledged + 1 - distinct // INTERFACES),
+        "lost": max(0, acknowledged + 1 - int(rows["acknowledged"][0]) // INTERFACES),
         "doubled": (n - distinct) // INTERFACES + abs(astray) // (OCTETS_PER_POLL * INTERFACES),
         "octets_astray": astray,
         "polls": polls,

@@ -25,7 +25,7 @@ from perf.names import Names
 from perf.settings import PerfSettings
 from perf.thresholds import Thresholds
 from perf.tiers import Tiers
-from perf.warm import recent_octets
+from perf.warm import last_version, recent_octets
 from perf.wide import InterfaceRows, derive, derived_batch, interface_rows, is_wide
 from perf.writer import JournalLike, Writer
 from station.batch import Event, Quality, SampleBatch
@@ -102,6 +102,8 @@ class Pipeline:
     async def warm_up(self) -> None:
         """Continue from the last counters in the store, so that a restart of the station costs no interval."""
         recent = await recent_octets(self._client, self._clock.now_ns())
+        # the wall clock may have been set back while the station was down
+        self._last_version = max(self._last_version, await last_version(self._client, self._clock.now_ns()))
         await asyncio.to_thread(rates, recent, self._live)  # compiles the kernels as well
 
     def process(self, batch: SampleBatch) -> SampleBatch:

@@ -20,6 +20,13 @@ _RECENT = (
 )
 
 
+async def last_version(client: TelemetryClient, now_ns: int) -> int:
+    """The highest version of a row of the last half hour or later, 0 when there is none."""
+    sql = "SELECT max(version) AS version FROM interface_raw WHERE time >= fromUnixTimestamp64Nano({since:Int64})"
+    found = await client.query(sql, {"since": now_ns - RECENT_NS})
+    return int(found["version"][0]) if found else 0
+
+
 async def recent_octets(client: TelemetryClient, now_ns: int) -> SampleBatch:
     """The last few counter samples of every interface heard of in the last half hour, in order of time."""
     found = await client.query(_RECENT, {"since": now_ns - RECENT_NS})
