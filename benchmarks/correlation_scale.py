@@ -114,10 +114,11 @@ class Flood:
         wanted, end_s = int(rate * seconds), 100.0 + seconds
         made = [self.noise(self.rng.uniform(100.0, end_s)) for _ in range(int(NOISE * wanted))]
         first = [notice for _ in range(int(FAULTS * seconds)) for notice in self.fault(self.rng.uniform(100.0, end_s))]
+        first = [notice for notice in first if notice.arrived_s < end_s]
         made += first
         while len(made) < wanted:
             notice = self.rng.choice(first)
-            again_s = self.rng.uniform(notice.arrived_s, max(end_s, notice.arrived_s))
+            again_s = self.rng.uniform(notice.arrived_s, end_s)
             is_over = self.rng.random() < 0.5
             made.append(notice._replace(alarm=f"{notice.alarm}.{len(made)}", cleared=is_over, arrived_s=again_s, stamped_s=again_s))
         return sorted(made, key=lambda each: each.arrived_s)
@@ -224,8 +225,9 @@ def main() -> None:
     options = parser.parse_args()
     seconds = 10.0 if options.quick else FLOOD_S
     figure, network = compiled(DEVICES, CORE)
-    for each in (figure, rewired(network), concurrent(network, CONCURRENT), *flooded(network, RATE, seconds)):
-        print(json.dumps(each) if options.json else "  ".join(f"{key} {value}" for key, value in each.items()), flush=True)
+    for part in ([figure], [rewired(network)], [concurrent(network, CONCURRENT)], flooded(network, RATE, seconds)):
+        for each in part:
+            print(json.dumps(each) if options.json else "  ".join(f"{key} {value}" for key, value in each.items()), flush=True)
 
 
 if __name__ == "__main__":
