@@ -13,7 +13,6 @@ import numpy as np
 
 from collectors.codecs import sflow
 from collectors.codecs.ber import DecodeError
-from collectors.codecs.flow import FLOW, MAPPED_IPV4
 from collectors.codecs.flow_templates import SAMPLER_ID, Field, Template, fields_of, joined
 from station.series import Array
 
@@ -24,35 +23,14 @@ SAMPLERS_MAX: Final = 256  # per domain
 TEMPLATE_LIFETIME_NS: Final = 1_800 * 1_000_000_000  # RFC 7011, 8.4: three times the usual refresh of 10 minutes
 GAP_MAX: Final = 1 << 20  # a larger step of the sequence is a restart, not a loss
 _V5_HEADER = struct.Struct(">HHIIIIBBH")
-_V5: Final = np.dtype(
-    {
-        "names": [
-            "source",
-            "destination",
-            "in",
-            "out",
-            "packets",
-            "octets",
-            "sp",
-            "dp",
-            "flags",
-            "protocol",
-            "tos",
-            "sas",
-            "das",
-            "sm",
-            "dm",
-        ],
-        "formats": [">u4", ">u4", ">u2", ">u2", ">u4", ">u4", ">u2", ">u2", "u1", "u1", "u1", ">u2", ">u2", "u1", "u1"],
-        "offsets": [0, 4, 12, 14, 16, 20, 32, 34, 37, 38, 39, 40, 42, 44, 45],
-        "itemsize": 48,
-    }
-)
-_V5_COLUMNS: Final = {
-    "in_if": "in", "out_if": "out", "packets": "packets", "octets": "octets", "source_port": "sp", "destination_port": "dp",
-    "tcp_flags": "flags", "protocol": "protocol", "tos": "tos", "source_as": "sas", "destination_as": "das", "source_mask": "sm",
-    "destination_mask": "dm",
-}  # fmt: skip
+# The record of NetFlow v5 as a template would say it; 210: octets without meaning.
+_V5_FIELDS: Final = tuple(
+    Field(element, length)
+    for element, length in (
+        (8, 4), (12, 4), (15, 4), (10, 2), (14, 2), (2, 4), (1, 4), (22, 4), (21, 4), (7, 2), (11, 2), (210, 1), (6, 1), (4, 1), (5, 1),
+        (16, 2), (17, 2), (9, 1), (13, 1), (210, 2),
+    )
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -64,6 +42,7 @@ class Domain:
     counts_itself: bool = False
     sampling: int = 0
     samplers: dict[int, int] = field(default_factory=dict)
+    v5: Template | None = None
 
     def gap(self, sequence: int, step: int) -> int:
         """How much is missing before this datagram, which moves the sequence by `step`; 0 at the start and after a restart."""
@@ -178,20 +157,16 @@ class FlowDecoder:
         if len(payload) < _V5_HEADER.size:
             raise DecodeError("truncated")
         _, count, _, _, _, sequence, engine_type, engine, sampling = _V5_HEADER.unpack_from(payload)
-        if count == 0 or len(payload) < _V5_HEADER.size + count * _V5.itemsize:
+        end = _V5_HEADER.size + count * sum(one.length for one in _V5_FIELDS)
+        if count == 0 or len(payload) < end:
             raise DecodeError("truncated")
-        exporter = self.exporter(source)
-        number = engine_type << 8 | engine
-        self._sequence(exporter, source, (5, number), sequence, count)
-        raw = np.frombuffer(payload, _V5, count, _V5_HEADER.size)
-        out = np.zeros(count, FLOW)
-        out["time_ns"], out["exporter"], out["domain"] = now_ns, exporter.no, number
-        out["sampling"] = sampling & 0x3FFF  # the two bits above are the mode
-        for column, name in _V5_COLUMNS.items():
-            out[column] = raw[name]
-        for end in ("source", "destination"):
-            out[f"{end}_low"] = raw[end].astype(np.uint64) | MAPPED_IPV4
-        self._done.append(out)
+        exporter, key = self.exporter(source), (5, engine_type << 8 | engine)
+        self._sequence(exporter, source, key, sequence, count)
+        domain = self._domain(exporter, key)
+        domain.sampling = sampling & 0x3FFF  # the two bits above are the mode
+        if domain.v5 is None:
+            domain.v5 = Template(exporter.no, key[1], _V5_FIELDS)
+        self._wait(domain.v5, domain, payload[_V5_HEADER.size : end], count, now_ns)
 
     def _sflow(self, payload: bytes, source: str, now_ns: int) -> None:
         sub_agent, sequence, rows = sflow.decode(payload, self.counts)
@@ -258,13 +233,17 @@ class FlowDecoder:
             self._sampling(exporter, key[:2], template, records, n)
             return 0, n
         if n:
-            pending = self._pending.get(template)
-            if pending is None:
-                pending = self._pending[template] = _Pending(self._domain(exporter, key[:2]))
-            pending.parts.append(records)
-            pending.rows.append(n)
-            pending.times.append(now_ns)
+            self._wait(template, self._domain(exporter, key[:2]), records, n, now_ns)
         return n, 0
+
+    def _wait(self, template: Template, domain: Domain, records: bytes, n: int, now_ns: int) -> None:
+        """Keep `n` records until they are read with the others of their template."""
+        pending = self._pending.get(template)
+        if pending is None:
+            pending = self._pending[template] = _Pending(domain)
+        pending.parts.append(records)
+        pending.rows.append(n)
+        pending.times.append(now_ns)
 
     def _templates(self, exporter: Exporter, key: tuple[int, int], body: bytes, now_ns: int) -> None:
         at = 0
