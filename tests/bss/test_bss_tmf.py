@@ -56,16 +56,22 @@ def conforms(api: str, definition: str, value: Any) -> None:
 
 
 @pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    """June of two customers, metered and billed; K-1's invoice is for bursts, K-2's for volume."""
+async def known(tmp_path: Path) -> AsyncIterator[State]:
+    """Two customers with a service each; nothing is measured."""
     made = State(f"sqlite+aiosqlite:///{tmp_path / 'state.db'}")
     await network(made)
     await add_service(made, 1, await add_customer(made, 1, email="a@b.example", tax_id="DE1"), "burst95", {1: (0, 0)})
     await add_service(made, 2, await add_customer(made, 2), "volume", {2: (0, 0)})
-    source = ArraySource({PORT[1]: polled(JUNE, JULY, burst), PORT[2]: polled(JUNE, JULY, lambda n: (5, 1))})
-    await Meter(made, CLERK, source, SETTINGS).run_once(JULY + DAY_NS)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def state(known: State) -> State:
+    """The same with June metered: K-1 bursts, K-2 has volume."""
+    source = ArraySource({PORT[1]: polled(JUNE, JULY, burst), PORT[2]: polled(JUNE, JULY, lambda n: (5, 1))})
+    await Meter(known, CLERK, source, SETTINGS).run_once(JULY + DAY_NS)
+    return known
 
 
 async def call(state: State, method: str, path: str, scope: Scope = CLERK, guard: Guard | None = None, **more: Any) -> httpx.Response:
@@ -157,43 +163,43 @@ async def test_lists_are_filtered_sorted_paged_and_cut_to_fields(state: State) -
         ([], 400),
     ],
 )
-async def test_usage_of_others_is_taken_once_or_refused_with_a_reason(body: Any, status: int, state: State) -> None:
-    first = await call(state, "POST", f"{USAGE}/usage", json=ordered())
-    again = await call(state, "POST", f"{USAGE}/usage", json=body)
+async def test_usage_of_others_is_taken_once_or_refused_with_a_reason(body: Any, status: int, known: State) -> None:
+    first = await call(known, "POST", f"{USAGE}/usage", json=ordered())
+    again = await call(known, "POST", f"{USAGE}/usage", json=body)
     assert (first.status_code, again.status_code) == (201, status), again.text
     if status >= 400:
         conforms("usageManagement", "Error", again.json())
-    async with state.read() as conn:
+    async with known.read() as conn:
         assert all(account.balanced for account in (await completeness.accounts(conn, CLERK)).values())
-    assert await verify(state, CLERK) is None
+    assert await verify(known, CLERK) is None
 
 
-async def test_usage_of_others_waits_for_its_service_and_is_billed_and_explained(state: State, tmp_path: Path) -> None:
-    await call(state, "POST", f"{USAGE}/usage", json=ordered(serviceId="S-7"))
-    waiting = (await call(state, "GET", f"{USAGE}/usage", params={"status": "recycled", "usageDate.gte": "2026-06-01T00:00:00Z"})).json()
+async def test_usage_of_others_waits_for_its_service_and_is_billed_and_explained(known: State, tmp_path: Path) -> None:
+    await call(known, "POST", f"{USAGE}/usage", json=ordered(serviceId="S-7"))
+    waiting = (await call(known, "GET", f"{USAGE}/usage", params={"status": "recycled", "usageDate.gte": "2026-06-01T00:00:00Z"})).json()
     assert {"name": "suspenseReason", "valueType": "string", "value": "no_service"} in waiting[0]["usageCharacteristic"]
-    await add_service(state, 7, "customer-1", "voice", {})
-    assert await events.guide(state, CLERK, NOW) == 1
-    await biller(state).run(CLERK, "2026-06", NOW, pages=False)
-    rates = (await call(state, "GET", f"{BILL}/appliedCustomerBillingRate", params={"product.id": "service-7"})).json()
+    await add_service(known, 7, "customer-1", "voice", {})
+    assert await events.guide(known, CLERK, NOW) == 1
+    await biller(known).run(CLERK, "2026-06", NOW, pages=False)
+    rates = (await call(known, "GET", f"{BILL}/appliedCustomerBillingRate", params={"product.id": "service-7"})).json()
     # 90 s to a German number on a Tuesday at ten in Berlin: 1.5 min x 0.029 = 0.0435, 10 % off is nothing, 10.00 at least
     assert [rate["taxExcludedAmount"]["value"] for rate in rates] == [9.9, 0.04, 0, 0.06]
     bill_id, line_no = rates[1]["bill"]["id"], int(rates[1]["id"].rpartition("-")[2])
-    tree = await explain(state, CLERK, ArraySource(), bill_id, line_no)
+    tree = await explain(known, CLERK, ArraySource(), bill_id, line_no)
     assert tree is not None and tree["usage_total"] == 1 and tree["usage"][0]["meter"] == "voice_seconds"
-    assert (await call(state, "GET", waiting[0]["href"])).json()["status"] == "billed"
-    assert await reproduce(state, CLERK, bill_id) is not None
+    assert (await call(known, "GET", waiting[0]["href"])).json()["status"] == "billed"
+    assert await reproduce(known, CLERK, bill_id) is not None
 
 
-async def test_an_event_that_comes_after_the_bill_is_a_correction_of_its_own_month(state: State) -> None:
-    await add_service(state, 7, "customer-1", "voice", {})
-    made = Biller(state, Tariffs(data_dir("config/tariffs")), biller(state).settings, SETTINGS)
+async def test_an_event_that_comes_after_the_bill_is_a_correction_of_its_own_month(known: State) -> None:
+    await add_service(known, 7, "customer-1", "voice", {})
+    made = Biller(known, Tariffs(data_dir("config/tariffs")), biller(known).settings, SETTINGS)
     await made.run(CLERK, "2026-06", NOW, pages=False)
     late = [ordered(externalId=f"late-{n}", serviceId="S-7", quantity=3600) for n in range(3)]
     for body in late:
-        assert (await call(state, "POST", f"{USAGE}/usage", json=body)).status_code == 201
+        assert (await call(known, "POST", f"{USAGE}/usage", json=body)).status_code == 201
     await made.run(CLERK, "2026-07", AUGUST + 3 * DAY_NS, pages=False)
-    rates = (await call(state, "GET", f"{BILL}/appliedCustomerBillingRate", params={"product.id": "service-7", "sort": "id"})).json()
+    rates = (await call(known, "GET", f"{BILL}/appliedCustomerBillingRate", params={"product.id": "service-7", "sort": "id"})).json()
     corrections = [rate for rate in rates if rate["periodCoverage"]["startDateTime"] < "2026-07" and "Corr" in rate["description"]]
     june = [rate["taxExcludedAmount"]["value"] for rate in corrections]
     # three calls of an hour at 0.029: 5.22 less 0.52, and the minimum's 0.10 is taken back
@@ -229,21 +235,21 @@ class Listener:
         writer.close()
 
 
-async def test_a_listener_hears_each_event_in_order_although_it_fails_at_first(state: State) -> None:
+async def test_a_listener_hears_each_event_in_order_although_it_fails_at_first(known: State) -> None:
     async with Listener(fails=2) as listener:
         guard = Guard([f"127.0.0.1:{listener.port}"])
         asked = {"callback": listener.url, "query": "eventType=UsageCreateEvent"}
-        hub = await call(state, "POST", f"{USAGE}/hub", guard=guard, json=asked)
+        hub = await call(known, "POST", f"{USAGE}/hub", guard=guard, json=asked)
         assert (hub.status_code, hub.headers["Location"]) == (201, f"{USAGE}/hub/{hub.json()['id']}")
         conforms("usageManagement", "EventSubscription", hub.json())
-        assert (await call(state, "POST", f"{USAGE}/hub", guard=guard, json=asked)).status_code == 409
-        bills = await call(state, "POST", f"{BILL}/hub", guard=guard, json={"callback": listener.url})
+        assert (await call(known, "POST", f"{USAGE}/hub", guard=guard, json=asked)).status_code == 409
+        bills = await call(known, "POST", f"{BILL}/hub", guard=guard, json={"callback": listener.url})
         for n in range(3):
-            await call(state, "POST", f"{USAGE}/usage", json=ordered(externalId=f"cdr-{n}"))
-        await call(state, "POST", f"{USAGE}/usage", json=ordered(externalId="cdr-0"))
-        await biller(state).run(CLERK, "2026-06", NOW, pages=False)
+            await call(known, "POST", f"{USAGE}/usage", json=ordered(externalId=f"cdr-{n}"))
+        await call(known, "POST", f"{USAGE}/usage", json=ordered(externalId="cdr-0"))
+        await biller(known).run(CLERK, "2026-06", NOW, pages=False)
         clock = VirtualClock(NOW)
-        deliveries = Deliveries(state, guard, clock)
+        deliveries = Deliveries(known, guard, clock)
         for _ in range(100):
             await deliveries.deliver_due(1)
             clock.advance(3600 * 10**9)
@@ -257,19 +263,19 @@ async def test_a_listener_hears_each_event_in_order_although_it_fails_at_first(s
                 conforms("usageManagement", "Usage", event["event"]["usage"])
             else:
                 conforms("customerBillManagement", "CustomerBill", event["event"]["customerBill"])
-        assert (await call(state, "DELETE", f"{BILL}/hub/{bills.json()['id']}")).status_code == 204
-        assert (await call(state, "DELETE", f"{BILL}/hub/{bills.json()['id']}")).status_code == 404
+        assert (await call(known, "DELETE", f"{BILL}/hub/{bills.json()['id']}")).status_code == 204
+        assert (await call(known, "DELETE", f"{BILL}/hub/{bills.json()['id']}")).status_code == 404
 
 
-async def test_a_callback_inside_is_refused_and_one_that_is_dead_is_given_up(state: State) -> None:
-    refused = await call(state, "POST", f"{USAGE}/hub", json={"callback": "http://127.0.0.1:1/x"})
+async def test_a_callback_inside_is_refused_and_one_that_is_dead_is_given_up(known: State) -> None:
+    refused = await call(known, "POST", f"{USAGE}/hub", json={"callback": "http://127.0.0.1:1/x"})
     assert refused.status_code == 400 and "public" in refused.json()["message"]
     guard = Guard(["127.0.0.1:1"])
-    await call(state, "POST", f"{USAGE}/hub", guard=guard, json={"callback": "http://127.0.0.1:1/x"})
-    await call(state, "POST", f"{USAGE}/usage", json=ordered())
+    await call(known, "POST", f"{USAGE}/hub", guard=guard, json={"callback": "http://127.0.0.1:1/x"})
+    await call(known, "POST", f"{USAGE}/usage", json=ordered())
     clock = VirtualClock(NOW)
     for _ in range(FAILURES_MAX + 2):
-        await Deliveries(state, guard, clock).deliver_due(1)
+        await Deliveries(known, guard, clock).deliver_due(1)
         clock.advance(3601 * 10**9)
-    async with state.read() as conn:
+    async with known.read() as conn:
         assert (await conn.execute(sa.select(tmf_hub.c.failures))).scalar_one() == FAILURES_MAX
