@@ -38,6 +38,7 @@ VERBS = {
     Kind.HIDDEN: "The link at {} is down; its other end is not in the inventory",
     Kind.LOCAL: "{}",
 }
+LINES_OF = frozenset({Kind.LINK, Kind.DUCT, Kind.CARD, Kind.HIDDEN})  # what sessions run over; they run with the others
 Namer = Callable[[str], str]
 
 
@@ -101,7 +102,8 @@ def _sessions(incident: Incident) -> str:
         return ""
     count = len({event.key.resource for event in fell})
     within = max(1, round(max(event.arrived_s for event in fell) - incident.onsets[0]))
-    return f"{count} {'session' if count == 1 else 'sessions'} over it fell within {within} s"
+    where = "over it" if incident.kind in LINES_OF else "with it"
+    return f"{count} {'session' if count == 1 else 'sessions'} {where} fell within {within} s"
 
 
 def _cut_off(incident: Incident) -> str:
@@ -128,7 +130,8 @@ def _line(event: Event, name: Namer) -> str:
 
 def _missing(incident: Incident, name: Namer) -> list[str]:
     lines = []
-    quiet = sorted(name(device) for device in incident.effects.cut | incident.effects.down_devices)
+    answers = {key.device for key in incident.missing if key.cause is Cause.UNREACHABLE}
+    quiet = sorted(name(device) for device in (incident.effects.cut | incident.effects.down_devices) - answers)
     if quiet and incident.strong:
         shown = ", ".join(quiet[:4]) + ("..." if len(quiet) > 4 else "")
         lines.append(f"Nothing can come from {shown}: cut off from the station, so their silence is expected.")
@@ -139,4 +142,5 @@ def _missing(incident: Incident, name: Namer) -> list[str]:
 def _absence(key: Key, name: Namer) -> str:
     if key.cause is Cause.UNREACHABLE:
         return f"{name(key.device)} still answers: there may be a way to it that the inventory does not know."
-    return f"{name(key.resource)}: no {NOUNS[key.cause]}; the notification may be lost."
+    teller = "" if name(key.device) in name(key.resource) else f" by {name(key.device)}"
+    return f"{name(key.resource)}: {NOUNS[key.cause]} was not reported{teller}; the notification may be lost."
