@@ -21,17 +21,19 @@ class Rows:
     series: list[int] = field(default_factory=list)
     value: list[float] = field(default_factory=list)
     raw: list[int] = field(default_factory=list)
+    width: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.series)
 
-    def add(self, time_ns: int, device_no: int, entity_no: int, metric: Metric, number: float) -> None:
-        """One sample; a counter's `number` is an integer from 0 to 2^64-1."""
+    def add(self, time_ns: int, device_no: int, entity_no: int, metric: Metric, number: float, *, width: int = 0) -> None:
+        """One sample; a counter's `number` is an integer from 0 to 2^64-1, `width` its type's 32 or 64 bits, 0 where unknown."""
         counts = metric.kind == "counter"
         self.time_ns.append(time_ns)
         self.series.append(series_of(device_no, entity_no, metric.code))
         self.value.append(np.nan if counts else float(number))
         self.raw.append(int(number) if counts else 0)
+        self.width.append(width if counts else 0)
 
     def batch(self) -> SampleBatch:
         made = SampleBatch.of(
@@ -39,8 +41,9 @@ class Rows:
             np.array(self.series, np.uint64),
             value=np.array(self.value, np.float64),
             raw=np.array(self.raw, np.uint64),
+            width=np.array(self.width, np.uint8),
         )
-        for column in (self.time_ns, self.series, self.value, self.raw):
+        for column in (self.time_ns, self.series, self.value, self.raw, self.width):
             column.clear()
         return made
 

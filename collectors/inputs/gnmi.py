@@ -68,6 +68,7 @@ class Model:
     key: str
     metrics: Mapping[str, Metric]  # by full path
     states: Mapping[str, int]
+    counter_bits: int  # the model's own counter type
 
 
 @cache
@@ -79,7 +80,7 @@ def model_of(path: Path) -> Model:
     data = tomllib.loads(path.read_text())
     by_name = metrics_by_name()
     metrics = {f"{data['container']}/{leaf}": by_name[name] for leaf, name in data["metrics"].items()}
-    return Model(tuple(data["subscribe"]), data["key"], metrics, data["states"])
+    return Model(tuple(data["subscribe"]), data["key"], metrics, data["states"], data["counter_bits"])
 
 
 def subscription(interval_s: float) -> pb.SubscribeRequest:
@@ -176,6 +177,8 @@ class Gnmi:
         if device is None:
             GNMI_IGNORED.labels("unknown_device").inc()
             return
+        if notification.delete:  # what is gone says nothing more; its interface's state is told by the poll
+            GNMI_IGNORED.labels("delete").inc(len(notification.delete))
         now_ns = self._clock.now_ns()
         try:
             for leaf in leaves(notification):
@@ -194,5 +197,5 @@ class Gnmi:
             GNMI_IGNORED.labels("unknown_interface" if interface is None else "value").inc()
             return
         time_ns = leaf.time_ns if abs(leaf.time_ns - now_ns) <= CLOCK_DIFFERENCE_MOST_NS else now_ns
-        rows.add(time_ns, device.no, interface.entity_no, model.metrics[leaf.path], number)
+        rows.add(time_ns, device.no, interface.entity_no, model.metrics[leaf.path], number, width=model.counter_bits)
         GNMI_UPDATES.inc()
