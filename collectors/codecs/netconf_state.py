@@ -37,6 +37,7 @@ class NetconfModel:
     key: str
     metrics: Mapping[str, Metric]
     states: Mapping[str, int]
+    narrow: frozenset[str] = frozenset()  # leaves that the module types counter32; its other counters are counter64
 
     def serves(self, modules: Mapping[str, str]) -> bool:
         """Whether a server with these modules (name to revision) has the list."""
@@ -72,6 +73,7 @@ def load(path: Path) -> NetconfModel:
         before=data.get("before", ""),
         steps=tuple(data["list"].strip("/").split("/")),
         key=data["key"],
+        narrow=frozenset(data.get("counter32", ())),
         metrics={leaf: by_name[name] for leaf, name in data["metrics"].items()},
         states=data["states"],
     )

@@ -220,7 +220,7 @@ class Netconf:
                 if metric is None or interface is None or number is None:
                     NETCONF_LEAVES.labels("no_metric" if metric is None else "value" if interface else "unknown_interface").inc()
                     continue
-                rows.add(now_ns, device_no, interface.entity_no, metric, number)
+                rows.add(now_ns, device_no, interface.entity_no, metric, number, width=32 if path in model.narrow else 64)
         except DecodeError as error:
             NETCONF_LEAVES.labels(error.reason).inc()
         if len(rows):
