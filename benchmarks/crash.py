@@ -39,6 +39,7 @@ S = 1_000_000_000
 INTERFACES = 500
 OCTETS_PER_POLL = 1_000_003
 REPEATED = 3  # the most polls that a new child sends again
+CORRECTED_S = 600  # late rows are judged again one interface and slot at a time
 WARM_SHARE = 0.75  # of the lives are let come to their first poll; the others may end while they start
 EVERY_S = 10
 IN_OCTETS, OUT_OCTETS = np.uint64(1), np.uint64(2)
@@ -150,7 +151,7 @@ async def judged(folder: Path, start_ns: int, acknowledged: int) -> dict[str, in
             events=Channel("crash end", 1),
         )
         writer = asyncio.create_task(pipeline.writer.run())
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(CORRECTED_S):
             await pipeline.writer.replayed.wait()
             await pipeline.tiers.resume()
             await pipeline.tiers.tick()
