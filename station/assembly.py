@@ -31,6 +31,7 @@ from collectors.inputs.flow import Flow
 from collectors.inputs.gnmi import Gnmi
 from collectors.inputs.mqtt import Mqtt
 from collectors.inputs.netconf import Netconf
+from collectors.inputs.probes import Probes
 from collectors.inputs.syslog import Syslog
 from collectors.inputs.traps import Receiver
 from collectors.mibs import site_mibs
@@ -212,6 +213,7 @@ class Station:
         spool = Journal(ground.plan.folder / "journal" / "mqtt", settings.mqtt.journal_mb << 20)
         self.mqtt = Mqtt(settings.mqtt, topology, clock, ground.login, self.samples, heard, spool, lambda: self.pipeline.durable)
         self.netconf = Netconf(settings.netconf, topology, clock, ground.login, self.streamed, heard)
+        self.probes = Probes(settings.probes, topology, clock, self.streamed)
         self.meter = Meter(ground.state, STATION, self.telemetry, settings.billing)
         self.biller = Biller(
             ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
@@ -255,6 +257,7 @@ class Station:
             "gnmi": self.gnmi.run,
             "mqtt": self.mqtt.run,
             "netconf": self.netconf.run,
+            "probes": self.probes.run,
             "discovery": self.discovery.run,
             "meter": lambda: self.meter.run(ground.clock),
             "freshness": lambda: freshness.publish(self.totals, ground.hub),

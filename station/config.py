@@ -10,6 +10,7 @@ from collectors.inputs.flow import FlowSettings
 from collectors.inputs.gnmi import GnmiSettings
 from collectors.inputs.mqtt import MqttSettings
 from collectors.inputs.netconf import NetconfSettings
+from collectors.inputs.probes import ProbeSettings
 from collectors.inputs.syslog import SyslogSettings
 from collectors.settings import SnmpSettings, TrapSettings
 from dashboards.settings import WebSettings
@@ -41,6 +42,7 @@ class StationSettings(Settings):
     gnmi: GnmiSettings = GnmiSettings()
     mqtt: MqttSettings = MqttSettings()
     netconf: NetconfSettings = NetconfSettings()
+    probes: ProbeSettings = ProbeSettings()
     perf: PerfSettings = PerfSettings()
     fault: FaultSettings = FaultSettings()
     notify: NotifySettings = NotifySettings()
