@@ -1,8 +1,9 @@
 """A routed network of real daemons in network namespaces: FRR (OSPF), net-snmp's snmpd with AgentX, lldpd.
 
 Each node has its own network, mount, pid and uts namespace; killing its first process ends all of it. Links are
-veth pairs out of 198.18.0.0/15 (RFC 2544); node n owns the loopback 198.18.255.n. The node `nms` runs no router:
-the station under test is started in it and reaches the others through its first link.
+veth pairs out of 198.18.0.0/15 (RFC 2544), the nth with the addresses .0 and .1 of 198.18.n.0/31 (RFC 3021); node n
+owns the loopback 198.18.255.n. The node `nms` runs no router: the station under test is started in it and reaches the
+others through its first link. A `silent` node speaks no LLDP; `peers` have an iBGP session between their loopbacks.
 """
 
 import ctypes
@@ -25,6 +26,7 @@ NEEDED = {
     "lldpd": "lldpd",
     "/usr/lib/frr/zebra": "frr",
     "/usr/lib/frr/ospfd": "frr",
+    "/usr/lib/frr/bgpd": "frr",
 }
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
@@ -43,9 +45,11 @@ for _ in $(seq 50); do [ -S /var/agentx/master ] && break; sleep 0.1; done
 chmod 0777 /var/agentx/master
 /usr/lib/frr/zebra -d -M snmp -f /run/frr/frr.conf --log file:/run/frr/zebra.log
 /usr/lib/frr/ospfd -d -M snmp -f /run/frr/frr.conf --log file:/run/frr/ospfd.log
-lldpd -x -d -S "{name} lab router" &
+{more}
 exec sleep infinity
 """
+LLDPD = 'lldpd -x -d -S "{name} lab router" &'
+BGPD = "/usr/lib/frr/bgpd -d -M snmp -f /run/frr/frr.conf --log file:/run/frr/bgpd.log"
 
 SNMPD = """
 rocommunity public
@@ -72,6 +76,17 @@ router ospf
  network 198.18.0.0/15 area 0
  timers throttle spf 10 50 100
 {interfaces}
+{bgp}
+"""
+
+BGP = """
+router bgp 64512
+ bgp router-id {loopback}
+ timers bgp 4 12
+"""
+BGP_PEER = """ neighbor {peer} remote-as 64512
+ neighbor {peer} update-source lo
+ neighbor {peer} timers connect 1
 """
 
 INTERFACE = """interface {name}
@@ -98,8 +113,16 @@ class Node:
 class Lab:
     """`Lab(dir, links)` names nodes by the links between them; `start` builds, `stop` removes everything."""
 
-    def __init__(self, folder: Path, links: Sequence[tuple[str, str]], trap_port: int = 16162) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        links: Sequence[tuple[str, str]],
+        trap_port: int = 16162,
+        *,
+        silent: frozenset[str] = frozenset(),
+        peers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.folder, self.silent, self.peers = folder, silent, peers
         self.prefix = f"tl{os.getpid() % 10000}"
         self.trap_port = trap_port
         names = dict.fromkeys(name for link in links for name in link)
@@ -173,16 +196,16 @@ class Lab:
     def _connect(self, number: int, a: Node, b: Node) -> None:
         ends = (f"{self.prefix}a", f"{self.prefix}b")
         _run("ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
-        for end, node, peer, host in ((ends[0], a, b, 1), (ends[1], b, a, 2)):
+        for end, node, peer, host in ((ends[0], a, b, 0), (ends[1], b, a, 1)):
             name, address = f"to-{peer.name}", f"198.18.{number}.{host}"
             _run("ip", "link", "set", end, "netns", self._netns(node.name), "name", name)
-            self.ip(node.name, "addr", "add", f"{address}/24", "dev", name)
+            self.ip(node.name, "addr", "add", f"{address}/31", "dev", name)
             self.ip(node.name, "link", "set", name, "up")
             node.interfaces.append((name, address))
 
     def _far_end(self, node: Node) -> str:
         own = node.interfaces[0][1]
-        return own[:-1] + ("2" if own.endswith(".1") else "1")
+        return own[:-1] + ("1" if own.endswith(".0") else "0")
 
     def _boot(self, node: Node) -> None:
         folder = self.folder / node.name
@@ -190,8 +213,13 @@ class Lab:
         station = self.nodes["nms"].interfaces[0][1]
         (folder / "snmpd.conf").write_text(SNMPD.format(name=node.name, station=station, trap_port=self.trap_port))
         interfaces = "".join(INTERFACE.format(name=name) for name, _ in node.interfaces)
-        (folder / "frr.conf").write_text(FRR.format(name=node.name, loopback=node.loopback, interfaces=interfaces))
-        script = NODE.format(name=node.name, dir=folder)
+        others = [b if a == node.name else a for a, b in self.peers if node.name in (a, b)]
+        bgp = "".join((BGP.format(loopback=node.loopback), *(BGP_PEER.format(peer=self.nodes[other].loopback) for other in others)))
+        (folder / "frr.conf").write_text(
+            FRR.format(name=node.name, loopback=node.loopback, interfaces=interfaces, bgp=bgp if others else "")
+        )
+        programs = [*([] if node.name in self.silent else [LLDPD.format(name=node.name)]), *([BGPD] if others else [])]
+        script = NODE.format(name=node.name, dir=folder, more="\n".join(programs))
         isolate = ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
         node.process = subprocess.Popen(
             ["ip", "netns", "exec", self._netns(node.name), *isolate, "bash", "-c", script],
@@ -225,8 +253,15 @@ def namespace_error() -> str:
 
 
 @contextmanager
-def running_lab(folder: Path, links: Sequence[tuple[str, str]], trap_port: int = 16200) -> Iterator[Lab]:
-    lab = Lab(folder, links, trap_port)
+def running_lab(
+    folder: Path,
+    links: Sequence[tuple[str, str]],
+    trap_port: int = 16200,
+    *,
+    silent: frozenset[str] = frozenset(),
+    peers: Sequence[tuple[str, str]] = (),
+) -> Iterator[Lab]:
+    lab = Lab(folder, links, trap_port, silent=silent, peers=peers)
     try:
         lab.start()
         yield lab
