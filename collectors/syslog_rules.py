@@ -28,6 +28,7 @@ HINT_CHARS_MIN: Final = 3
 
 # What the line itself calls the message: Cisco and kin (ASA by number), Huawei and H3C, Nokia SR OS, Juniper's tags.
 _CISCO = re.compile(r"%([A-Z][A-Za-z0-9_]*(?:-[A-Z0-9_]+)*?)-(?:(?:SP|RP|DFC\d+|STBY|SW(?:ITCH)?\d+(?:_SP|_STBY)?)-)*([0-7])-([A-Z0-9_]+)")
+_MNEMONIC = re.compile(r"[A-Z][A-Z0-9_-]{1,60}-[0-7]-[A-Z0-9_]{1,60}")
 _HUAWEI = re.compile(r"%%\d{2}([A-Za-z0-9_-]+)/(\d)/([A-Za-z0-9_]+)")
 _NOKIA = re.compile(r"\b[A-Z0-9_]+-(?:CLEARED|CRITICAL|MAJOR|MINOR|WARNING|INDETERMINATE|INFO)-(\w+)-\d+")
 _TAG = re.compile(r"\b([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)\b")
@@ -117,6 +118,8 @@ def keys_of(message: SyslogMessage) -> list[str]:
     Of ASA the number (`ASA-411002`), of SR OS the event (`SROS/linkDown`).
     """
     text, found = message.text[:300], []
+    if _MNEMONIC.fullmatch(message.msg_id):  # RFC 5424 has a place of its own for it
+        text = f"%{message.msg_id} {text}"
     if "%" in text:
         for facility, _, mnemonic in _CISCO.findall(text)[:2]:
             found += [f"{facility}-{mnemonic}", f"{facility.rpartition('-')[2]}-{mnemonic}"]
