@@ -34,7 +34,7 @@ _NOKIA = re.compile(r"\b[A-Z0-9_]+-(?:CLEARED|CRITICAL|MAJOR|MINOR|WARNING|INDET
 _TAG = re.compile(r"\b([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)\b")
 _WORD = r"[^\s,;()\[\]\"'<>=]{1,128}?"
 KINDS: Final = {
-    "ifName": r"(?!(?:port|interface|link|slot|unit|the|is)[\s:])"
+    "ifName": r"(?!(?:port|interface|link|slot|unit|the|is|has|went|state|status)[\s:])"
     r"(?:[A-Za-z](?:[\w./:-]{0,62}?\w)?|[A-Za-z][A-Za-z0-9-]{1,30} \d[\w./:-]{0,30}?|\d{1,3}(?:[/:.]\d{1,3}){0,3})",
     "neighbour": r"(?!(?:status|state|is|to|with|on|neighbou?r|peer)\b)[0-9A-Za-z][0-9A-Za-z.:_%/-]{0,63}?",
     "n": r"\d{1,19}?",
