@@ -1,4 +1,4 @@
-"""softflowd meters a capture that scapy made; nfcapd and our decoder hear the same datagrams and must agree on the totals."""
+"""softflowd and pmacct meter a capture that scapy made; nfcapd and our decoder hear the same datagrams and must agree on the totals."""
 
 import random
 import re
@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
-from scapy.utils import PcapWriter
+from scapy.utils import PcapReader, PcapWriter
 
 from collectors.codecs.flow_decoder import FlowDecoder
 from tests.peers.collectors.conftest import need
 
 PACKETS = 600
 HOSTS = 40
+FCS_OCTETS = 4  # sFlow counts the frame check sequence that a capture does not have
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +119,40 @@ def test_the_totals_are_nfdumps(capture: Path, tmp_path: Path, version: str) -> 
     assert len(flows) > 100
     assert {reason for reason in decoder.counts if reason != "flows"} == set()
     assert decoder.lost["127.0.0.1"] == 0
+
+
+@pytest.mark.slow
+def test_pmaccts_sflow_samples_are_the_captures_frames(capture: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(1)
+        lines = [
+            "daemonize: false",
+            f"pcap_savefile: {capture}",
+            "plugins: sfprobe[a]",
+            f"sfprobe_receiver[a]: 127.0.0.1:{sock.getsockname()[1]}",
+            "sfprobe_agentip[a]: 127.0.0.1",
+        ]
+        (tmp_path / "pmacctd.conf").write_text("\n".join(lines) + "\n")
+        command = [need("pmacctd", "pmacct"), "-f", str(tmp_path / "pmacctd.conf")]
+        pmacctd = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            decoder, deadline = FlowDecoder(), time.monotonic() + 15
+            while pmacctd.poll() is None and time.monotonic() < deadline:
+                try:
+                    decoder.feed(sock.recv(65_535), "127.0.0.1", 1)
+                except TimeoutError:
+                    continue
+        finally:
+            pmacctd.terminate()
+            pmacctd.wait(10)
+    flows = decoder.take()
+    with PcapReader(str(capture)) as packets:
+        lengths = Counter(len(packet) + FCS_OCTETS for packet in packets)
+    assert Counter(flows["octets"].tolist()) <= lengths
+    assert len(flows) > PACKETS * 0.8  # pmacctd ends with its last datagram unsent
+    assert set(flows["destination_port"].tolist()) == {53, 443}
+    assert set(flows["protocol"].tolist()) == {6, 17}
+    assert decoder.lost["127.0.0.1"] == 0
+    assert set(decoder.counts) <= {"flows", "other_record", "counter_sample"}
