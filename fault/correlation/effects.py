@@ -14,6 +14,8 @@ from fault.correlation.reach import Reach
 MEMO_LIMIT = 20_000
 DUCT_S = 1.2  # the fibres of a duct part within
 RESTART_S = 20_000.0  # a device comes back within
+DIM_P = 0.3  # a dark port also tells that it gets too little light
+MAINS_P = 0.1  # a device that dies told of its mains before
 SITUATED = frozenset({Kind.AREA, Kind.CHANGE})  # what these entail depends on what was reported
 
 
@@ -128,6 +130,7 @@ class Compiler:
         signal = Profile(self.model.signal_p, -1.2, self.model.signal_s + spread_s)
         hold = Profile(self.model.adjacency_p, -1.0, self.timing.hold_s + 4 + spread_s, self.model.adjacency_due)
         signal_lost, hold_lost = signal._replace(due=False), hold._replace(due=False)
+        dim = Profile(DIM_P, -3.0, self.timing.poll_s + 6.0 + spread_s, due=False)
         for link in touched:
             for device, port, own_signal, sessions in self._ends_of(link):
                 gone = device in mute or self.network.hangs_on(device, link.id)
@@ -136,6 +139,7 @@ class Compiler:
                 gone = gone or (bool(link.strangers) and device not in link.told)
                 if dark:
                     expect[own_signal] = signal_lost if gone else signal
+                    expect[Key(Cause.DEGRADED, port, device)] = dim
                 for session in sessions:
                     expect[session] = hold_lost if gone else hold
             for stranger in link.strangers:
@@ -150,6 +154,8 @@ class Compiler:
             if not self.network.devices[device].passive:
                 expect[self._gone(device)] = poll if dark else poll._replace(p=0.5)
                 expect[Key(Cause.RESTART, device, device)] = Profile(0.9, 30, RESTART_S, due=False)
+                for key in self._of_mains(device):
+                    expect[key] = Profile(MAINS_P, -self.model.battery_s, 42.0, due=False)
         return effects
 
     def _ends_of(self, link: Link) -> tuple[End, ...]:
@@ -160,6 +166,10 @@ class Compiler:
                 for device, port in zip(link.devices, link.ports, strict=True)
             )
         return found
+
+    def _of_mains(self, device: str) -> tuple[Key, Key]:
+        """What a device says that loses its mains: of its site, or of itself where its site is not known; then of its battery."""
+        return Key(Cause.POWER, self.network.devices[device].site or device, device), Key(Cause.BATTERY, device, device)
 
     def _gone(self, device: str) -> Key:
         found = self._polled.get(device)
@@ -191,8 +201,9 @@ class Compiler:
         effects = self._outage([], devices, lingering=True)
         expect = {key: p._replace(due=False, later=True) for key, p in effects.expect.items()}
         for device in devices:
-            expect[Key(Cause.POWER, self.network.devices[device].site, device)] = Profile(0.76, -1.5, 12)
-            expect[Key(Cause.BATTERY, device, device)] = Profile(0.55, 0, 42)
+            mains, battery = self._of_mains(device)
+            expect[mains] = Profile(0.76, -1.5, 12)
+            expect[battery] = Profile(0.55, 0, 42)
         effects.expect = expect
         return effects
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from fault.correlation.contract import AlarmChange, IncidentChange, RootCandidate
+from fault.correlation.contract import AlarmChange, IncidentChange, RootCandidate, Verdict
 from fault.correlation.incident import Incident
 from fault.correlation.live import NS_PER_S, Translator, live_model, network_of_topology, same_network
 from fault.correlation.model import Cause, Kind
@@ -12,6 +12,7 @@ from fault.correlation.words import explain, subject, verdict_of
 from inventory.topology import Topology
 
 TOLD_SPARE = 1_000  # names kept beyond those of open incidents before they are swept
+BETWEEN = frozenset({Cause.SIGNAL, Cause.ADJACENCY, Cause.PATH, Cause.UNREACHABLE})  # what tells of more than one device
 ROOT_KINDS: Mapping[Kind, str] = {
     Kind.LINK: "link",
     Kind.DEGRADED: "link",
@@ -102,7 +103,7 @@ class Engine:
         name = self._name_of
         roots = self._roots(incident)
         verdict = verdict_of(incident, network)
-        missing_link = self._missing_link(incident) if verdict == "unknown" or incident.kind is Kind.HIDDEN else None
+        missing_link = self._missing_link(incident) if self._lacks_link(incident, verdict) else None
         noise = not incident.strong and all(event.key.cause is Cause.CHANGED for event in incident.events)
         on_root = {a for event in incident.events if self._is_on_root(event.key.resource, incident) for a in event.alarms}
         return IncidentChange(
@@ -132,6 +133,12 @@ class Engine:
         element = incident.hypothesis.element
         link = self._solver.situation.network.links.get(element)
         return resource == element or (link is not None and resource in link.ports)
+
+    @staticmethod
+    def _lacks_link(incident: Incident, verdict: Verdict) -> bool:
+        """Whether a link that the inventory lacks may be why nothing known explains it: what a device says of itself needs none."""
+        tied = any(event.key.cause in BETWEEN for event in incident.events)
+        return incident.kind is Kind.HIDDEN or (verdict == "unknown" and tied)
 
     def _missing_link(self, incident: Incident) -> str:
         """The link that must exist and is not in the inventory: by what the devices heard, else by what it would join."""

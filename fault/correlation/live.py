@@ -115,8 +115,7 @@ class Translator:
             case Cause.PATH:
                 return Key(cause, f"{device} {change.qualifier}", device)
             case Cause.POWER:
-                site = self.network.devices[device].site
-                return Key(cause, site, device) if site else local
+                return Key(cause, self.network.devices[device].site or device, device)
             case Cause.LOCAL:
                 return local
             case _:

@@ -51,6 +51,8 @@ class Suspects:
             case Cause.CARD if key.resource in network.cards:
                 yield Hypothesis(Kind.CARD, key.resource)
             case Cause.POWER | Cause.BATTERY if key.device in network.devices:
+                if self._is_gone(key.device):
+                    yield Hypothesis(Kind.NODE, key.device)
                 yield from self._of_site(network.devices[key.device].site)
             case Cause.RESTART if key.device in network.devices:
                 yield Hypothesis(Kind.NODE, key.device)
@@ -83,8 +85,11 @@ class Suspects:
         links = self.network.devices[device].links
         if len(links) < 2 or any(self.is_dark(link) for link in links if link != but):
             return True
+        return self._is_gone(device) or self.reported.lost_mains(self.network.devices[device].site)
+
+    def _is_gone(self, device: str) -> bool:
         gone = self.current.get(Key(Cause.UNREACHABLE, device, device))
-        return (gone is not None and gone.active) or self.reported.lost_mains(self.network.devices[device].site)
+        return gone is not None and gone.active
 
     def _is_failing(self, card: str, but: str) -> bool:
         """Whether something besides one link speaks of the card: it said so, or another port of it is dark."""
@@ -101,7 +106,7 @@ class Suspects:
     # --- by element ----------------------------------------------------------------------------------
 
     def _of_site(self, site: str) -> Iterator[Hypothesis]:
-        if self.reported.lost_mains(site):
+        if site and self.reported.lost_mains(site):
             yield Hypothesis(Kind.SITE, site)
             if area := self.network.site_area.get(site):
                 yield Hypothesis(Kind.AREA, area)

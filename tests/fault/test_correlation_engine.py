@@ -1,6 +1,9 @@
 """The live correlator on a core ring with a branch: what an operator reads when a fibre is cut or a router dies."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import pytest
 
 from fault.correlation.contract import AlarmChange, AlarmState, IncidentChange
 from fault.correlation.engine import Engine
@@ -39,6 +42,7 @@ def change(at_s: float, kind: str, resource: str, *, qualifier: str = "", state:
 
 LINK_DOWN, UNREACHABLE = "communications.link_down", "communications.device_unreachable"
 SESSION_DOWN = "communications.adjacency_down"
+DIM, ON_BATTERY = "equipment.optical_receive_power_low", "environment.on_battery"
 CUT = (
     change(0.2, LINK_DOWN, "d2:5"),
     change(0.5, LINK_DOWN, "d5:2"),
@@ -92,6 +96,28 @@ def test_a_dead_router_is_named_and_not_its_links() -> None:
     (incident,) = play(engine_on(topology()), fell, 80).values()
     assert (incident.roots[0].resource_id, incident.roots[0].kind, incident.verdict) == ("d3", "device", "down")
     assert incident.explanation.summary.startswith("muc-core-1 is down: 2 ports report loss of signal")
+
+
+@pytest.mark.parametrize("dim_s", [0.1, 10.0])
+def test_low_light_at_both_ends_belongs_to_the_cut_that_brought_it(dim_s: float) -> None:
+    dim = [change(dim_s, DIM, "d2:5"), change(dim_s + 1.0, DIM, "d5:2")]
+    (incident,) = play(engine_on(topology()), sorted([*CUT, *dim], key=lambda each: each.time_ns), 60).values()
+    assert (incident.roots[0].resource_id, len(incident.alarm_ids)) == ("l25", 5)
+
+
+@pytest.mark.parametrize("sites", [{3: "s3"}, {1: "s3", 3: "s3", 4: "s3"}, {}], ids=["alone at its site", "one of three", "no site known"])
+def test_a_device_that_ran_on_battery_and_died_is_one_incident(sites: dict[int, str]) -> None:
+    picture = topology()
+    placed = {no: replace(device, site_id=sites.get(no, "")) for no, device in picture.devices.items()}
+    fell = [change(60.3, LINK_DOWN, "d2:3"), change(60.6, LINK_DOWN, "d4:3"), change(75.0, UNREACHABLE, "d3")]
+    (incident,) = play(engine_on(replace(picture, devices=placed)), [change(0.2, ON_BATTERY, "d3"), *fell], 200).values()
+    assert incident.roots[0].resource_id == ("s3" if list(sites) == [3] else "d3")
+    assert (len(incident.alarm_ids), incident.missing_link) == (4, None)
+
+
+def test_a_device_on_battery_misses_no_link() -> None:
+    (incident,) = play(engine_on(topology()), [change(0.2, ON_BATTERY, "d3")], 200).values()
+    assert incident.missing_link is None
 
 
 def test_two_cuts_in_a_ring_are_two_roots_and_own_what_they_isolate_together() -> None:
