@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from perf.correct import corrected
+from perf.correct import Late, chunks, corrected
 from perf.counters import LATE
 from perf.metrics import LATE_DROPPED, LATE_SLOTS, ROLLUP_SECONDS
 from perf.names import Names
@@ -48,7 +48,7 @@ class Tiers:
         self._settings = settings
         self._version = version
         self._rolled_ns = 0
-        self._dirty: set[tuple[int, int]] = set()
+        self._dirty: set[Late] = set()
         self._marked = asyncio.Event()
         self._open = OpenSlots(clock.now_ns())
         self._corrected: dict[int, set[int]] = defaultdict(set)  # in slots that are still open: slot -> entities
@@ -160,26 +160,34 @@ class Tiers:
             self._rolled_ns = max(last_ns, slot_start(now_ns - CATCH_UP_NS, "5m"))
 
     async def _correct(self) -> None:
+        """Judge what is marked again, chunk by chunk. What is marked meanwhile, or was and failed, waits for the next time."""
         self._marked.clear()
         if not self._dirty:
             return
         await self._writer.drain()
-        touched: dict[int, set[int]] = defaultdict(set)
-        for entity, slot in sorted(self._dirty):
-            touched[slot].add(entity)
-            found = await corrected(self._client, entity, (slot, slot + SLOT_NS), self._names, self._version())
-            if found is not None:
-                await self._writer.put("interface_raw", found.columns)
-                for changed in np.unique(found.time_ns - found.time_ns % SLOT_NS).tolist():
-                    touched[changed].add(entity)
-            self._dirty.discard((entity, slot))
-            LATE_SLOTS.inc()
+        for chunk in await chunks(self._client, self._dirty):
+            self._dirty.difference_update(chunk)  # before reading: a row that comes now marks its slot once more
+            try:
+                await self._correct_together(chunk)
+            except BaseException:
+                self._dirty.update(chunk)
+                raise
+            LATE_SLOTS.inc(len(chunk))
+
+    async def _correct_together(self, chunk: list[Late]) -> None:
         await self._writer.drain()
-        for slot, entities in touched.items():
-            if slot < self._rolled_ns or self._rolled_ns == 0:
-                await self.roll(slot, slot + SLOT_NS, sorted(entities))
-            else:
-                self._corrected[slot] |= entities
+        touched = set(chunk)
+        found = await corrected(self._client, chunk, self._names, self._version())
+        if found is not None:
+            await self._writer.put("interface_raw", found.columns)
+            touched |= set(zip(found.entity.tolist(), (found.time_ns - found.time_ns % SLOT_NS).tolist(), strict=True))
+            await self._writer.drain()
+        over = sorted(pair for pair in touched if pair[1] < self._rolled_ns or self._rolled_ns == 0)
+        for entity, slot in touched.difference(over):
+            self._corrected[slot].add(entity)
+        if over:
+            slots = [slot for _, slot in over]
+            await self.roll(min(slots), max(slots) + SLOT_NS, list(dict.fromkeys(entity for entity, _ in over)))
 
     def _wait_s(self) -> float:
         due_ns = self._rolled_ns + SLOT_NS + self._settings.rollup_grace_s * NS_PER_S
