@@ -31,12 +31,15 @@ class LinkImportError(Exception):
 async def refresh_links(state: State, scope: Scope, now_ns: int) -> bool:
     """Derive the links anew from all neighbour rows and write what differs; return whether the picture changed."""
     scope.require(Role.ENGINEER, "changing links")
-    async with state.read() as conn:
-        rows = {table.name: await _rows(conn, table, scope.tenant) for table in (store.device, store.device_address, store.entity)}
-        heard = await _rows(conn, store.lldp_neighbour, scope.tenant)
+    tables = (store.device, store.device_address, store.entity, store.lldp_neighbour)
+
+    async def read(conn: AsyncConnection) -> dict[str, list[Row]]:
+        return {table.name: await _rows(conn, table, scope.tenant) for table in tables}
+
+    rows = await state.collect(read)
     present = [row for row in rows["entity"] if row["kind"] == "interface" and row["gone_ns"] == 0]
     addresses = {row["address"]: row["device_no"] for row in rows["device_address"]}
-    found, unresolved = await asyncio.to_thread(derive, rows["device"], addresses, present, heard)
+    found, unresolved = await asyncio.to_thread(derive, rows["device"], addresses, present, rows["lldp_neighbour"])
     async with state.write() as conn:
         changed = await _write_links(conn, scope.tenant, found, now_ns)
         return await _write_unresolved(conn, scope.tenant, unresolved) or changed

@@ -71,8 +71,7 @@ class Picture:
             if self._served < mine:
                 serving = self._asked
                 await self._write_statuses()
-                async with self._state.read() as conn:
-                    rows = {table.name: await _rows(conn, table, self._tenant) for table in _TABLES}
+                rows = await self._state.collect(self._rows)
                 self._replace(await asyncio.to_thread(build, rows, self._topology.version + 1, self._station_devices))
                 self._served = serving
         return self._topology
@@ -125,6 +124,9 @@ class Picture:
             self._devices, self._interfaces = devices | self._devices, interfaces | self._interfaces
             raise
         self._topology = with_statuses(before, devices, interfaces)
+
+    async def _rows(self, conn: AsyncConnection) -> Rows:
+        return {table.name: await _rows(conn, table, self._tenant) for table in _TABLES}
 
     def _replace(self, topology: Topology) -> None:
         self._topology = topology

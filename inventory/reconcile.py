@@ -41,20 +41,23 @@ class Reconciled:
 async def reconcile(state: State, scope: Scope, facts: DeviceFacts, now_ns: int, rules: Sequence[SiteRule] = ()) -> Reconciled:
     """Write what one look found, in one transaction. A new device is audited; what later looks change is the network's own doing."""
     scope.require(Role.ENGINEER, "changing the inventory")
-    async with state.write() as conn:
-        site_id, moved = await _site(conn, scope.tenant, place_of(facts, rules))
-        known = same_device(await _candidates(conn, scope.tenant, facts), facts)
-        if known is None:
-            number = await _insert(conn, scope, facts, site_id, now_ns)
-            changed = True
-        else:
-            number = known["no"]
-            changed = await _update(conn, known, facts, site_id, now_ns)
-        changed |= await _take_endpoint(conn, scope.tenant, number, facts)
-        changed |= await _addresses(conn, scope.tenant, number, facts)
-        changed |= await _entities(conn, scope.tenant, number, facts, now_ns)
-        changed |= await store_neighbours(conn, scope.tenant, number, facts.neighbours) if _told_neighbours(facts) else False
-        return Reconciled(number, known is None, changed or moved)
+    return await state.transact(lambda conn: _reconcile(conn, scope, facts, now_ns, rules))
+
+
+async def _reconcile(conn: AsyncConnection, scope: Scope, facts: DeviceFacts, now_ns: int, rules: Sequence[SiteRule]) -> Reconciled:
+    site_id, moved = await _site(conn, scope.tenant, place_of(facts, rules))
+    known = same_device(await _candidates(conn, scope.tenant, facts), facts)
+    if known is None:
+        number = await _insert(conn, scope, facts, site_id, now_ns)
+        changed = True
+    else:
+        number = known["no"]
+        changed = await _update(conn, known, facts, site_id, now_ns)
+    changed |= await _take_endpoint(conn, scope.tenant, number, facts)
+    changed |= await _addresses(conn, scope.tenant, number, facts)
+    changed |= await _entities(conn, scope.tenant, number, facts, now_ns)
+    changed |= await store_neighbours(conn, scope.tenant, number, facts.neighbours) if _told_neighbours(facts) else False
+    return Reconciled(number, known is None, changed or moved)
 
 
 def _told_neighbours(facts: DeviceFacts) -> bool:

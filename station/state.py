@@ -5,9 +5,9 @@ each unique key. SQLite runs in WAL with synchronous=FULL and one writer at a ti
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,15 +25,22 @@ metadata = sa.MetaData(naming_convention=_NAMES)
 
 SQLITE_BUSY_MS = 10_000
 Row = Mapping[str, Any]
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
 
 
 class State:
-    """One state store. `read()` gives a connection, `write()` a transaction that commits on leaving."""
+    """One state store. `read()` gives a connection, `write()` a transaction that commits on leaving.
+
+    Each statement on these costs SQLite four turns between the loop and a thread. What has many statements and awaits
+    nothing else is given whole to `collect` and `transact`: an embedded store runs it in one thread without any turn.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.embedded = url.startswith("sqlite")
         self._engine = _engine(url)
+        self._direct = _direct_engine(url) if self.embedded else None
         self._writer = asyncio.Lock()
 
     @property
@@ -55,6 +62,25 @@ class State:
         async with self._writer, self._engine.begin() as conn:
             yield conn
 
+    async def collect(self, work: Work[T]) -> T:
+        """What `work` reads; it awaits its connection and nothing else."""
+        if self._direct is None:
+            async with self.read() as conn:
+                return await work(conn)
+        return await asyncio.to_thread(_run, self._direct, work)
+
+    async def transact(self, work: Work[T]) -> T:
+        """`work` as one transaction, undone when it raises; it awaits its connection and nothing else."""
+        if self._direct is None:
+            async with self.write() as conn:
+                return await work(conn)
+        async with self._writer:
+            running = asyncio.create_task(asyncio.to_thread(_run, self._direct, work))
+            try:
+                return await asyncio.shield(running)
+            finally:
+                await asyncio.wait([running])  # a thread cannot be cancelled; nobody writes beside it
+
     async def create_all(self) -> None:
         """Make every declared table; for tests. A station migrates (`station.migrate`)."""
         async with self._engine.begin() as conn:
@@ -62,21 +88,53 @@ class State:
 
     async def close(self) -> None:
         await self._engine.dispose()
+        if self._direct is not None:
+            self._direct.dispose()
+
+
+class _Direct:
+    """A connection whose answers are there when they are awaited."""
+
+    def __init__(self, conn: sa.Connection) -> None:
+        self._conn, self.dialect = conn, conn.dialect
+
+    async def execute(self, *asked: Any) -> sa.CursorResult[Any]:
+        return self._conn.execute(*asked)
+
+
+def _run(engine: sa.Engine, work: Work[T]) -> T:
+    """Run `work` to its end in this thread, in a transaction."""
+    with engine.begin() as conn:
+        running = work(cast(AsyncConnection, _Direct(conn)))
+        try:
+            running.send(None)
+        except StopIteration as ended:
+            return cast(T, ended.value)
+        running.close()
+        raise RuntimeError("this transaction waits for something else than its connection")
 
 
 def _engine(url: str) -> AsyncEngine:
     if not url.startswith("sqlite"):
         return create_async_engine(url, pool_pre_ping=True)
     engine = create_async_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
+    _keep_pragmas(engine.sync_engine)
+    return engine
 
-    @sa.event.listens_for(engine.sync_engine, "connect")
+
+def _direct_engine(url: str) -> sa.Engine:
+    engine = sa.create_engine(sa.make_url(url).set(drivername="sqlite"), connect_args={"timeout": SQLITE_BUSY_MS / 1000})
+    _keep_pragmas(engine)
+    return engine
+
+
+def _keep_pragmas(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
     def pragmas(dbapi_connection: Any, _record: Any) -> None:
         cursor = dbapi_connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
-
-    return engine
 
 
 async def upsert(

@@ -1,10 +1,12 @@
 """The state store behaves alike on SQLite and PostgreSQL."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from station.state import State, insert_new, upsert
 
@@ -47,6 +49,54 @@ async def test_insert_new_changes_nothing_that_is_there(any_state: State) -> Non
         async with state.write() as conn:
             await insert_new(conn, things, [{"tenant": 1, "name": "a", "value": value}], ["tenant", "name"])
     assert await rows(state) == [(1, "a", 1)]
+
+
+async def test_a_transaction_given_whole_is_written_whole_or_not_at_all(any_state: State) -> None:
+    state = await made(any_state)
+
+    async def write(conn: AsyncConnection, *, fail: bool) -> int:
+        await insert_new(conn, things, [{"tenant": 1, "name": str(fail), "value": 1}], ["tenant", "name"])
+        found = len((await conn.execute(sa.select(things))).all())
+        return found // (0 if fail else 1)
+
+    assert await state.transact(partial(write, fail=False)) == 1
+    with pytest.raises(ZeroDivisionError):
+        await state.transact(partial(write, fail=True))
+
+    async def names(conn: AsyncConnection) -> list[str]:
+        return list((await conn.execute(sa.select(things.c.name))).scalars())
+
+    assert await state.collect(names) == ["False"]
+
+
+async def test_transactions_of_both_kinds_follow_each_other(any_state: State) -> None:
+    state = await made(any_state)
+    async with state.write() as conn:
+        await upsert(conn, things, [{"tenant": 1, "name": "a", "value": 0}], ["tenant", "name"])
+
+    async def grow(conn: AsyncConnection) -> None:
+        before = (await conn.execute(sa.select(things.c.value).with_for_update())).scalar_one()
+        await conn.execute(sa.update(things).values(value=before + 1))
+
+    async def grow_too() -> None:
+        async with state.write() as conn:
+            await grow(conn)
+
+    await asyncio.gather(*(state.transact(grow) if n % 2 else grow_too() for n in range(20)))
+    assert await rows(state) == [(1, "a", 20)]
+
+
+async def test_an_embedded_transaction_that_waits_for_something_else_is_refused(tmp_path: Path) -> None:
+    state = await made(State(f"sqlite+aiosqlite:///{tmp_path / 'state.db'}"))
+
+    async def wait(conn: AsyncConnection) -> None:
+        await insert_new(conn, things, [{"tenant": 1, "name": "a", "value": 1}], ["tenant", "name"])
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="something else"):
+        await state.transact(wait)
+    assert await rows(state) == []
+    await state.close()
 
 
 async def test_a_write_that_fails_leaves_nothing(any_state: State) -> None:
