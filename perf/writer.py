@@ -2,9 +2,8 @@
 
 A block is one Arrow stream of one table and is durable once journalled. Blocks of a table that wait together are
 inserted as one: the store's parts cost by the piece, and what is written in larger parts is merged less often.
-The token of an insert is its table and the versions of its first and last block, so that an insert sent again
-after a lost answer adds nothing; after a crash blocks may come grouped otherwise, and then a row that is there
-already is replaced by itself.
+An insert is sent again after a lost answer or a crash, and a row that is there already is replaced by itself. There
+is no token that would spare it: the store notes a token before the rows are there, so that a kill between loses them.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from typing import Any, Final, Protocol
 from perf.disk import Disk
 from perf.metrics import BLOCKS, PENDING
 from station.journal import JournalFullError
-from station.telemetry.client import TelemetryClient, TelemetryError, TelemetryUnavailableError, decode_table, encode, joined
+from station.telemetry.client import TelemetryClient, TelemetryError, TelemetryUnavailableError, encode, joined
 
 KINDS: Final = {1: "interface_raw", 2: "sample_raw", 3: "interface_5m", 4: "interface_1h", 5: "interface_1d"}
 KIND_OF: Final = {table: kind for kind, table in KINDS.items()}
@@ -88,6 +87,8 @@ class Writer:
     async def run(self) -> None:
         """First what the journal still holds, then what is put, block after block."""
         for sequence, kind, payload in self._journal.replay():
+            if self._pending and sequence >= self._pending[0].sequence:
+                break  # put meanwhile: it waits here as well
             await self._store([Block(sequence, kind, payload, 0.0)])
             self._journal.release(sequence)
             BLOCKS.labels("replayed").inc()
@@ -131,12 +132,11 @@ class Writer:
     async def _store(self, blocks: list[Block]) -> None:
         """Insert blocks of one table as one, again and again while nobody answers; what the store refuses is counted."""
         table = KINDS[blocks[0].kind]
-        first, last = (decode_table(block.payload).column("version")[0].as_py() for block in (blocks[0], blocks[-1]))
         payload = await asyncio.to_thread(joined, [block.payload for block in blocks])
         delay_s = FIRST_DELAY_S
         while True:
             try:
-                await self._client.insert_stream(table, payload, f"{table}-{first}-{last}")
+                await self._client.insert_stream(table, payload)
             except TelemetryUnavailableError:
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, LONGEST_DELAY_S)

@@ -65,9 +65,10 @@ class TelemetryClient:
         await self._call("command", lambda driver: driver.command(sql, dict(parameters or {})))
 
     async def insert(self, table: str, columns: Mapping[str, Any], token: str = "") -> None:
-        """Append columns (numpy or Arrow arrays of one length) to a table; a `token` used before appends nothing.
+        """Append columns (numpy or Arrow arrays of one length) to a table. When this returns, the rows are on disk.
 
-        When this returns, the rows are on disk.
+        A `token` used before appends nothing, in a table that keeps tokens; not even where the store died between the
+        token and the rows. So it is for rows that add up; rows that replace themselves are sent again without.
         """
         block = await asyncio.get_running_loop().run_in_executor(self._threads, encode, columns)
         await self._insert(table, list(columns), memoryview(block), token)

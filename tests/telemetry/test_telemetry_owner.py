@@ -53,16 +53,18 @@ async def test_a_list_longer_than_any_url_can_be_bound(client: TelemetryClient) 
 
 
 async def test_a_repeated_token_adds_no_rows(client: TelemetryClient) -> None:
+    kept = "CREATE TABLE adding (n UInt64) ENGINE = MergeTree ORDER BY n SETTINGS non_replicated_deduplication_window = 10"
+    await client.command(kept)
     for _ in range(3):
-        await client.insert("sample_raw", rows(1000, 1), token="journal-7")
-    await client.insert("sample_raw", rows(10, 1), token="journal-8")
-    assert (await client.query("SELECT count() AS n FROM sample_raw"))["n"].tolist() == [1010]
+        await client.insert("adding", {"n": np.arange(1000, dtype=np.uint64)}, token="flow-7")
+    await client.insert("adding", {"n": np.arange(10, dtype=np.uint64)}, token="flow-8")
+    assert (await client.query("SELECT count() AS n FROM adding"))["n"].tolist() == [1010]
 
 
 async def test_an_acknowledged_insert_survives_kill_nine(client: TelemetryClient, owner: OwnerProcess) -> None:
     stored = 0
     for round_number in range(3):
-        await client.insert("sample_raw", rows(500, round_number), token=str(round_number))
+        await client.insert("sample_raw", rows(500, round_number))
         stored += 500
         os.kill(owner.pid, signal.SIGKILL)
         # No retry here: the listening socket is the supervisor's, so the query waits for the owner's return.
