@@ -20,6 +20,7 @@ _IF_NAME = parse_oid("1.3.6.1.2.1.31.1.1.1.1")
 ENTITY_SENSOR = parse_oid("1.3.6.1.2.1.99.1.1.1")
 _SENSOR_TYPE, _SENSOR_VALUE, _WATTS = 1, 4, 6  # columns of entPhySensorEntry; a value of EntitySensorDataType
 _OPTICAL = ("sensor.optical_receive_power", "sensor.optical_transmit_power")
+Asked = tuple[tuple[int, str, str, int, str, int, float], ...]
 _ENTITY_SENSOR_OVERFLOW = (-1_000_000_000.0, 1_000_000_000.0)  # EntitySensorValue (RFC 3433): beyond what can be told
 
 
@@ -136,6 +137,12 @@ def _sides(reading: Reading, instances: tuple[Oid, ...]) -> tuple[tuple[Oid, ...
         return at(*reading.free), at(reading.total), True
     whole = (reading.total,) if reading.total is not None else (reading.used, *reading.free)
     return at(reading.used), at(*whole), False
+
+
+def asked_of(device: Device, topology: Topology) -> Asked:
+    """What of the inventory a device's plan depends on."""
+    entities = topology.entities_of.get(device.no, ())
+    return tuple((one.entity_no, one.kind, one.name, one.if_index, one.oid, one.metric, one.scale) for one in entities)
 
 
 def learned_plan(device: Device, topology: Topology, learned: Learned, client: SnmpClient, absent: set[Oid]) -> Plan:

@@ -10,7 +10,7 @@ import numpy as np
 from collectors.codecs.ber import Oid
 from collectors.settings import SnmpSettings
 from collectors.snmp.client import SnmpClient
-from collectors.snmp.learn import Learned
+from collectors.snmp.learn import Asked, Learned
 from collectors.snmp.plan import OPER_STATUS, Plan
 from collectors.snmp.sweeper import Agent
 from inventory.topology import Device
@@ -23,6 +23,7 @@ _UPTIME_WRAP_CS = 1 << 32
 _UPTIME_SLACK_CS = 1000  # sysUpTime and our clock drift and jitter
 _RELEARN_MIN_S = 60.0
 _NS_PER_CS = NS_PER_S // 100
+REBUILD = -1  # the version of a plan that is not good any more
 
 
 @dataclass(slots=True)
@@ -33,7 +34,8 @@ class Polled:
     client: SnmpClient
     learned: Learned | None = None
     plan: Plan | None = None
-    plan_version: int = -1
+    plan_version: int = REBUILD
+    asked: Asked = ()  # what the plan was made of
     absent: set[Oid] = field(default_factory=set)
     learned_ns: int = 0
     misses: int = 0

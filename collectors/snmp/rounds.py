@@ -10,9 +10,9 @@ from dataclasses import replace
 from collectors.metrics import SNMP_PROBLEMS
 from collectors.settings import SnmpSettings
 from collectors.snmp.client import SnmpError
-from collectors.snmp.learn import learn, learned_plan
+from collectors.snmp.learn import asked_of, learn, learned_plan
 from collectors.snmp.plan import Answers, Plan, samples
-from collectors.snmp.polled import Polled, follow_absent
+from collectors.snmp.polled import REBUILD, Polled, follow_absent
 from collectors.snmp.profiles import Profiles
 from collectors.snmp.sweeper import Sweeper
 from collectors.snmp.wire import Ended, is_warm
@@ -66,7 +66,10 @@ class Rounds:
             await self._room.wait()
 
     async def plan(self, polled: Polled) -> Plan:
-        """The plan, learned at first, anew at its time, and rebuilt when the inventory changed. SnmpError, TimeoutError."""
+        """The plan, learned at first, anew at its time, and rebuilt when the device's part of the inventory changed.
+
+        A large network is found in many versions, of which each changes few devices. SnmpError, TimeoutError.
+        """
         now_ns, topology = self._clock.now_ns(), self._topology()
         async with asyncio.timeout(polled.client.limits.budget_s):
             if polled.learned is None or now_ns - polled.learned_ns > self._settings.learn_interval_s * NS_PER_S:
@@ -77,8 +80,10 @@ class Rounds:
                 polled.absent.clear()
                 polled.plan = None
         if polled.plan is None or polled.plan_version != topology.version:
-            polled.plan = learned_plan(polled.device, topology, polled.learned, polled.client, polled.absent)
-            polled.plan_version = topology.version
+            asked = asked_of(polled.device, topology)
+            if polled.plan is None or polled.plan_version == REBUILD or asked != polled.asked:
+                polled.plan = learned_plan(polled.device, topology, polled.learned, polled.client, polled.absent)
+            polled.asked, polled.plan_version = asked, topology.version
         return polled.plan
 
     def begin(self, polled: Polled, done: Callable[[str], None]) -> bool:
@@ -167,7 +172,7 @@ class Rounds:
         too_big = "too_big" in agent.odd.values() or (reason == "timeout" and ended.answers > 0)
         if too_big and client.limits.varbinds > _VARBINDS_MIN:  # a large answer may be what gets lost, too
             client.limits = replace(client.limits, varbinds=client.limits.varbinds // 2)
-            polled.plan_version = -1
+            polled.plan_version = REBUILD
         if agent.absent:
             follow_absent(polled, plan, agent.absent, self._clock.now_ns())
         done, polled.done = polled.done, None

@@ -10,11 +10,15 @@ import pytest
 
 from collectors.metrics import SNMP_POLLER_ERRORS, SNMP_POLLS, SNMP_UNPOLLED
 from collectors.settings import SnmpSettings
+from collectors.snmp.client import SnmpClient
 from collectors.snmp.credentials import SnmpCredential
+from collectors.snmp.engine import Engine
+from collectors.snmp.learn import Learned
 from collectors.snmp.polled import Polled
 from collectors.snmp.poller import Poller
 from collectors.snmp.profiles import shipped_profiles
-from inventory.topology import Device, Topology
+from collectors.snmp.rounds import Rounds
+from inventory.topology import Device, Entity, Topology
 from station.batch import Notification, SampleBatch
 from station.catalogue import code_of
 from station.channel import Channel
@@ -221,3 +225,25 @@ async def test_cancelling_the_poller_ends_its_polls(polls: Polls) -> None:
             await asyncio.sleep(0)
     running.cancel()
     assert isinstance((await asyncio.gather(running, return_exceptions=True))[0], asyncio.CancelledError)
+
+
+async def test_a_new_version_makes_a_plan_anew_only_where_the_device_itself_changed() -> None:
+    network = Network()
+    port = Entity(key=1 << 16 | 1, id="p", kind="interface", name="eth0", if_index=1)
+    profiles = shipped_profiles()
+    rounds = Rounds(SnmpSettings(), profiles, lambda: network.topology, network.clock)
+    polled = Polled(device(1), SnmpClient(Engine(), "127.0.0.1", 161, PUBLIC))
+    polled.learned, polled.learned_ns = Learned({1: "eth0", 2: "eth1"}, (), profiles.named("generic")), network.clock.now_ns()
+
+    def show(version: int, *entities: Entity) -> None:
+        network.topology = Topology(version, devices={1: device(1)}, entities={one.key: one for one in entities})
+
+    show(1, port)
+    first = await rounds.plan(polled)
+    show(2, replace(port, oper_status=2, alias="another"), replace(port, key=2 << 16 | 1, id="other device"))
+    assert await rounds.plan(polled) is first
+    show(3, port, replace(port, key=1 << 16 | 2, id="q", name="eth1", if_index=2))
+    second = await rounds.plan(polled)
+    assert len(second.oids) > len(first.oids)
+    show(4, replace(port, if_index=2, name="eth1"))
+    assert await rounds.plan(polled) is not second
