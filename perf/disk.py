@@ -44,7 +44,7 @@ class Disk:
     def __init__(self, free: Free, clock: Clock, settings: PerfSettings) -> None:
         self._free, self._clock, self._settings = free, clock, settings
         self._looks: deque[tuple[int, int]] = deque(maxlen=LOOKS_MAX)
-        self._severity = "cleared"
+        self._severity = ""  # not known what an earlier life has said: the first look says it anew
         self.free_bytes = free()[0]
         DISK_FREE.set_function(lambda: self.free_bytes)
 
@@ -59,7 +59,7 @@ class Disk:
             self.free_bytes = self._free()[0]
 
     def look(self) -> list[Event]:
-        """Measure once; an event when the severity changed."""
+        """Measure once; an event when the severity changed, and at the first look."""
         now_ns = self._clock.now_ns()
         self.free_bytes, total = self._free()
         self._looks.append((now_ns, self.free_bytes))
@@ -97,7 +97,7 @@ class Disk:
 
     def _judged(self, share: float, days: float | None) -> str:
         """A raised alarm clears with a tenth to spare, so that it does not flap."""
-        ease = 1.0 if self._severity == "cleared" else 1.1
+        ease = 1.0 if self._severity in ("", "cleared") else 1.1
         if not self.room():
             return "critical"
         if share < ease * self._settings.disk_low_share / 2 or (days is not None and days < ease * self._settings.disk_low_days / 4):

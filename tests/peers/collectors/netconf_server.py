@@ -77,7 +77,7 @@ class SshServer:
         door = Door(self.shown)
         try:
             transport.start_server(server=door)
-        except (paramiko.SSHException, EOFError):
+        except (paramiko.SSHException, EOFError, OSError):
             return
         channel = transport.accept(10)
         if channel is None or not door.subsystem.wait(10):
