@@ -3,7 +3,8 @@
 A child process is the station's performance part whole: channel, pipeline, journal, chDB owner. It says the number of
 each poll once it is journalled. The parent kills it, or only its owner, at random instants; the next child goes on
 where it was or up to three polls earlier, as a collector that repeats itself. At the end each acknowledged poll must be
-there once, each octet between the first and the last poll must be counted once, and memory must not have grown.
+there once, each octet between the first and the last poll must be counted once, in the samples and in every tier, and
+memory must not have grown.
 
 python -m benchmarks.crash [--json] [--quick] [--kills N] [--seed N]
 """
@@ -17,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ S = 1_000_000_000
 INTERFACES = 500
 OCTETS_PER_POLL = 1_000_003
 REPEATED = 3  # the most polls that a new child sends again
-CORRECTED_S = 600  # late rows are judged again one interface and slot at a time
+CORRECTED_S = 120
 WARM_SHARE = 0.75  # of the lives are let come to their first poll; the others may end while they start
 EVERY_S = 10
 IN_OCTETS, OUT_OCTETS = np.uint64(1), np.uint64(2)
@@ -59,8 +61,9 @@ def picture() -> Topology:
     return Topology(1, {}, {1: Device(1, "d1", "node-1", "", "127.0.0.1")}, entities)
 
 
-async def child(folder: Path, start_ns: int, first: int) -> None:
-    """Ingest polls from number `first` on until killed; print each number once it is acknowledged."""
+async def child(folder: Path, start_ns: int) -> None:
+    """Ingest polls from the number that stands on the input on, until killed; print each number once it is acknowledged."""
+    first = int(await asyncio.to_thread(sys.stdin.readline))
     async with OwnerProcess(folder / "telemetry") as owner:
         client = TelemetryClient(owner.url)
         await schema.create(client, TelemetrySettings())
@@ -93,23 +96,29 @@ async def torture(kills: int, seed: int) -> dict[str, Any]:
     acknowledged, rss_mb = -1, []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for _ in range(kills):
-            acknowledged, memory = await life(folder, start_ns, acknowledged, chance)
-            rss_mb.append(memory)
+        following = await launched(folder, start_ns)
+        for left in range(kills - 1, -1, -1):
+            process, following = following, await launched(folder, start_ns) if left else following
+            acknowledged, memory = await life(process, acknowledged, chance)
+            rss_mb += [memory] if memory else []
         found = await judged(folder, start_ns, acknowledged)
-    slope = float(np.polyfit(range(len(rss_mb)), rss_mb, 1)[0]) if len(rss_mb) > 1 else 0.0
-    return {"name": "crash", "value": found["lost"] + found["doubled"], "unit": "polls lost or doubled", "kills": kills, **found,
-            "acknowledged": acknowledged + 1, "rss_mb": round(max(rss_mb)), "rss_mb_per_life": round(slope, 2), "goal": 0}  # fmt: skip
+    third = max(1, len(rss_mb) // 3)
+    early_mb, late_mb = (float(np.median(part)) for part in (rss_mb[:third], rss_mb[-third:]))
+    return {"name": "crash", "value": found["lost"] + found["doubled"] + found["tiers_astray"], "unit": "polls lost or doubled",
+            "seed": seed, "kills": kills, **found, "acknowledged": acknowledged + 1, "rss_mb_first_third": round(early_mb),
+            "rss_mb_last_third": round(late_mb), "goal": 0}  # fmt: skip
 
 
-async def life(folder: Path, start_ns: int, acknowledged: int, chance: random.Random) -> tuple[int, float]:
-    """One child from its start to its violent end; the highest poll it acknowledged, and its memory in MB."""
-    first = max(0, acknowledged + 1 - chance.randint(0, REPEATED))
-    arguments = ("-m", "benchmarks.crash", "--child", str(folder), str(start_ns), str(first))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None and process.stderr is not None
+async def launched(folder: Path, start_ns: int) -> Process:
+    """A child that has not begun: it loads its program while the one before still lives, and waits for its first number."""
+    arguments = ("-m", "benchmarks.crash", "--child", str(folder), str(start_ns))
+    return await asyncio.create_subprocess_exec(sys.executable, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+
+
+async def life(process: Process, acknowledged: int, chance: random.Random) -> tuple[int, float]:
+    """One child from its start to its violent end; the highest poll it acknowledged, and its memory in MB, 0 when it died early."""
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    process.stdin.write(b"%d\n" % max(0, acknowledged + 1 - chance.randint(0, REPEATED)))
     said = (await process.stdout.readline()).split()
     assert said[:1] == [b"ready"], (await process.stderr.read()).decode()
     owner = int(said[1])
@@ -133,7 +142,7 @@ async def life(folder: Path, start_ns: int, acknowledged: int, chance: random.Ra
     process.kill()
     rest = await process.stdout.read()  # what it had said before it died was said
     await process.wait()
-    numbers = [int(line) for line in rest.split(b"\n")[:-1]]
+    numbers = [int(line) for line in rest.split(b"\n")[:-1] if line.isdigit()]
     return max([acknowledged, *numbers]), memory
 
 
@@ -162,6 +171,7 @@ async def judged(folder: Path, start_ns: int, acknowledged: int) -> dict[str, in
             "countIf(quality > {most:UInt8}) AS unsure FROM interface_raw FINAL",
             {"most": int(Quality.INTERPOLATED), "last": start_ns + acknowledged * EVERY_S * S},
         )
+        tiers = [await client.query(f"SELECT sum(in_octets) AS octets FROM interface_{tier} FINAL") for tier in schema.TIER_S]
         await client.close()
     journal.close()
     n, distinct, octets, most = (int(rows[name][0]) for name in ("n", "rows", "octets", "most"))
@@ -171,6 +181,7 @@ async def judged(folder: Path, start_ns: int, acknowledged: int) -> dict[str, in
         "lost": max(0, acknowledged + 1 - int(rows["acknowledged"][0]) // INTERFACES),
         "doubled": (n - distinct) // INTERFACES + abs(astray) // (OCTETS_PER_POLL * INTERFACES),
         "octets_astray": astray,
+        "tiers_astray": sum(int(tier["octets"][0]) != octets for tier in tiers),
         "polls": polls,
         "first_or_unsure": int(rows["unsure"][0]) // INTERFACES,
     }
@@ -182,11 +193,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--child", nargs=3, metavar=("FOLDER", "START_NS", "FIRST"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=2, metavar=("FOLDER", "START_NS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        folder, start_ns, first = options.child
-        asyncio.run(child(Path(folder), int(start_ns), int(first)))
+        folder, start_ns = options.child
+        asyncio.run(child(Path(folder), int(start_ns)))
         return
     figure = asyncio.run(torture(options.kills or (5 if options.quick else 50), options.seed))
     print(json.dumps(figure) if options.json else "  ".join(f"{name} {value}" for name, value in figure.items()), flush=True)

@@ -32,6 +32,11 @@ _UNCORRECTED = (
     "SELECT entity, toUnixTimestamp64Nano(time) AS time_ns FROM interface_raw FINAL "
     "WHERE quality = {late:UInt8} AND time >= fromUnixTimestamp64Nano({since:Int64})"
 )
+_FIRST = "(SELECT toUInt32(ifNull(toUnixTimestamp(minOrNull(time)), 0)) FROM {} WHERE time >= fromUnixTimestamp64Nano({{since:Int64}}))"
+_KNOWN = (
+    "SELECT (SELECT toUnixTimestamp(max(time)) FROM interface_5m) AS last, "  # noqa: S608 - names are written here, values are bound
+    f"{_FIRST.format('interface_raw')} AS interfaces, {_FIRST.format('sample_raw')} AS others"
+)
 CATCH_UP_NS = 24 * 3600 * NS_PER_S  # how far back slots are rolled up after the station was down
 
 
@@ -78,7 +83,6 @@ class Tiers:
             self._marked.set()
 
     async def run(self) -> None:
-        await self._start()
         await self.resume()
         while True:
             try:
@@ -138,26 +142,22 @@ class Tiers:
                 await roll_up(self._client, tier, first, last, self._version(), entities)
 
     async def resume(self) -> None:
-        """Mark what a station that died had no time to correct: a late row keeps that verdict until it is judged again."""
+        """Go on where a station that died was: behind the last slot that is stored, and with what it had not corrected.
+
+        A late row keeps that verdict until it is judged again.
+        """
+        now_ns = self._clock.now_ns()
         try:
-            found = await self._client.query(
-                _UNCORRECTED, {"late": int(LATE), "since": self._clock.now_ns() - self._settings.past_days * DAY_NS}
-            )
+            known = await self._client.query(_KNOWN, {"since": now_ns - CATCH_UP_NS})
+            found = await self._client.query(_UNCORRECTED, {"late": int(LATE), "since": now_ns - self._settings.past_days * DAY_NS})
         except TelemetryError:
             return
+        last_ns, *firsts_ns = (int(known[name][0]) * NS_PER_S for name in ("last", "interfaces", "others"))
+        begin_ns = last_ns or slot_start(min(filter(None, firsts_ns), default=0), "5m")  # nothing rolled up yet: from the first row on
+        if 0 < begin_ns < now_ns:
+            self._rolled_ns = max(begin_ns, slot_start(now_ns - CATCH_UP_NS, "5m"))
         if found:
             self.mark(found["entity"].astype(np.uint64), found["time_ns"].astype(np.int64))
-
-    async def _start(self) -> None:
-        """Go on behind the last slot that is stored, at most a day back."""
-        try:
-            found = await self._client.query("SELECT toUnixTimestamp(max(time)) AS last FROM interface_5m")
-        except TelemetryError:
-            return
-        last_ns = int(found["last"][0]) * NS_PER_S
-        now_ns = self._clock.now_ns()
-        if 0 < last_ns < now_ns:
-            self._rolled_ns = max(last_ns, slot_start(now_ns - CATCH_UP_NS, "5m"))
 
     async def _correct(self) -> None:
         """Judge what is marked again, chunk by chunk. What is marked meanwhile, or was and failed, waits for the next time."""

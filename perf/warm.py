@@ -8,7 +8,7 @@ from station.catalogue import code_of
 from station.clock import NS_PER_S
 from station.series import METRIC_BITS
 from station.telemetry.client import TelemetryClient
-from station.telemetry.schema import COUNTERS
+from station.telemetry.schema import COUNTERS, TIER_S
 
 RECENT_NS = 1_800 * NS_PER_S
 KEPT = 3  # samples per interface: two spans teach the cadence
@@ -19,12 +19,19 @@ _RECENT = (
     f"ORDER BY entity, time DESC LIMIT {KEPT} BY entity) ORDER BY time"
 )
 
+_VERSIONED = {"interface_raw": 0, "sample_raw": 0, "sample_5m": TIER_S["5m"]} | {
+    f"interface_{tier}": width for tier, width in TIER_S.items()
+}
+_VERSIONS = " UNION ALL ".join(
+    f"SELECT max(version) AS version FROM {table} WHERE time >= toDateTime({{since:Int64}} - {width}, 'UTC')"  # noqa: S608 - names come from the schema, values are bound
+    for table, width in _VERSIONED.items()
+)
+
 
 async def last_version(client: TelemetryClient, now_ns: int) -> int:
-    """The highest version of a row of the last half hour or later, 0 when there is none."""
-    sql = "SELECT max(version) AS version FROM interface_raw WHERE time >= fromUnixTimestamp64Nano({since:Int64})"
-    found = await client.query(sql, {"since": now_ns - RECENT_NS})
-    return int(found["version"][0]) if found else 0
+    """The highest version of a row of the last half hour or later, in samples and in tiers; 0 when there is none."""
+    found = await client.query(_VERSIONS, {"since": (now_ns - RECENT_NS) // NS_PER_S})
+    return max((int(version) for version in found["version"]), default=0) if found else 0
 
 
 async def recent_octets(client: TelemetryClient, now_ns: int) -> SampleBatch:
