@@ -24,7 +24,7 @@ from station.catalogue import code_of
 from station.clock import NS_PER_S
 from station.series import METRIC_BITS
 from station.telemetry.client import TelemetryClient, timestamps
-from station.telemetry.schema import COUNTERS, DELTAS, SPANS
+from station.telemetry.schema import COUNTERS, DELTAS, RAW_FINAL, SPANS
 
 Late = tuple[int, int]
 """(entity key, beginning of a five-minute slot): where late rows came."""
@@ -46,7 +46,7 @@ _COUNT = f"SELECT entity, count() AS n FROM interface_raw WHERE {_WHERE} GROUP B
 _ROWS = (
     "SELECT toUnixTimestamp64Nano(time) AS time_ns, toUnixTimestamp64Nano(received) AS received_ns, "  # noqa: S608 - names come from the schema, values are bound
     f"{', '.join(_KEPT)} FROM interface_raw FINAL WHERE {_WHERE} "
-    "ORDER BY entity, interface_raw.time, quality LIMIT 1 BY entity, interface_raw.time"
+    f"ORDER BY entity, interface_raw.time, quality, version DESC LIMIT 1 BY entity, interface_raw.time {RAW_FINAL}"
 )
 
 

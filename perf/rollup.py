@@ -8,7 +8,7 @@ from perf.counters import WRAPPED
 from station.batch import Quality
 from station.clock import NS_PER_S
 from station.telemetry.client import TelemetryClient
-from station.telemetry.schema import COUNTER_RATES, TIER_S, TIER_STATISTICS, VERDICTS
+from station.telemetry.schema import COUNTER_RATES, RAW_FINAL, TIER_S, TIER_STATISTICS, VERDICTS
 
 USABLE = int(Quality.INTERPOLATED)
 _OCTETS = "bitAnd(present, 3) != 0"
@@ -71,7 +71,7 @@ def _from_raw() -> str:
     ]
     return (
         f"INSERT INTO interface_5m ({', '.join(_columns())}) SELECT {', '.join(chosen)} FROM interface_raw FINAL "  # noqa: S608 - names come from the schema, values are bound
-        f"WHERE {_WHERE} GROUP BY entity, slot"
+        f"WHERE {_WHERE} GROUP BY entity, slot {RAW_FINAL}"
     )
 
 

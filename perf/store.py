@@ -29,7 +29,7 @@ from station.catalogue import Metric, metrics_by_name
 from station.clock import NS_PER_S
 from station.series import METRIC_BITS
 from station.telemetry.client import TelemetryClient
-from station.telemetry.schema import COUNTERS, RATES, TIER_S
+from station.telemetry.schema import COUNTERS, RATES, RAW_FINAL, TIER_S
 
 RAW_SPAN_S = 2 * 86_400  # a longer chart starts from a tier
 DAY_NS = 86_400 * NS_PER_S
@@ -43,7 +43,8 @@ _BOUNDS = {
 _SAMPLES = (
     "SELECT toUnixTimestamp64Nano(time) AS time_ns, in_octets, out_octets, in_delta, out_delta, quality, uptime_cs, "  # noqa: S608 - names come from the schema, values are bound
     "toUnixTimestamp64Nano(received) AS received_ns FROM interface_raw FINAL "
-    f"WHERE entity = {{entity:UInt64}} AND {_BOUNDS['raw']} AND bitAnd(present, 3) = 3 ORDER BY time LIMIT 1 BY time"
+    f"WHERE entity = {{entity:UInt64}} AND {_BOUNDS['raw']} AND bitAnd(present, 3) = 3 "
+    f"ORDER BY time, quality, version DESC LIMIT 1 BY time {RAW_FINAL}"
 )
 
 
@@ -97,7 +98,7 @@ class TelemetryStore:
             rows = f"SELECT g AS k, total AS v FROM ({slots})"  # noqa: S608 - as above
         sql = (
             f"SELECT k AS entity, {_STATISTIC[query.statistic]}(v) AS value FROM ({rows}) WHERE isFinite(v) "  # noqa: S608 - as above
-            "GROUP BY k ORDER BY value DESC, k LIMIT {limit:UInt32}"
+            f"GROUP BY k ORDER BY value DESC, k LIMIT {{limit:UInt32}} {RAW_FINAL if raw else ''}"
         )
         parameters = {
             "start": query.start_ns - query.shift_ns,
@@ -127,7 +128,7 @@ class TelemetryStore:
         sql = (
             f"SELECT {key} AS k, {_TIME[kind]} AS time_ns, toFloat64({value}) AS v, toFloat64({other}) AS w "  # noqa: S608 - names come from the schema, values are bound
             f"FROM {'interface' if wide else 'sample'}_{'raw' if raw else '5m'} FINAL WHERE {_BOUNDS[kind]} {there} {some} "
-            "ORDER BY time_ns, k LIMIT {limit:UInt32}"
+            f"ORDER BY time_ns, k LIMIT {{limit:UInt32}} {RAW_FINAL if wide and raw else ''}"
         )
         span = {"start": query.start_ns, "end": query.end_ns, "limit": HISTORY_ROWS + 1, "speed": 0.0, "code": metric.code}
         found = await self._client.query(sql, {**span, "entities": list(query.entities or ())})
@@ -216,7 +217,7 @@ class TelemetryStore:
         table, value = ("interface_raw", _expression(metric, "")) if wide else ("sample_raw", "value")
         sql = (
             f"SELECT {key} AS k, toUnixTimestamp64Nano(max(time)) AS t, argMax(toFloat64({value}), time) AS v FROM {table} FINAL "  # noqa: S608 - names come from the schema, values are bound
-            f"WHERE {chosen} AND time >= fromUnixTimestamp64Nano({{start:Int64}}) GROUP BY k"
+            f"WHERE {chosen} AND time >= fromUnixTimestamp64Nano({{start:Int64}}) GROUP BY k {RAW_FINAL}"
         )
         found = await self._client.query(sql, {"keys": keys.tolist(), "start": since_ns, "speed": 0.0})
         return {int(k): (int(t), float(v)) for k, t, v in zip(*(found.get(name, ()) for name in "ktv"), strict=True)}
@@ -271,7 +272,8 @@ def _range_sql(metric: Metric, tier: str) -> str:
     table = f"{'interface' if wide else 'sample'}_{tier}"
     return (
         f"SELECT {_TIME[kind]} AS time_ns, {low} AS low, {value} AS value, {high} AS high, {quality} AS quality FROM {table} FINAL "  # noqa: S608 - names come from the schema, values are bound
-        f"WHERE {'entity' if wide else 'series'} = {{key:UInt64}} AND {_BOUNDS[kind]} {there} ORDER BY time_ns LIMIT 200000"
+        f"WHERE {'entity' if wide else 'series'} = {{key:UInt64}} AND {_BOUNDS[kind]} {there} ORDER BY time_ns LIMIT 200000 "
+        f"{RAW_FINAL if tier == 'raw' else ''}"
     )
 
 

@@ -24,13 +24,13 @@ from perf.wide import InterfaceRows
 from perf.writer import Writer
 from station.clock import NS_PER_S, Clock
 from station.telemetry.client import TelemetryClient, TelemetryError
-from station.telemetry.schema import TIER_S
+from station.telemetry.schema import RAW_FINAL, TIER_S
 
 CORRECT_EVERY_S = 5.0
 DAY_NS = TIER_S["1d"] * NS_PER_S
 _UNCORRECTED = (
-    "SELECT entity, toUnixTimestamp64Nano(time) AS time_ns FROM interface_raw FINAL "
-    "WHERE quality = {late:UInt8} AND time >= fromUnixTimestamp64Nano({since:Int64})"
+    "SELECT entity, toUnixTimestamp64Nano(time) AS time_ns FROM interface_raw FINAL "  # noqa: S608 - values are bound
+    f"WHERE quality = {{late:UInt8}} AND time >= fromUnixTimestamp64Nano({{since:Int64}}) {RAW_FINAL}"
 )
 _FIRST = "(SELECT toUInt32(ifNull(toUnixTimestamp(minOrNull(time)), 0)) FROM {} WHERE time >= fromUnixTimestamp64Nano({{since:Int64}}))"
 _KNOWN = (

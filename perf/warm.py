@@ -8,7 +8,7 @@ from station.catalogue import code_of
 from station.clock import NS_PER_S
 from station.series import METRIC_BITS
 from station.telemetry.client import TelemetryClient
-from station.telemetry.schema import COUNTERS, TIER_S
+from station.telemetry.schema import COUNTERS, RAW_FINAL, TIER_S
 
 RECENT_NS = 1_800 * NS_PER_S
 KEPT = 3  # samples per interface: two spans teach the cadence
@@ -16,7 +16,7 @@ KEPT = 3  # samples per interface: two spans teach the cadence
 _RECENT = (
     f"SELECT entity, toUnixTimestamp64Nano(time) AS time_ns, uptime_cs, discontinuity_cs, present, widths, {', '.join(COUNTERS)} FROM ("  # noqa: S608 - names come from the schema, values are bound
     "SELECT * FROM interface_raw FINAL WHERE time >= fromUnixTimestamp64Nano({since:Int64}) AND bitAnd(present, 255) != 0 "
-    f"ORDER BY entity, time DESC LIMIT {KEPT} BY entity) ORDER BY time"
+    f"ORDER BY entity, time DESC LIMIT {KEPT} BY entity) ORDER BY time {RAW_FINAL}"
 )
 
 _VERSIONED = {"interface_raw": 0, "sample_raw": 0, "sample_5m": TIER_S["5m"]} | {

@@ -30,6 +30,8 @@ UTILISATION = ("in_utilisation", "out_utilisation")
 COUNTER_RATES = tuple(f"{name}_rate" for name in COUNTERS)
 RATES = (*COUNTER_RATES, *UTILISATION)
 BILLING = 1  # value of `retention` for metered interfaces; 0 is the default class
+RAW_FINAL = "SETTINGS do_not_merge_across_partitions_select_final = 0"
+"""Ends a query of `interface_raw FINAL`: a row that came again after its interface began to be metered is in two partitions."""
 TIER_S = {"5m": 300, "1h": 3600, "1d": 86400}
 TIER_STATISTICS = ("min", "mean", "max")
 VERDICTS = ("good", "gap", "reset", "suspect", "first")  # counted per slot
