@@ -70,8 +70,9 @@ class IncidentBook:
             it = self._named(change, alarms, now_ns)
             if it is None:
                 continue
-            it.roots, it.confidence, it.noise = change.roots, change.confidence, change.noise
-            it.verdict, it.explanation, it.missing_link = change.verdict, change.explanation, change.missing_link or ""
+            if change.alarm_ids or it.state == "open":  # one that is over and whose alarms came again elsewhere keeps its words
+                it.roots, it.confidence, it.noise = change.roots, change.confidence, change.noise
+                it.verdict, it.explanation, it.missing_link = change.verdict, change.explanation, change.missing_link or ""
             self._hold(it, change.alarm_ids, alarms)
             it.root_alarm_ids = change.root_alarm_ids or _on_root(it, alarms, resources)
             self.refresh(it, alarms, resources, now_ns)
@@ -141,7 +142,7 @@ class IncidentBook:
         members = [alarms[key] for key in it.alarm_ids if key in alarms]
         active = [alarm for alarm in members if not alarm.is_cleared]
         it.state = "open" if active else "closed"
-        it.closed_ns = 0 if active else max((alarm.cleared_ns for alarm in members), default=now_ns)
+        it.closed_ns = 0 if active else max((alarm.cleared_ns for alarm in members), default=it.closed_ns or now_ns)
         it.severity = max((alarm.severity for alarm in active), default=it.severity)
         it.changed_ns = now_ns
         self.changed.add(it.id)

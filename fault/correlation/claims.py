@@ -45,6 +45,8 @@ class Claims:
         """What the event adds, counted from the onset that suits it best, or from a new one at its price."""
         scorer = self.situation.scorer
         profile = incident.effects.expect[event.key]
+        if event.key.cause is not Cause.RESTART and incident.ended_before(event.onset_s):
+            return None  # what comes back is weighed anew, beside all that may have brought it
         is_several = profile.later or incident.kind is Kind.LINK
         onsets = incident.onsets[1:] if profile.later else incident.onsets if is_several else incident.onsets[:1]
         gains = [(gain, onset_s) for onset_s in onsets if (gain := scorer.gain(profile, event, onset_s)) is not None]

@@ -41,7 +41,9 @@ class Timing:
 
 
 class Compiler:
-    """`powered_sites`: an area's sites that told of their mains; `adjacency_events`: keys of what was told of a device's adjacencies."""
+    """`powered_sites`: an area's sites that told of their mains; `adjacency_events` and `told`: keys of what was told of a
+    device's adjacencies, and of one adjacency.
+    """
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Compiler:
         timing: Timing,
         powered_sites: Callable[[str], list[str]],
         adjacency_events: Callable[[str], list[Key]],
+        told: Callable[[str], list[Key]],
     ) -> None:
         self.network = network
         self.reach = reach
@@ -58,27 +61,29 @@ class Compiler:
         self.timing = timing
         self.powered_sites = powered_sites
         self.adjacency_events = adjacency_events
+        self.told = told
         self._memo: dict[Hypothesis, Effects] = {}
         self._ends: dict[str, tuple[End, ...]] = {}  # of links that were asked for
         self._polled: dict[str, Key] = {}  # of devices that were asked for
-        self._epoch = (-1, 0.0, 0.0)
+        self._epoch = (-1, 0, 0.0, 0.0)
 
     def effects(self, hypothesis: Hypothesis) -> Effects:
-        epoch = (self.reach.epoch, self.timing.poll_s, self.timing.hold_s)
+        epoch = (self.reach.epoch, self.network.peerings, self.timing.poll_s, self.timing.hold_s)
         if epoch != self._epoch or len(self._memo) > MEMO_LIMIT:
             self._memo.clear()
             self._epoch = epoch
         found = self._memo.get(hypothesis)
         if found is None:
             found = self._compile(hypothesis)
-            if hypothesis.kind not in SITUATED:
+            is_unknown = hypothesis.kind is Kind.ADJACENCY and hypothesis.element not in self.network.adjacencies
+            if hypothesis.kind not in SITUATED and not is_unknown:
                 self._memo[hypothesis] = found
         return found
 
     def forget(self, link: str) -> None:
         """What was remembered of a link holds no more."""
         self._ends.pop(link, None)
-        self._epoch = (-1, 0.0, 0.0)
+        self._epoch = (-1, 0, 0.0, 0.0)
 
     def _compile(self, hypothesis: Hypothesis) -> Effects:
         kind, element = hypothesis
@@ -151,6 +156,8 @@ class Compiler:
             if not self.network.devices[device].passive:
                 expect[self._gone(device)] = poll
         for device in down_devices:
+            for name, far in self.network.peers.get(device, {}).items():
+                expect[Key(Cause.ADJACENCY, name, far)] = hold_lost
             if not self.network.devices[device].passive:
                 expect[self._gone(device)] = poll if dark else poll._replace(p=0.5)
                 expect[Key(Cause.RESTART, device, device)] = Profile(0.9, 30, RESTART_S, due=False)
@@ -224,8 +231,9 @@ class Compiler:
 
     def _adjacency(self, adjacency: str) -> Effects:
         name = self.network.adjacencies.get(adjacency)
-        if name is None:
-            return Effects()
+        if name is None:  # over several hops, or over a link that the inventory does not have
+            either = Profile(self.model.adjacency_p, -1.0, self.timing.hold_s + 10.0, due=False)
+            return Effects(dict.fromkeys(self.told(adjacency), either))
         link = self.network.links[name]
         both = Profile(self.model.adjacency_p, -1.0, 7.0)
         expect = {Key(Cause.ADJACENCY, adjacency, end): both for end in link.devices}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from fault.correlation.contract import AlarmChange, IncidentChange, RootCandidate, Verdict
-from fault.correlation.incident import Incident
+from fault.correlation.incident import Event, Incident
 from fault.correlation.live import NS_PER_S, Translator, live_model, network_of_topology, same_network
 from fault.correlation.model import Cause, Kind
 from fault.correlation.odds import odds
@@ -84,7 +84,7 @@ class Engine:
         return [IncidentChange(name, (), (), 0.0) for name in gone]
 
     def _tell(self, incident: Incident) -> IncidentChange | None:
-        alarms = tuple(sorted({alarm for event in incident.events for alarm in event.alarms}))
+        alarms = tuple(sorted({alarm for event in incident.events if self._is_its(event, incident) for alarm in event.alarms}))
         if not alarms or all(event.key.cause is Cause.LOCAL for event in incident.events):
             if incident.id in self._told:
                 self._told.discard(incident.id)
@@ -97,6 +97,11 @@ class Engine:
         incident.shown = shown
         self._told.add(incident.id)
         return change
+
+    def _is_its(self, event: Event, incident: Incident) -> bool:
+        """An alarm that came again belongs where its latest occurrence does."""
+        latest = self._solver.situation.current.get(event.key)
+        return latest is None or latest is event or latest.owner is incident
 
     def _describe(self, incident: Incident, alarms: tuple[str, ...]) -> IncidentChange:
         network = self._solver.situation.network

@@ -72,6 +72,10 @@ class Incident:
     def kind(self) -> Kind:
         return self.hypothesis.kind
 
+    def ended_before(self, at_s: float) -> bool:
+        """Whether everything it explains was over by then: what begins later is another fault, or this one once more."""
+        return all(event.cleared_s is not None and event.cleared_s <= at_s for event in self.events)
+
     def has(self, cause: Cause) -> bool:
         return any(event.key.cause is cause for event in self.events)
 

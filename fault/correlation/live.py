@@ -122,7 +122,7 @@ class Translator:
                 return Key(cause, device, device)
 
     def _session(self, change: AlarmChange) -> str:
-        """The session both ends mean: by protocol and link where the neighbour is next to the device, else by the alarm."""
+        """The session both ends mean: by the link to a neighbour, by both devices over several hops, else as the alarm has it."""
         protocol, _, peer = change.qualifier.partition(" ")
         no = self.topology.addresses.get(peer.strip())
         links = self.network.ports[change.resource].links if change.resource in self.network.ports else []
@@ -132,4 +132,9 @@ class Translator:
         for link in links:
             if (name := session_id(protocol.lower(), link)) in self.network.adjacencies:
                 return name
+        if no is not None and no in self.topology.devices and protocol.lower() in PROTOCOLS:
+            a, b = sorted((change.device, self.topology.devices[no].id))
+            name = f"{protocol.lower()} between {a} and {b}"
+            self.network.add_session(name, a, b)
+            return name
         return f"{change.device} {change.qualifier}"

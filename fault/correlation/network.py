@@ -78,6 +78,8 @@ class Network:
     site_area: dict[str, str] = field(default_factory=dict)
     areas: dict[str, list[str]] = field(default_factory=dict)  # area -> sites
     distance: dict[str, int] = field(default_factory=dict)  # hops to the station; devices no known link reaches are absent
+    peers: dict[str, dict[str, str]] = field(default_factory=dict)  # device -> session over several hops -> its other end
+    peerings: int = 0  # how many such sessions are known
     _uplinks: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # of devices that were asked for
 
     def add_device(self, device: Device) -> None:
@@ -104,6 +106,13 @@ class Network:
     def add_adjacency(self, adjacency: str, link: str) -> None:
         self.adjacencies[adjacency] = link
         self.links[link].adjacencies.append(adjacency)
+
+    def add_session(self, session: str, a: str, b: str) -> None:
+        """A session between two devices with others between them; nothing happens where it is known."""
+        if session not in self.peers.setdefault(a, {}):
+            self.peers[a][session] = b
+            self.peers.setdefault(b, {})[session] = a
+            self.peerings += 1
 
     def add_lsp(self, lsp: Lsp) -> None:
         self.lsps[lsp.id] = lsp

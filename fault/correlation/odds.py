@@ -12,7 +12,7 @@ from fault.correlation.model import Cause, Hypothesis, Kind
 STRONG = 0.955
 PER_UNLINKED = 0.45  # lost per share of ports without a known link
 UNLINKED_MAX = 0.3
-HIDDEN = 0.55
+HIDDEN = 0.55  # of what the inventory does not know: a link, or the way of a session
 CLOSE, CLOSE_COSTS = 0.5, 0.3  # a rival within this score
 THIN, THIN_COSTS = 1.0, 0.3  # a score this low
 DOUBTED_LINK_COSTS = 0.12  # the likeliest victim of a wrong inventory
@@ -35,7 +35,8 @@ def confidence(incident: Incident, unlinked: float) -> float:
         alone = ALONE.get(next(iter(causes)), ALONE_ELSE) if len(causes) == 1 else ALONE_ELSE
         return alone * (1.0 - doubt)
     sure = STRONG - PER_UNLINKED * doubt
-    if incident.kind is Kind.HIDDEN:
+    is_unknown_session = incident.kind is Kind.ADJACENCY and not any(each.due for each in incident.effects.expect.values())
+    if incident.kind is Kind.HIDDEN or is_unknown_session:
         return min(sure, HIDDEN)
     rivals = [worth for hypothesis, worth in incident.rivals if hypothesis != incident.hypothesis]
     if rivals and -max(rivals) < CLOSE:

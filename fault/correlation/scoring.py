@@ -61,9 +61,12 @@ class Scorer:
         self.unlinked = unlinked  # share of ports without a link
         self.hidden_way = log(0.003 + unlinked)  # that a device has a way which the inventory does not know
 
-    def match(self, hypothesis: Hypothesis, effects: Effects, now_s: float, own: Incident | None = None) -> Match | None:
-        """Hold a hypothesis against all events that are free or may be robbed. None where it explains nothing."""
-        free = self._free(effects, own)
+    def match(self, hypothesis: Hypothesis, effects: Effects, now_s: float, since_s: float, own: Incident | None = None) -> Match | None:
+        """Hold a hypothesis against all events that are free or may be robbed. None where it explains nothing.
+
+        What ended before `since_s`, when the event in question began, keeps its events.
+        """
+        free = self._free(effects, since_s, own)
         if free and hypothesis.kind in QUIET:
             free = [(event, profile) for event, profile in free if not self._is_dark(event)]
         if not free:
@@ -85,15 +88,19 @@ class Scorer:
         self.count_misses(match, now_s)
         return match
 
-    def _free(self, effects: Effects, own: Incident | None) -> list[Pair]:
+    def _free(self, effects: Effects, since_s: float, own: Incident | None) -> list[Pair]:
         current, found = self.current, []
         for key, profile in effects.expect.items():
             event = current.get(key)
             if event is not None:
                 owner = event.owner
-                if owner is None or not owner.strong or (not event.echo and (owner is own or not owner.settled)):
+                if owner is None or not owner.strong or (not event.echo and (owner is own or not self._is_kept(owner, since_s))):
                     found.append((event, profile))
         return found
+
+    @staticmethod
+    def _is_kept(owner: Incident, since_s: float) -> bool:
+        return owner.settled or owner.ended_before(since_s)
 
     def _is_dark(self, event: Event) -> bool:
         """Whether the adjacency fell because its link lost signal: then nothing quiet explains it."""

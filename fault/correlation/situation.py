@@ -36,7 +36,7 @@ class Situation:
         self.timing = Timing(model.poll_s, model.hold_s)
         self.reach = Reach(network)
         self.current: dict[Key, Event] = {}
-        self.compiler = Compiler(network, self.reach, model, self.timing, self._powered_sites, self._adjacency_events)
+        self.compiler = Compiler(network, self.reach, model, self.timing, self._powered_sites, self._adjacency_events, self._told_of)
         self.suspects = Suspects(network, self.reach, self.current, self)
         self.unlinked = network.unlinked_share()
         self.is_incomplete = self.unlinked > INCOMPLETE
@@ -104,16 +104,20 @@ class Situation:
             self.timing.poll_s = max(self.timing.poll_s, min(self.model.poll_s, lag))
 
     def same_adjacency(self, event: Event) -> Iterator[Event]:
-        """Other events of the adjacency, told by whatever device, that began within a hold time of this one."""
+        """Other events of the adjacency, told by whatever device, that began within a hold time of this one and were not over then."""
         for key in sorted(self._tellers.get(event.key.resource, ())):
             other = self.current[key]
-            if other is not event and abs(other.onset_s - event.onset_s) < self.timing.hold_s + 10.0:
+            is_over = other.cleared_s is not None and other.cleared_s <= event.onset_s
+            if other is not event and not is_over and abs(other.onset_s - event.onset_s) < self.timing.hold_s + 10.0:
                 yield other
 
     def _adjacency_events(self, device: str) -> list[Key]:
         """Keys of what was told of adjacencies that the device told of."""
         own = self._told_by.get(device, ())
         return sorted({key for each in own for key in self._tellers[each.resource]})
+
+    def _told_of(self, adjacency: str) -> list[Key]:
+        return sorted(self._tellers.get(adjacency, ()))
 
     def _powered_sites(self, area: str) -> list[str]:
         since = self.now_s - POWERED_S
@@ -260,7 +264,7 @@ class Situation:
         """The strong incidents of these kinds with an onset so much before or after, nearest first."""
         found = []
         for n, incident in enumerate(self.recent):
-            if incident.strong and incident.kind in kinds:
+            if incident.strong and incident.kind in kinds and not incident.ended_before(onset_s):
                 gaps = [abs(onset_s - each) for each in incident.onsets if -after_s <= onset_s - each <= before_s]
                 if gaps:
                     found.append((min(gaps), n, incident))

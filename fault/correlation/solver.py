@@ -112,6 +112,8 @@ class Solver:
             return len(owner.events) < CHATTER_MAX
         if event.key not in owner.effects.expect:
             return False
+        if owner.ended_before(event.onset_s):
+            return False
         since_s = event.arrived_s - (before.cleared_s if before.cleared_s is not None else before.arrived_s)
         return owner.strong and since_s < self.model.flap_s and owner.kind is not Kind.CHANGE
 
@@ -233,12 +235,13 @@ class Solver:
         found: list[Option] = []
         situation = self.situation
         seen = set()
+        since_s = min((seed.onset_s for seed in seeds), default=self.now_s)
         for seed in seeds:
             for hypothesis in situation.suspects.of(seed.key, own):
                 if hypothesis in seen:
                     continue
                 seen.add(hypothesis)
-                match = situation.scorer.match(hypothesis, situation.compiler.effects(hypothesis), self.now_s, own)
+                match = situation.scorer.match(hypothesis, situation.compiler.effects(hypothesis), self.now_s, since_s, own)
                 if match is not None and seed in match.hits and (option := self._weigh(match)) is not None:
                     found.append(option)
         found.sort(key=lambda each: (-each.worth, each.match.hypothesis.kind.value, each.match.hypothesis.element))
@@ -285,6 +288,10 @@ class Solver:
         old = list(dict.fromkeys(event.owner for event in heirs if event.owner is not None))
         name = next((o.id for o in old if all(event in match.hits for event in o.events)), None) or heirs[0].alarms[0] + "+"
         left = [event for owner in old for event in self._release(owner, match.hits, ends=owner in option.ends)]
+        earlier, before = self._earlier(match), list[Event]()
+        if earlier is not None:
+            name, before = earlier.id, list(earlier.events)
+            situation.retire(earlier)
         while name in situation.incidents:
             name += "+"
         incident = Incident(name, match.hypothesis, match.onset_s, self.now_s, match.effects, strong=True, rivals=rivals)
@@ -294,6 +301,9 @@ class Solver:
         situation.incidents[name] = incident
         if incident.kind in OUTAGES and incident.kind not in POWERED:
             situation.fail(incident, match.effects.down_links, match.effects.down_devices)
+        for event in before:
+            event.echo = True
+            situation.attach(incident, event, 0.0)
         for event, gain in match.hits.items():
             situation.attach(incident, event, gain)
         situation.expect(incident)
@@ -304,6 +314,15 @@ class Solver:
         self._rehome(left)
         self._sweep(incident)
         return incident
+
+    def _earlier(self, match: Match) -> Incident | None:
+        """The same failure as it stood lately, before all of it was over: now it is back."""
+        since_s = match.onset_s - self.model.flap_s
+        for incident in reversed(self.situation.recent):
+            is_same = incident.strong and incident.hypothesis == match.hypothesis
+            if is_same and incident.touched_s >= since_s and incident.ended_before(match.onset_s):
+                return incident
+        return None
 
     def _settle_s(self, incident: Incident) -> float:
         base = max(self.situation.timing.hold_s, self.situation.timing.poll_s) + 30.0

@@ -78,6 +78,8 @@ def _summary(incident: Incident, network: Network, name: Namer, missing_link: st
         head = (
             f"Sessions of {name(incident.hypothesis.element)} are down while its links carry signal; perhaps a change that nobody reported"
         )
+    if incident.kind is Kind.ADJACENCY and incident.hypothesis.element not in network.adjacencies:
+        head = f"The session {name(incident.hypothesis.element)} is down, and no known failure explains it"
     causes = {event.key.cause for event in incident.events}
     if causes == {Cause.UNREACHABLE}:
         lost = sorted({name(event.key.device) for event in incident.events})

@@ -155,3 +155,51 @@ def test_a_link_learned_later_changes_the_verdict() -> None:
 
 def test_an_alarm_that_concerns_only_itself_is_left_alone() -> None:
     assert engine_on(topology()).feed(T0, [change(0.0, "equipment.fan_failed", "d1", qualifier="fan 1")]) == []
+
+
+def cleared(at_s: float, changes: Iterable[AlarmChange]) -> list[AlarmChange]:
+    return [replace(each, state="cleared", time_ns=T0 + int(at_s * NS_PER_S)) for each in changes]
+
+
+def session_lost(at_s: float) -> list[AlarmChange]:
+    """The iBGP session between ham-core-1 and muc-core-1, two hops apart, told by both; the second end waits for its hold time."""
+    ends = (("d1", "127.64.0.3", 0.0), ("d3", "127.64.0.1", 4.0))
+    return [change(at_s + late_s, SESSION_DOWN, device, qualifier=f"bgp {peer}") for device, peer, late_s in ends]
+
+
+RING_CUT = (
+    change(60.2, SESSION_DOWN, "d2", qualifier="ospf 127.64.0.3"),
+    change(61.2, SESSION_DOWN, "d3", qualifier="ospf 127.64.0.2"),
+    change(65.0, LINK_DOWN, "d3:2"),
+)
+DEAD = (
+    change(90.1, SESSION_DOWN, "d1", qualifier="bgp 127.64.0.3"),
+    change(90.2, SESSION_DOWN, "d2", qualifier="ospf 127.64.0.3"),
+    change(90.9, SESSION_DOWN, "d4", qualifier="ospf 127.64.0.3"),
+    change(92.0, SESSION_DOWN, "d1", qualifier="bgp 0.0.0.0"),
+    change(92.1, LINK_DOWN, "d2:3"),
+    change(96.0, LINK_DOWN, "d4:3"),
+    change(102.0, UNREACHABLE, "d3"),
+)
+
+
+def test_a_session_over_several_hops_that_both_ends_lose_is_one_incident() -> None:
+    (incident,) = play(engine_on(topology()), session_lost(0.2), 200).values()
+    assert (incident.roots[0].kind, incident.roots[0].name) == ("session", "bgp between ham-core-1 and muc-core-1")
+    assert len(incident.alarm_ids) == 2
+
+
+def test_what_is_over_claims_nothing_of_the_next_fault() -> None:
+    session, cut = session_lost(0.2), list(RING_CUT)
+    said = play(engine_on(topology()), [*session, *cleared(59.5, session), *cut, *cleared(80.0, cut), *DEAD], 200)
+    (dead,) = [incident for incident in said.values() if (incident.roots[0].resource_id, incident.roots[0].kind) == ("d3", "device")]
+    assert set(dead.alarm_ids) == {each.alarm_id for each in DEAD}
+
+
+def test_a_link_that_comes_and_goes_is_one_incident_and_a_session_lost_later_another() -> None:
+    falls: list[AlarmChange] = []
+    for n in range(4):
+        fell = [change(3 * n + 0.2, LINK_DOWN, "d3:2"), change(3 * n + 0.3, SESSION_DOWN, "d2", qualifier="ospf 127.64.0.3")]
+        falls += [*fell, *cleared(3 * n + 1.7, fell)]
+    said = play(engine_on(topology()), [*falls, *session_lost(40.2)], 100)
+    assert {(incident.roots[0].kind, len(incident.alarm_ids)) for incident in said.values()} == {("link", 2), ("session", 2)}
