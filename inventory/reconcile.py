@@ -54,7 +54,7 @@ async def _reconcile(conn: AsyncConnection, scope: Scope, facts: DeviceFacts, no
         number = known["no"]
         changed = await _update(conn, known, facts, site_id, now_ns)
     changed |= await _take_endpoint(conn, scope.tenant, number, facts)
-    changed |= await _addresses(conn, scope.tenant, number, facts)
+    changed |= await _addresses(conn, scope.tenant, number, facts, new=known is None)
     changed |= await _entities(conn, scope.tenant, number, facts, now_ns)
     changed |= await store_neighbours(conn, scope.tenant, number, facts.neighbours) if _told_neighbours(facts) else False
     return Reconciled(number, known is None, changed or moved)
@@ -151,18 +151,23 @@ async def _site(conn: AsyncConnection, tenant: int, place: Place | None) -> tupl
     return str(known["id"]), bool(different)
 
 
-async def _addresses(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts) -> bool:
-    """The device's addresses: its own to answer at for certain, the others unless another device has them."""
+async def _addresses(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts, *, new: bool) -> bool:
+    """The device's addresses: its own to answer at for certain, the others unless another device has them.
+
+    Whose an address is is kept by address: to ask for a device's own reads the whole table, so a new one is not asked.
+    """
     told = {usable for text in facts.addresses[:ADDRESSES_MAX] if (usable := usable_address(text))}
     main = usable_address(facts.address) or facts.address
     mine = (device_address.c.tenant == tenant) & (device_address.c.device_no == number)
-    known = set((await conn.execute(sa.select(device_address.c.address).where(mine))).scalars())
+    known: set[str] = set() if new else set((await conn.execute(sa.select(device_address.c.address).where(mine))).scalars())
     stale = known - told - {main} if told and not facts.problems else set()
+    if not stale and told | {main} <= known:
+        return False
     if stale:
         await conn.execute(sa.delete(device_address).where(mine, device_address.c.address.in_(stale)))
     await upsert(conn, device_address, [_address(tenant, number, main)], ("tenant", "address"))
     await insert_new(conn, device_address, [_address(tenant, number, one) for one in sorted(told - known)], ("tenant", "address"))
-    return set((await conn.execute(sa.select(device_address.c.address).where(mine))).scalars()) != known
+    return new or set((await conn.execute(sa.select(device_address.c.address).where(mine))).scalars()) != known
 
 
 def _address(tenant: int, number: int, address: str) -> dict[str, Any]:
