@@ -97,8 +97,20 @@ class Claims:
             for found in situation.all_near(OUTAGES, event.onset_s, within_s, 4.0):
                 if situation.reach.helps(device, found.down_links, found.down_devices):
                     return found
+        if (beyond := self._beyond(event)) is not None:
+            return beyond
         if event.exact and situation.is_incomplete:
             return situation.nearest(OUTAGES, event.onset_s, SOFT_S - 0.6, SOFT_S + 1.0)  # LOS comes late
+        return None
+
+    def _beyond(self, event: Event) -> Incident | None:
+        """The loss of a link that the inventory does not have, with a session over it to the device that fell silent."""
+        situation = self.situation
+        for session, far in situation.network.peers.get(event.key.device, {}).items():
+            lost = situation.current.get(Key(Cause.ADJACENCY, session, far))
+            owner = lost.owner if lost is not None and lost.active else None
+            if owner is not None and owner.strong and owner.kind is Kind.HIDDEN and abs(event.onset_s - owner.onset_s) < SLOW_S:
+                return owner
         return None
 
     def _spread(self, event: Event) -> None:

@@ -16,7 +16,7 @@ DUCT_S = 1.2  # the fibres of a duct part within
 RESTART_S = 20_000.0  # a device comes back within
 DIM_P = 0.3  # a dark port also tells that it gets too little light
 MAINS_P = 0.1  # a device that dies told of its mains before
-SITUATED = frozenset({Kind.AREA, Kind.CHANGE})  # what these entail depends on what was reported
+SITUATED = frozenset({Kind.AREA, Kind.CHANGE, Kind.HIDDEN})  # what these entail depends on what was reported
 
 
 End = tuple[str, str, Key, tuple[Key, ...]]  # device, port, loss of signal there, its sessions there
@@ -251,4 +251,8 @@ class Compiler:
         return Effects(expect)
 
     def _hidden(self, port: str) -> Effects:
-        return Effects({Key(Cause.SIGNAL, port, self.network.ports[port].device): Profile(0.93, -1.2, self.model.signal_s)})
+        """The port's loss of signal, and the sessions of its device that no known link carries."""
+        device = self.network.ports[port].device
+        over_it = Profile(self.model.adjacency_p, -1.0, self.timing.hold_s + 4.0, due=False)
+        unknown = [key for key in self.adjacency_events(device) if key.resource not in self.network.adjacencies]
+        return Effects({Key(Cause.SIGNAL, port, device): Profile(0.93, -1.2, self.model.signal_s), **dict.fromkeys(unknown, over_it)})

@@ -64,7 +64,7 @@ class Scorer:
     def match(self, hypothesis: Hypothesis, effects: Effects, now_s: float, since_s: float, own: Incident | None = None) -> Match | None:
         """Hold a hypothesis against all events that are free or may be robbed. None where it explains nothing.
 
-        What ended before `since_s`, when the event in question began, keeps its events.
+        What ended before `since_s`, when the event in question began, keeps its events, and takes none that began later.
         """
         free = self._free(effects, since_s, own)
         if free and hypothesis.kind in QUIET:
@@ -94,6 +94,8 @@ class Scorer:
             event = current.get(key)
             if event is not None:
                 owner = event.owner
+                if own is not None and owner is not own and own.ended_before(event.onset_s):
+                    continue
                 if owner is None or not owner.strong or (not event.echo and (owner is own or not self._is_kept(owner, since_s))):
                     found.append((event, profile))
         return found
@@ -104,6 +106,8 @@ class Scorer:
 
     def _is_dark(self, event: Event) -> bool:
         """Whether the adjacency fell because its link lost signal: then nothing quiet explains it."""
+        if event.owner is not None and event.owner.strong and event.owner.kind is Kind.HIDDEN:
+            return True
         if event.key.cause is not Cause.ADJACENCY or (name := self.network.adjacencies.get(event.key.resource)) is None:
             return False
         link = self.network.links[name]
@@ -117,6 +121,8 @@ class Scorer:
         causes = {event.key.cause for event in hits}
         if hypothesis.kind is Kind.AREA:
             return len({self.network.devices[e.key.device].site for e in hits if e.key.cause in MAINS}) > 1
+        if hypothesis.kind is Kind.ADJACENCY and hypothesis.element not in self.network.adjacencies:
+            return len(hits) > 1
         if hypothesis.kind is Kind.SITE:
             return bool(causes & MAINS)
         if hypothesis.kind is Kind.CHANGE:

@@ -111,6 +111,14 @@ class Situation:
             if other is not event and not is_over and abs(other.onset_s - event.onset_s) < self.timing.hold_s + 10.0:
                 yield other
 
+    def unknown_sessions(self, signal: Event) -> Iterator[Event]:
+        """Sessions that the inventory does not have and that the device of a dark port lost with it; the port may be told of later."""
+        for key in sorted(self._told_by.get(signal.key.device, ())):
+            lost = self.current[key]
+            is_near = -self.model.signal_s - 3.0 <= lost.onset_s - signal.onset_s <= self.timing.hold_s + 6.0
+            if key.resource not in self.network.adjacencies and lost.active and is_near:
+                yield lost
+
     def _adjacency_events(self, device: str) -> list[Key]:
         """Keys of what was told of adjacencies that the device told of."""
         own = self._told_by.get(device, ())

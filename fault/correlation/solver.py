@@ -195,12 +195,17 @@ class Solver:
                 and self._is_unlinked(other)
                 and other.key.device != event.key.device
                 and abs(other.onset_s - event.onset_s) < PAIR_S
-            ]
-        others = [other for other in others if other.owner is not None and not other.owner.strong and other.active]
+            ] + list(situation.unknown_sessions(event))
+        others = [other for other in others if other.active and other.owner is not None and self._is_guess(other.owner)]
         if not others:
             return False
         self._make_hidden([*others, event])
         return True
+
+    @staticmethod
+    def _is_guess(owner: Incident) -> bool:
+        """Whether nothing speaks for it but what it explains: it stands alone, or is a change that nobody told of."""
+        return not owner.strong or (owner.kind is Kind.CHANGE and not owner.has(Cause.CHANGED))
 
     def _is_unlinked(self, event: Event) -> bool:
         port = self.situation.network.ports.get(event.key.resource)

@@ -203,3 +203,22 @@ def test_a_link_that_comes_and_goes_is_one_incident_and_a_session_lost_later_ano
         falls += [*fell, *cleared(3 * n + 1.7, fell)]
     said = play(engine_on(topology()), [*falls, *session_lost(40.2)], 100)
     assert {(incident.roots[0].kind, len(incident.alarm_ids)) for incident in said.values()} == {("link", 2), ("session", 2)}
+
+
+def test_a_neighbour_behind_a_link_that_is_in_no_inventory_is_one_incident_with_the_port_as_root() -> None:
+    picture = topology([pair for pair in RING if pair != (2, 5)])
+    lost = [
+        change(0.2, SESSION_DOWN, "d2", qualifier="ospf 127.64.0.5"),
+        change(4.8, LINK_DOWN, "d2:5"),
+        change(15.0, UNREACHABLE, "d5"),
+    ]
+    (incident,) = play(engine_on(picture), lost, 100).values()
+    assert (incident.roots[0].resource_id, len(incident.alarm_ids)) == ("d2:5", 3)
+    assert incident.missing_link == "ber-core-1 xe-0/0/5 - an unknown neighbour"
+
+
+def test_a_session_that_is_back_takes_nothing_of_a_link_cut_after_it() -> None:
+    session = session_lost(0.2)
+    cut = [replace(each, time_ns=each.time_ns - 45 * NS_PER_S, raised_ns=each.time_ns - 45 * NS_PER_S) for each in RING_CUT]
+    said = play(engine_on(topology()), [*session, *cleared(13.5, session), *cut], 200)
+    assert {(incident.roots[0].kind, len(incident.alarm_ids)) for incident in said.values()} == {("session", 2), ("link", 3)}
