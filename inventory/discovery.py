@@ -32,6 +32,7 @@ SETTLE_EVERY_S: Final = 3.0
 SETTLE_SHARE: Final = 4  # settling may take one part in this many of the time
 PROGRESS_EVERY_NS: Final = 200 * NS_PER_MS
 RUNS_KEPT: Final = 20
+SILENT: Final = frozenset({"no_answer", "timeout"})
 LOOKED = counter("discovery_looked", "Addresses that discovery looked at, by outcome.", "outcome")
 Network = IPv4Network | IPv6Network
 log = logging.getLogger(__name__)
@@ -141,7 +142,10 @@ class Discovery:
         async def work() -> None:
             while (address := await frontier.next()) is not None:
                 try:
-                    frontier.follow(await self._look_at(scope, run, address))
+                    found = await self._look_at(scope, run, address)
+                    frontier.follow(found)
+                    if run.ledger[address].outcome in SILENT:
+                        frontier.silent(address)
                     run.total = len(frontier)
                 finally:
                     frontier.done()
@@ -203,13 +207,20 @@ class Discovery:
 
 
 class _Frontier:
-    """The addresses still to look at: each once, neighbours before the sweep, nothing outside the ranges."""
+    """The addresses still to look at: each once, neighbours before the sweep, nothing outside the ranges.
+
+    An address that is known to be somebody's and stays silent has its second look when the others had their first:
+    the device, or we, may have been busy.
+    """
 
     def __init__(self, within: Sequence[Network], first: Iterable[str], sweep: Iterable[str]) -> None:
         self._within = within
         self._urgent = deque(first)
         self._waiting = deque(sweep)
         self._known = {*self._urgent, *self._waiting}
+        self._somebodys = set(self._urgent)
+        self._silent: set[str] = set()
+        self._again: deque[str] = deque()
         self._taken: set[str] = set()
         self._busy = 0
         self._changed = asyncio.Event()
@@ -226,6 +237,9 @@ class _Frontier:
                     self._taken.add(address)
                     self._busy += 1
                     return address
+            if self._again:
+                self._busy += 1
+                return self._again.popleft()
             if not self._busy:
                 return None
             self._changed.clear()
@@ -237,6 +251,17 @@ class _Frontier:
             if address not in self._taken and _inside(address, self._within) and len(self._known) < ADDRESSES_MAX:
                 self._known.add(address)
                 self._urgent.append(address)
+            if address in self._known and address not in self._somebodys:
+                self._somebodys.add(address)
+                if address in self._silent:
+                    self._again.append(address)
+
+    def silent(self, address: str) -> None:
+        """Nobody answered there; the second time it is believed."""
+        if address not in self._silent:
+            self._silent.add(address)
+            if address in self._somebodys:
+                self._again.append(address)
 
     def done(self) -> None:
         self._busy -= 1

@@ -119,6 +119,21 @@ async def test_neighbours_are_looked_at_before_the_rest_of_the_sweep(make: Make)
     assert network.looked[:3] == ["192.0.2.1", "192.0.2.200", "192.0.2.2"] and len(network.looked) == len(set(network.looked)) == 254
 
 
+async def test_who_is_known_to_be_there_and_was_silent_is_looked_at_once_more(make: Make) -> None:
+    network = Network({"192.0.2.1": "a", "192.0.2.3": "b", "192.0.2.5": "c"})
+    busy = {"192.0.2.3": 1, "192.0.2.5": 2}  # so many looks it does not answer
+
+    async def look(address: str) -> DeviceFacts | NoAnswer:
+        found = await network.look(address)
+        busy[address] = busy.get(address, 0) - 1
+        return NoAnswer(address, "no_answer") if busy[address] >= 0 else found
+
+    run = await make(look, looks_at_once=2).discover(STATION, ["192.0.2.0/29"])
+    counts = {address: network.looked.count(address) for address in run.ledger}
+    assert counts == {f"192.0.2.{n}": 1 + (n in {3, 5}) for n in range(1, 7)}
+    assert (run.ledger["192.0.2.3"].outcome, run.ledger["192.0.2.5"].outcome) == ("answered", "no_answer")
+
+
 async def test_no_more_looks_at_once_than_allowed(make: Make) -> None:
     network = Network({}, delay_s=0.002)
     await make(network.look, looks_at_once=7).discover(STATION, ["192.0.2.0/26"])
