@@ -14,6 +14,7 @@ from fault.correlation.network import Device, Link, Network, Port
 from inventory.topology import Topology
 
 NS_PER_S = 1_000_000_000
+UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104 - a neighbour nobody named, nothing binds to it
 PROTOCOLS = ("ospf", "isis", "bgp", "ldp", "bfd")
 CAUSES = {
     "link": Cause.SIGNAL,
@@ -89,6 +90,7 @@ class Translator:
     def __init__(self, topology: Topology, network: Network) -> None:
         self.topology = topology
         self.network = network
+        self._lost: dict[tuple[str, str], str] = {}  # device and protocol -> the session between devices that it last told of
 
     def notice(self, change: AlarmChange, now_s: float) -> Notice:
         """The notice of a change. Its time is the change's own, but never later than now."""
@@ -136,5 +138,8 @@ class Translator:
             a, b = sorted((change.device, self.topology.devices[no].id))
             name = f"{protocol.lower()} between {a} and {b}"
             self.network.add_session(name, a, b)
+            self._lost[change.device, protocol.lower()] = name
             return name
+        if peer.strip() in UNSPECIFIED:  # a daemon that gave the session up forgets whom it was with
+            return self._lost.get((change.device, protocol.lower()), f"{change.device} {change.qualifier}")
         return f"{change.device} {change.qualifier}"
