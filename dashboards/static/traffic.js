@@ -47,6 +47,9 @@ function useKept(made) {
   return kept.current;
 }
 
+/** Alarms younger than the last whole slot stand at its end, or a chart would not show them until the next one. */
+const upTo = (end, alarms) => alarms?.map((alarm) => (Date.parse(alarm.raised_at) > end ? { ...alarm, raised_at: iso(end) } : alarm));
+
 export function InterfaceTraffic({ entity, name, spanMs, compare = true, height = 130, alarms, limit }) {
   const end = endOf(spanMs);
   const inward = useAnswer(seriesPath(entity, "interface.in_octets", end, spanMs));
@@ -64,7 +67,7 @@ export function InterfaceTraffic({ entity, name, spanMs, compare = true, height 
   const error = inward.error || outward.error;
   if (error && !shown) return html`<${Problem} error=${error} />`;
   if (!shown) return html`<div style=${{ minHeight: `${height + 20}px` }}><${Skeleton} /></div>`;
-  return html`<${Chart} label=${`Traffic of ${name}`} ...${shown} unit="b/s" height=${height} alarms=${alarms} />`;
+  return html`<${Chart} label=${`Traffic of ${name}`} ...${shown} unit="b/s" height=${height} alarms=${upTo(end, alarms)} />`;
 }
 
 /** All interfaces in sight together. */
