@@ -36,10 +36,10 @@ from collectors.batched_udp import open_socket
 from collectors.codecs import ber, snmp, usm
 from collectors.codecs.ber import Oid, dotted, parse_oid
 from collectors.codecs.snmp import COUNTER32, COUNTER64, END_OF_MIB_VIEW, NO_SUCH_INSTANCE, TIME_TICKS, Message, Pdu, PduType, VarBind
+from collectors.datagrams import DATAGRAMS, Datagrams
 from collectors.snmp.client import Limits, SnmpClient
 from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
-from collectors.snmp.mmsg import DATAGRAMS, Datagrams
 from collectors.snmp.plan import SYS_UPTIME, Item, Plan, build
 from collectors.snmp.sweeper import Sweeper
 from collectors.snmp.wire import Ended, warm

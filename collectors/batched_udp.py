@@ -1,22 +1,17 @@
-"""UDP in batches: `recvmmsg` and `sendmmsg` through ctypes on 64-bit Linux, a loop of single calls elsewhere.
+"""UDP in batches, as (payload, sender) pairs: one system call for up to 64 datagrams.
 
-One system call for up to 64 datagrams; the buffers are made once. Names of senders stay in the kernel's form
-(port and address as octets), so that comparing one costs no text.
+Names of senders are port and address as octets, so that comparing one costs no text.
 """
 
-import ctypes
 import socket
 import struct
-import sys
 from typing import Final
 
-from collectors.codecs.ber import MAX_MESSAGE
+from collectors.datagrams import NAME, RECEIVE_SLOT, Datagrams
 
 BATCH: Final = 64
 SEND_OCTETS_MAX: Final = 2048  # a larger datagram is sent by itself
-_SLOT: Final = MAX_MESSAGE + 1
-_NAME: Final = 28  # sockaddr_in6
-_HEADER: Final = 64  # struct mmsghdr on a 64-bit machine
+IPV4_OCTETS: Final = 16  # of a sockaddr_in
 SO_RXQ_OVFL: Final = 40
 _SO_RCVBUFFORCE: Final = 33
 
@@ -65,89 +60,37 @@ def open_socket(address: str, port: int, receive_octets: int) -> socket.socket:
     return made
 
 
-class _Table:
-    """The fixed structures of one direction: headers, one iovec and one name each, payload slots."""
-
-    def __init__(self, slot: int) -> None:
-        self.slot = slot
-        self.payload = bytearray(BATCH * slot)
-        self.names = bytearray(BATCH * _NAME)
-        self.headers = bytearray(BATCH * _HEADER)
-        self._iovecs = bytearray(BATCH * 16)
-        payload, names, headers, iovecs = (
-            ctypes.addressof(ctypes.c_char.from_buffer(b)) for b in (self.payload, self.names, self.headers, self._iovecs)
-        )
-        self.headers_at = headers
-        self.iovec_words = memoryview(self._iovecs).cast("Q")
-        self.header_ints = memoryview(self.headers).cast("I")
-        words = memoryview(self.headers).cast("Q")
-        for i in range(BATCH):
-            self.iovec_words[2 * i], self.iovec_words[2 * i + 1] = payload + i * slot, slot
-            words[8 * i], words[8 * i + 2], words[8 * i + 3] = names + i * _NAME, iovecs + i * 16, 1
-            self.header_ints[16 * i + 2] = _NAME
-
-
 class BatchedUdp:
     """One UDP socket read and written in batches. `drops()` is the kernel's count of datagrams it had no room for."""
 
     def __init__(self, sock: socket.socket, *, batched: bool = True) -> None:
         self.sock = sock
-        self._libc = ctypes.CDLL(None, use_errno=True) if batched and sys.platform == "linux" and struct.calcsize("P") == 8 else None
-        if self._libc is not None:
-            self._rx = _Table(_SLOT)
-            self._tx = _Table(SEND_OCTETS_MAX)
+        self._rx, self._tx = Datagrams(RECEIVE_SLOT, BATCH, batched=batched), Datagrams(SEND_OCTETS_MAX, BATCH, batched=batched)
+        self._names, self._headers = self._rx.names.data, self._rx.headers.data
 
     def receive(self) -> list[Datagram]:
         """What waits, at most 64 datagrams; never blocks."""
-        if self._libc is None:
-            return self._receive_single()
-        rx = self._rx
-        n = self._libc.recvmmsg(self.sock.fileno(), ctypes.c_void_p(rx.headers_at), BATCH, socket.MSG_DONTWAIT, None)
         found: list[Datagram] = []
-        for i in range(max(n, 0)):
-            at, length, name = i * _SLOT, rx.header_ints[16 * i + 14], i * _NAME
-            if rx.header_ints[16 * i + 2] == 16:
-                sender = bytes(rx.names[name + 2 : name + 8])
+        for i in range(self._rx.receive(self.sock)):
+            at, length, name = i * RECEIVE_SLOT, self._headers[16 * i + 14], i * NAME
+            if self._headers[16 * i + 2] == IPV4_OCTETS:
+                sender = bytes(self._names[name + 2 : name + 8])
             else:
-                sender = bytes(rx.names[name + 2 : name + 4] + rx.names[name + 8 : name + 24])
-            found.append((bytes(rx.payload[at : at + length]), sender))
-            rx.header_ints[16 * i + 2] = _NAME
-        return found
-
-    def _receive_single(self) -> list[Datagram]:
-        found: list[Datagram] = []
-        while len(found) < BATCH:
-            try:
-                payload, sender = self.sock.recvfrom(_SLOT)
-            except OSError:  # nothing waits, or an ICMP error that a later timeout will tell better
-                break
-            found.append((payload, peer_name(sender[0], sender[1])))
+                sender = bytes(self._names[name + 2 : name + 4]) + bytes(self._names[name + 8 : name + 24])
+            found.append((bytes(self._rx.octets[at : at + length]), sender))
         return found
 
     def send(self, datagrams: list[Datagram]) -> int:
         """Send (payload, receiver's name) pairs; return how many the kernel took. The rest is lost, as UDP may."""
-        if self._libc is None or any(len(payload) > SEND_OCTETS_MAX for payload, _ in datagrams):
+        if any(len(payload) > SEND_OCTETS_MAX for payload, _ in datagrams):
             return sum(self._send_single(payload, name) for payload, name in datagrams)
         return sum(self._send_batch(datagrams[i : i + BATCH]) for i in range(0, len(datagrams), BATCH))
 
     def _send_batch(self, datagrams: list[Datagram]) -> int:
-        assert self._libc is not None
-        tx = self._tx
         for i, (payload, name) in enumerate(datagrams):
-            tx.payload[i * SEND_OCTETS_MAX : i * SEND_OCTETS_MAX + len(payload)] = payload
-            tx.iovec_words[2 * i + 1] = len(payload)
-            sockaddr = _sockaddr(name)
-            tx.names[i * _NAME : i * _NAME + len(sockaddr)] = sockaddr
-            tx.header_ints[16 * i + 2] = len(sockaddr)
-        sent = 0
-        while sent < len(datagrams):
-            at = ctypes.c_void_p(tx.headers_at + sent * _HEADER)
-            n = self._libc.sendmmsg(self.sock.fileno(), at, len(datagrams) - sent, socket.MSG_DONTWAIT)
-            if n <= 0:  # the first of the rest was refused (no route, no room): it is lost, the others are tried
-                datagrams = [*datagrams[:sent], *datagrams[sent + 1 :]]
-                return sent + (self._send_batch(datagrams[sent:]) if len(datagrams) > sent else 0)
-            sent += n
-        return sent
+            self._tx.put(i, payload)
+            self._tx.to(i, _sockaddr(name))
+        return self._tx.send(self.sock, len(datagrams))
 
     def _send_single(self, payload: bytes, name: bytes) -> int:
         try:

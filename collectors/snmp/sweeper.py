@@ -19,11 +19,11 @@ from collectors.batched_udp import open_socket
 from collectors.codecs import ber
 from collectors.codecs.ber import DecodeError
 from collectors.codecs.snmp import Version
+from collectors.datagrams import DATAGRAMS, RECEIVE_SLOT, SEND_SLOT, Datagrams, sockaddr
 from collectors.metrics import SNMP_OUTSTANDING, SNMP_REFUSED, SNMP_REPLIES, SNMP_REQUESTS, SNMP_RETRIES, SNMP_TIMEOUTS
 from collectors.snmp import wire_state as state
 from collectors.snmp.client import Limits, status_name
 from collectors.snmp.engine import reply_id
-from collectors.snmp.mmsg import DATAGRAMS, RECEIVE_SLOT, SEND_SLOT, Datagrams, sockaddr
 from collectors.snmp.plan import Answers, Plan
 from collectors.snmp.security import CommunitySecurity, ReportError, Security, UserSecurity
 from collectors.snmp.sheets import Envelope, Sheet

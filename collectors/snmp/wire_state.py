@@ -10,13 +10,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from collectors import datagrams
+
 Table = npt.NDArray[Any]
 
 FLIGHT_BITS: Final = 12
 FLIGHTS: Final = 1 << FLIGHT_BITS  # requests in flight at most, all agents together
 GENERATION_FIRST: Final = 1 << (24 - FLIGHT_BITS)  # every request-id takes four octets and can be patched into a request
 GENERATIONS: Final = (1 << (31 - FLIGHT_BITS)) - GENERATION_FIRST
-NAME: Final = 28  # octets of the larger sockaddr
+NAME: Final = datagrams.NAME
 VARIABLES_MAX: Final = 1024  # of one question
 ROWS: Final = 1 << 16  # finished samples that wait to be taken over
 EVENTS: Final = 4096

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from collectors.codecs import ber, snmp
 from collectors.codecs.ber import DecodeError
 from collectors.codecs.snmp import COUNTER32, COUNTER64, GAUGE32, OPAQUE, TIME_TICKS, Message, Pdu, PduType, VarBind, Version
+from collectors.datagrams import RECEIVE_SLOT, Datagrams, sockaddr
 from collectors.snmp import wire_state as state
 from collectors.snmp.client import Limits
-from collectors.snmp.mmsg import RECEIVE_SLOT, Datagrams, sockaddr
 from collectors.snmp.plan import DISCONTINUITY, SYS_UPTIME, Answers, Item, Plan, build, samples
 from collectors.snmp.sheets import Envelope
 from collectors.snmp.wire import Wire, warm

@@ -1,7 +1,7 @@
-"""Many datagrams a system call, in tables that the compiled steps read and write: `recvmmsg` and `sendmmsg`.
+"""Many datagrams a system call, in tables that compiled steps can read and write: `recvmmsg` and `sendmmsg`.
 
-A table holds DATAGRAMS headers (struct mmsghdr), names and payload slots, made once. Where the calls do not
-exist (not Linux, not 64 bits) the same tables are filled and emptied one datagram a call.
+A table holds headers (struct mmsghdr), names and payload slots, made once. Where the calls do not exist (not
+Linux, not 64 bits) the same tables are filled and emptied one datagram a call.
 """
 
 import ctypes
@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from collectors.codecs.ber import MAX_MESSAGE
-from collectors.snmp.wire_state import NAME
 
 Table = npt.NDArray[Any]
 DATAGRAMS: Final = 128
 RECEIVE_SLOT: Final = MAX_MESSAGE + 1
 SEND_SLOT: Final = 4096
+NAME: Final = 28  # octets of the larger sockaddr, sockaddr_in6
 _HEADER: Final = 64  # struct mmsghdr on a 64-bit machine, in octets
 _NAME_OCTETS, _IOVEC_OCTETS, _RECEIVED = 2, 1, 14  # 32-bit and 64-bit words in it
 
@@ -35,21 +35,22 @@ def sockaddr(address: str, port: int) -> bytes:
 
 
 class Datagrams:
-    """One direction of a socket: the tables, and the call that fills or empties them."""
+    """One direction of a socket: tables of `count` datagrams, and the call that fills or empties them."""
 
-    def __init__(self, slot: int) -> None:
-        self.slot = slot
-        self.payload = np.zeros(DATAGRAMS * slot, np.uint8)
-        self.names = np.zeros(DATAGRAMS * NAME, np.uint8)
-        self.headers = np.zeros(DATAGRAMS * _HEADER // 4, np.uint32)
-        self.iovecs = np.zeros(DATAGRAMS * 2, np.uint64)
+    def __init__(self, slot: int, count: int = DATAGRAMS, *, batched: bool = True) -> None:
+        self.slot, self.count = slot, count
+        self.payload = np.zeros(count * slot, np.uint8)
+        self.octets = self.payload.data  # bytes are cut from it several times faster than from the array
+        self.names = np.zeros(count * NAME, np.uint8)
+        self.headers = np.zeros(count * _HEADER // 4, np.uint32)
+        self.iovecs = np.zeros(count * 2, np.uint64)
         words = self.headers.view(np.uint64)
-        for i in range(DATAGRAMS):
+        for i in range(count):
             self.iovecs[2 * i], self.iovecs[2 * i + 1] = self.payload.ctypes.data + i * slot, slot
             words[8 * i], words[8 * i + 2], words[8 * i + 3] = self.names.ctypes.data + i * NAME, self.iovecs.ctypes.data + i * 16, 1
         self.headers[_NAME_OCTETS::16] = NAME
-        linux = sys.platform == "linux" and struct.calcsize("P") == 8
-        self._libc = ctypes.CDLL(None, use_errno=True) if linux else None
+        mmsg = batched and sys.platform == "linux" and struct.calcsize("P") == 8
+        self._libc = ctypes.CDLL(None, use_errno=True) if mmsg else None
         self._headers_at = self.headers.ctypes.data
 
     def receive(self, sock: socket.socket) -> int:
@@ -58,19 +59,18 @@ class Datagrams:
             return self._receive_single(sock)
         self.headers[_NAME_OCTETS::16] = NAME
         at = ctypes.c_void_p(self._headers_at)
-        return max(0, int(self._libc.recvmmsg(sock.fileno(), at, DATAGRAMS, socket.MSG_DONTWAIT, None)))
+        return max(0, int(self._libc.recvmmsg(sock.fileno(), at, self.count, socket.MSG_DONTWAIT, None)))
 
     def _receive_single(self, sock: socket.socket) -> int:
-        for i in range(DATAGRAMS):
+        for i in range(self.count):
             try:
                 payload, peer = sock.recvfrom(self.slot)
             except OSError:
                 return i
-            name = np.frombuffer(sockaddr(peer[0], peer[1]), np.uint8)
-            self.names[i * NAME : i * NAME + len(name)] = name
-            self.payload[i * self.slot : i * self.slot + len(payload)] = np.frombuffer(payload, np.uint8)
+            self.to(i, sockaddr(peer[0], peer[1]))
+            self.octets[i * self.slot : i * self.slot + len(payload)] = payload
             self.headers[16 * i + _RECEIVED] = len(payload)
-        return DATAGRAMS
+        return self.count
 
     def send(self, sock: socket.socket, n: int) -> int:
         """Send the first n; how many the kernel took. The others are lost, as UDP may."""
@@ -100,13 +100,18 @@ class Datagrams:
     def put(self, i: int, payload: bytes) -> None:
         """The payload of the i-th datagram to send."""
         at = i * self.slot
-        self.payload[at : at + len(payload)] = np.frombuffer(payload, np.uint8)
+        self.octets[at : at + len(payload)] = payload
         self.iovecs[2 * i + 1] = len(payload)
+
+    def to(self, i: int, name: bytes) -> None:
+        """The sockaddr of the i-th datagram."""
+        self.names[i * NAME : i * NAME + len(name)] = np.frombuffer(name, np.uint8)
+        self.headers[16 * i + _NAME_OCTETS] = len(name)
 
     def got(self, i: int) -> bytes:
         """The payload of the i-th datagram received."""
         at = i * self.slot
-        return self.payload[at : at + int(self.headers[16 * i + _RECEIVED])].tobytes()
+        return bytes(self.octets[at : at + int(self.headers[16 * i + _RECEIVED])])
 
     def name(self, i: int) -> bytes:
         """The sender of the i-th datagram received."""
