@@ -1,10 +1,10 @@
 """EN 16931 as OASIS UBL 2.1 Invoice or CreditNote (CEN/TS 16931-3-2): elements in the order of the schema."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lxml import etree
 
+from bss.einvoice.elements import Element, add, optional
 from bss.einvoice.terms import CREDIT_NOTE, CREDIT_TRANSFER, Breakdown, InvoiceLine, Party, Terms
 
 CAC = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"
@@ -13,8 +13,6 @@ ROOT = "urn:oasis:names:specification:ubl:schema:xsd:{name}-2"
 SPECIFICATION = "urn:cen.eu:en16931:2017"
 NAMES = {"cac": CAC, "cbc": CBC}
 
-Element = Any  # lxml has no types of its own
-
 
 def write(terms: Terms) -> bytes:
     """The document as UTF-8 XML."""
@@ -22,27 +20,27 @@ def write(terms: Terms) -> bytes:
     kind = "CreditNote" if credit else "Invoice"
     names: dict[Any, str] = {None: ROOT.format(name=kind), **NAMES}
     root = etree.Element(f"{{{ROOT.format(name=kind)}}}{kind}", nsmap=names)
-    _add(root, "cbc:CustomizationID", SPECIFICATION)
-    _add(root, "cbc:ID", terms.number)
-    _add(root, "cbc:IssueDate", terms.issued_on)
+    add(root, "cbc:CustomizationID", SPECIFICATION)
+    add(root, "cbc:ID", terms.number)
+    add(root, "cbc:IssueDate", terms.issued_on)
     if not credit:
-        _add(root, "cbc:DueDate", terms.due_on)
-    _add(root, "cbc:CreditNoteTypeCode" if credit else "cbc:InvoiceTypeCode", terms.kind)
-    _optional(root, "cbc:Note", terms.note)
-    _add(root, "cbc:DocumentCurrencyCode", terms.currency)
-    _add(root, "cbc:BuyerReference", terms.buyer_reference)
+        add(root, "cbc:DueDate", terms.due_on)
+    add(root, "cbc:CreditNoteTypeCode" if credit else "cbc:InvoiceTypeCode", terms.kind)
+    optional(root, "cbc:Note", terms.note)
+    add(root, "cbc:DocumentCurrencyCode", terms.currency)
+    add(root, "cbc:BuyerReference", terms.buyer_reference)
     _period(root, terms.start, terms.end)
     for number in terms.preceding:
-        _add(_add(_add(root, "cac:BillingReference"), "cac:InvoiceDocumentReference"), "cbc:ID", number)
-    _party(_add(root, "cac:AccountingSupplierParty"), terms.seller)
-    _party(_add(root, "cac:AccountingCustomerParty"), terms.buyer)
-    _add(_add(root, "cac:Delivery"), "cbc:ActualDeliveryDate", terms.end)
+        add(add(add(root, "cac:BillingReference"), "cac:InvoiceDocumentReference"), "cbc:ID", number)
+    _party(add(root, "cac:AccountingSupplierParty"), terms.seller)
+    _party(add(root, "cac:AccountingCustomerParty"), terms.buyer)
+    add(add(root, "cac:Delivery"), "cbc:ActualDeliveryDate", terms.end)
     if terms.iban:
-        means = _add(root, "cac:PaymentMeans")
-        _add(means, "cbc:PaymentMeansCode", CREDIT_TRANSFER)
-        _add(_add(means, "cac:PayeeFinancialAccount"), "cbc:ID", terms.iban)
+        means = add(root, "cac:PaymentMeans")
+        add(means, "cbc:PaymentMeansCode", CREDIT_TRANSFER)
+        add(add(means, "cac:PayeeFinancialAccount"), "cbc:ID", terms.iban)
     if credit:
-        _add(_add(root, "cac:PaymentTerms"), "cbc:Note", f"Due on {terms.due_on}")
+        add(add(root, "cac:PaymentTerms"), "cbc:Note", f"Due on {terms.due_on}")
     _taxes(root, terms)
     _totals(root, terms)
     for line in terms.lines:
@@ -51,17 +49,17 @@ def write(terms: Terms) -> bytes:
 
 
 def _taxes(root: Element, terms: Terms) -> None:
-    total = _add(root, "cac:TaxTotal")
+    total = add(root, "cac:TaxTotal")
     _amount(total, "cbc:TaxAmount", terms.tax, terms)
     for tax in terms.taxes:
-        part = _add(total, "cac:TaxSubtotal")
+        part = add(total, "cac:TaxSubtotal")
         _amount(part, "cbc:TaxableAmount", tax.taxable, terms)
         _amount(part, "cbc:TaxAmount", tax.tax, terms)
-        _category(_add(part, "cac:TaxCategory"), tax.category, tax.rate, tax)
+        _category(add(part, "cac:TaxCategory"), tax.category, tax.rate, tax)
 
 
 def _totals(root: Element, terms: Terms) -> None:
-    total = _add(root, "cac:LegalMonetaryTotal")
+    total = add(root, "cac:LegalMonetaryTotal")
     for name, value in (
         ("cbc:LineExtensionAmount", terms.net),
         ("cbc:TaxExclusiveAmount", terms.net),
@@ -72,67 +70,55 @@ def _totals(root: Element, terms: Terms) -> None:
 
 
 def _line(root: Element, line: InvoiceLine, terms: Terms, credit: bool) -> None:
-    row = _add(root, "cac:CreditNoteLine" if credit else "cac:InvoiceLine")
-    _add(row, "cbc:ID", line.no)
-    _add(row, "cbc:CreditedQuantity" if credit else "cbc:InvoicedQuantity", line.quantity, {"unitCode": line.unit})
+    row = add(root, "cac:CreditNoteLine" if credit else "cac:InvoiceLine")
+    add(row, "cbc:ID", line.no)
+    add(row, "cbc:CreditedQuantity" if credit else "cbc:InvoicedQuantity", line.quantity, {"unitCode": line.unit})
     _amount(row, "cbc:LineExtensionAmount", line.amount, terms)
     _period(row, line.start, line.end)
-    item = _add(row, "cac:Item")
-    _optional(item, "cbc:Description", line.description)
-    _add(item, "cbc:Name", line.name)
-    _category(_add(item, "cac:ClassifiedTaxCategory"), line.category, line.rate)
+    item = add(row, "cac:Item")
+    optional(item, "cbc:Description", line.description)
+    add(item, "cbc:Name", line.name)
+    _category(add(item, "cac:ClassifiedTaxCategory"), line.category, line.rate)
     for name, value in line.attributes:
-        attribute = _add(item, "cac:AdditionalItemProperty")
-        _add(attribute, "cbc:Name", name)
-        _add(attribute, "cbc:Value", value)
-    _amount(_add(row, "cac:Price"), "cbc:PriceAmount", line.price, terms)
+        attribute = add(item, "cac:AdditionalItemProperty")
+        add(attribute, "cbc:Name", name)
+        add(attribute, "cbc:Value", value)
+    _amount(add(row, "cac:Price"), "cbc:PriceAmount", line.price, terms)
 
 
 def _category(element: Element, category: str, rate: str, tax: Breakdown | None = None) -> None:
-    _add(element, "cbc:ID", category)
-    _add(element, "cbc:Percent", rate)
+    add(element, "cbc:ID", category)
+    add(element, "cbc:Percent", rate)
     if tax is not None:
-        _optional(element, "cbc:TaxExemptionReasonCode", tax.reason_code)
-        _optional(element, "cbc:TaxExemptionReason", tax.reason)
-    _add(_add(element, "cac:TaxScheme"), "cbc:ID", "VAT")
+        optional(element, "cbc:TaxExemptionReasonCode", tax.reason_code)
+        optional(element, "cbc:TaxExemptionReason", tax.reason)
+    add(add(element, "cac:TaxScheme"), "cbc:ID", "VAT")
 
 
 def _party(parent: Element, party: Party) -> None:
-    element = _add(parent, "cac:Party")
+    element = add(parent, "cac:Party")
     if party.email:
-        _add(element, "cbc:EndpointID", party.email, {"schemeID": "EM"})
-    address = _add(element, "cac:PostalAddress")
+        add(element, "cbc:EndpointID", party.email, {"schemeID": "EM"})
+    address = add(element, "cac:PostalAddress")
     for name, line in zip(("cbc:StreetName", "cbc:AdditionalStreetName"), party.lines, strict=False):
-        _add(address, name, line)
-    _optional(address, "cbc:CityName", party.city)
-    _optional(address, "cbc:PostalZone", party.post_code)
+        add(address, name, line)
+    optional(address, "cbc:CityName", party.city)
+    optional(address, "cbc:PostalZone", party.post_code)
     for line in party.lines[2:]:
-        _add(_add(address, "cac:AddressLine"), "cbc:Line", line)
-    _add(_add(address, "cac:Country"), "cbc:IdentificationCode", party.country)
+        add(add(address, "cac:AddressLine"), "cbc:Line", line)
+    add(add(address, "cac:Country"), "cbc:IdentificationCode", party.country)
     if party.vat_id:
-        scheme = _add(element, "cac:PartyTaxScheme")
-        _add(scheme, "cbc:CompanyID", party.vat_id)
-        _add(_add(scheme, "cac:TaxScheme"), "cbc:ID", "VAT")
-    _add(_add(element, "cac:PartyLegalEntity"), "cbc:RegistrationName", party.name)
+        scheme = add(element, "cac:PartyTaxScheme")
+        add(scheme, "cbc:CompanyID", party.vat_id)
+        add(add(scheme, "cac:TaxScheme"), "cbc:ID", "VAT")
+    add(add(element, "cac:PartyLegalEntity"), "cbc:RegistrationName", party.name)
 
 
 def _period(parent: Element, start: str, end: str) -> None:
-    period = _add(parent, "cac:InvoicePeriod")
-    _add(period, "cbc:StartDate", start)
-    _add(period, "cbc:EndDate", end)
+    period = add(parent, "cac:InvoicePeriod")
+    add(period, "cbc:StartDate", start)
+    add(period, "cbc:EndDate", end)
 
 
 def _amount(parent: Element, name: str, text: str, terms: Terms) -> None:
-    _add(parent, name, text, {"currencyID": terms.currency})
-
-
-def _optional(parent: Element, name: str, text: str) -> None:
-    if text:
-        _add(parent, name, text)
-
-
-def _add(parent: Element, name: str, text: str | None = None, attributes: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> Element:
-    prefix, _, local = name.partition(":")
-    element = etree.SubElement(parent, f"{{{NAMES[prefix]}}}{local}", dict(attributes))
-    element.text = text
-    return element
+    add(parent, name, text, {"currencyID": terms.currency})

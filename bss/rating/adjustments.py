@@ -1,12 +1,40 @@
-"""What discounts, caps and minimums have in common: the sum of earlier charges they work on."""
+"""What discounts, caps and minimums have in common: the earlier charges they work on, and a bound's amount."""
 
+from fractions import Fraction
 from functools import reduce
 from operator import add
+from typing import Annotated
 
 import polars as pl
+from pydantic import Field
 
-from bss.rating.columns import Columns, whole
-from bss.rating.price import Head
+from bss.money import to_minor
+from bss.rating.columns import Columns, integers, whole
+from bss.rating.price import Head, ServiceUsage
+from bss.rating.terms import Exact, Proration, prorated
+from station.settings import Settings
+
+
+class Bound(Settings):
+    """`amount` in major units a period; `of` names charges by their place in the file, empty: all before."""
+
+    amount: Exact
+    proration: Proration
+    of: Annotated[tuple[int, ...], Field(max_length=50)] = ()
+
+
+def bound(terms: Bound, usage: ServiceUsage, head: Head) -> int:
+    """Minor units that the charges are held against: the amount, prorated."""
+    part, of = prorated(terms.proration, usage.activity)
+    return to_minor(terms.amount * part / of, head.currency, head.terms.rounding)
+
+
+def bound_column(terms: Bound, of: Columns) -> pl.Expr:
+    """The same as a column."""
+    (amount,), denominator = integers([Fraction(terms.amount) * of.scale])
+    of.check(amount, over=denominator)
+    part, period = of.prorated(terms.proration)
+    return of.money(part * whole(amount), period * denominator)
 
 
 def place_of(charge: str) -> int:

@@ -33,6 +33,19 @@ def steps(used: Decimal, tiers: tuple[Tier, ...]) -> list[tuple[Decimal, Tier]]:
     return found
 
 
+def ladder(quantum: Decimal, tiers: tuple[Tier, ...], of: Columns) -> tuple[int, list[int], list[int], list[int], int]:
+    """(quantum, upper limits, prices, flat fees, denominator of the amounts) as integers.
+
+    Quantum and limits stand on one denominator, so that widths of tiers are whole numbers whatever the limits are.
+    """
+    bounds = [tier.up_to for tier in tiers if tier.up_to is not None]
+    (whole_quantum, *limits), fine = integers([quantum, *bounds])
+    values, denominator = integers(
+        [Fraction(tier.price) * of.scale / fine for tier in tiers] + [Fraction(tier.flat) * of.scale for tier in tiers]
+    )
+    return whole_quantum, limits, values[: len(tiers)], values[len(tiers) :], denominator
+
+
 def charge(terms: Graduated, usage: ServiceUsage, head: Head) -> list[PricedItem]:
     """One item, also for nothing used: the customer sees it. Its amount is rounded once, over all tiers."""
     if not usage.active_days:
@@ -50,13 +63,7 @@ def charge(terms: Graduated, usage: ServiceUsage, head: Head) -> list[PricedItem
 
 
 def columns(terms: Graduated, of: Columns) -> list[Line]:
-    bounds = [tier.up_to for tier in terms.tiers if tier.up_to is not None]
-    # quantum and bounds on one denominator, so that widths of tiers are whole numbers whatever the bounds are
-    (quantum, *limits), fine = integers([terms.quantum, *bounds])
-    values, denominator = integers(
-        [Fraction(tier.price) * of.scale / fine for tier in terms.tiers] + [Fraction(tier.flat) * of.scale for tier in terms.tiers]
-    )
-    prices, flats = values[: len(terms.tiers)], values[len(terms.tiers) :]
+    quantum, limits, prices, flats, denominator = ladder(terms.quantum, terms.tiers, of)
     of.check(most_quanta(of, terms) * quantum + 1, max(prices) + sum(flats) + 1, over=denominator)
     quanta = quanta_column(of, terms)
     used, parts, low = quanta * quantum, [], 0

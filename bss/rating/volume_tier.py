@@ -1,13 +1,12 @@
 """Volume pricing: the total decides the tier, and the tier's price holds for every unit from the first."""
 
 from decimal import Decimal
-from fractions import Fraction
 
 import polars as pl
 
 from bss.money import to_minor
-from bss.rating.columns import Columns, Line, integers, whole
-from bss.rating.graduated import Tiers
+from bss.rating.columns import Columns, Line, whole
+from bss.rating.graduated import Tiers, ladder
 from bss.rating.metered import Metered, Tier, facts, most_quanta, quanta_column, quantity
 from bss.rating.price import Head, Price, PricedItem, ServiceUsage
 
@@ -38,12 +37,7 @@ def charge(terms: VolumeTier, usage: ServiceUsage, head: Head) -> list[PricedIte
 
 
 def columns(terms: VolumeTier, of: Columns) -> list[Line]:
-    bounds = [tier.up_to for tier in terms.tiers if tier.up_to is not None]
-    (quantum, *limits), fine = integers([terms.quantum, *bounds])
-    values, denominator = integers(
-        [Fraction(tier.price) * of.scale / fine for tier in terms.tiers] + [Fraction(tier.flat) * of.scale for tier in terms.tiers]
-    )
-    prices, flats = values[: len(terms.tiers)], values[len(terms.tiers) :]
+    quantum, limits, prices, flats, denominator = ladder(terms.quantum, terms.tiers, of)
     of.check(most_quanta(of, terms) * quantum + 1, max(prices) + max(flats) + 1, over=denominator)
     quanta = quanta_column(of, terms)
     used = quanta * quantum
