@@ -1,16 +1,16 @@
 """Settings of mediation."""
 
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from station.settings import Settings
+from station.settings import Settings, TimeZone
 
 
 class BillingSettings(Settings):
     """How counters become usage. Days and months are those of `time_zone`, the contract's zone; instants stay UTC."""
 
-    time_zone: str = "UTC"
+    time_zone: TimeZone = "UTC"
     span_max_s: int = Field(default=900, ge=60, description="longest span between two samples that still is a measurement")
     margin_h: int = Field(default=24, ge=1, le=31 * 24, description="how far beyond a day its neighbouring samples are sought")
     settle_s: int = Field(default=900, ge=0, description="wait after a day's end before its usage is produced")
@@ -21,15 +21,6 @@ class BillingSettings(Settings):
     future_s: int = Field(default=300, ge=0, description="how far ahead of the station usage may lie")
     batch_max: int = Field(default=10_000, ge=1_000, description="records in one ingest; a point has two for each day of the lookback")
     retry_s: int = Field(default=300, ge=1, description="pause between two runs of the meter")
-
-    @field_validator("time_zone")
-    @classmethod
-    def known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is no time zone of the tz database") from error
-        return value
 
     @property
     def zone(self) -> ZoneInfo:

@@ -6,11 +6,11 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from bss import money
 from bss.money import quantize
@@ -19,6 +19,7 @@ from bss.rating.metered import VOLUME, Metered
 from bss.rating.price import Head, Price, PricedItem, ServiceUsage, UsageEvent
 from bss.rating.terms import Positive, Terms
 from bss.rating.zones import Band, Calendar, Zone, zone_of, zones_of
+from station.settings import TimeZone
 
 NARROW_LIMIT = 1 << 61
 Increment = Annotated[int, Field(ge=1, le=10**15, strict=True)]
@@ -37,16 +38,7 @@ class PerEvent(Metered):
     zones: Annotated[tuple[Zone, ...], Field(min_length=1, max_length=1000)]
     bands: Annotated[tuple[Band, ...], Field(max_length=50)] = ()
     holidays: Annotated[tuple[date, ...], Field(max_length=1000)] = ()
-    time_zone: str = "UTC"
-
-    @field_validator("time_zone")
-    @classmethod
-    def known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is no time zone of the tz database") from error
-        return value
+    time_zone: TimeZone = "UTC"
 
     @model_validator(mode="after")
     def sound(self) -> Self:
