@@ -3,8 +3,11 @@
 Names of senders are port and address as octets, so that comparing one costs no text.
 """
 
+import asyncio
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from collectors.datagrams import NAME, RECEIVE_SLOT, Datagrams
@@ -79,6 +82,17 @@ class BatchedUdp:
                 sender = bytes(self._names[name + 2 : name + 4]) + bytes(self._names[name + 8 : name + 24])
             found.append((bytes(self._rx.octets[at : at + length]), sender))
         return found
+
+    @contextmanager
+    def listening(self) -> Iterator[asyncio.Event]:
+        """An event that the running loop sets when datagrams wait; the socket is closed at the end."""
+        loop, readable = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self.sock.fileno(), readable.set)
+        try:
+            yield readable
+        finally:
+            loop.remove_reader(self.sock.fileno())
+            self.close()
 
     def send(self, datagrams: list[Datagram]) -> int:
         """Send (payload, receiver's name) pairs; return how many the kernel took. The rest is lost, as UDP may."""

@@ -70,21 +70,15 @@ class Flow:
                 tasks.create_task(self._receive(port))
 
     async def _receive(self, port: int) -> None:
-        loop = asyncio.get_running_loop()
         udp = BatchedUdp(open_socket(self._settings.address, port, self._settings.receive_buffer_mb << 20))
         FLOW_KERNEL_DROPPED.set_function(udp.drops)
-        readable = asyncio.Event()
-        loop.add_reader(udp.sock.fileno(), readable.set)
-        try:
+        with udp.listening() as readable:
             while True:
                 await readable.wait()
                 readable.clear()
                 if self._turn(udp):
                     readable.set()  # there may be more; others have their turn first
                     await asyncio.sleep(0)
-        finally:
-            loop.remove_reader(udp.sock.fileno())
-            udp.close()
 
     def _turn(self, udp: BatchedUdp) -> bool:
         """Take what waits, up to a turn's share; whether anything waited."""

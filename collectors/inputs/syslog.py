@@ -89,20 +89,14 @@ class Syslog:
                 tasks.create_task(self._stream(self._settings.tls_port, self._settings.tls()))
 
     async def _udp(self) -> None:
-        loop = asyncio.get_running_loop()
         udp = BatchedUdp(open_socket(self._settings.address, self._settings.udp_port, self._settings.receive_buffer_mb << 20))
         SYSLOG_KERNEL_DROPPED.set_function(udp.drops)
-        readable = asyncio.Event()
-        loop.add_reader(udp.sock.fileno(), readable.set)
-        try:
+        with udp.listening() as readable:
             while True:
                 await readable.wait()
                 readable.clear()
                 while datagrams := udp.receive():
                     await self._take([(payload, peer_of(name)[0]) for payload, name in datagrams], "udp")
-        finally:
-            loop.remove_reader(udp.sock.fileno())
-            udp.close()
 
     async def _stream(self, port: int, tls: ssl.SSLContext | None) -> None:
         server = await asyncio.start_server(self._connection, self._settings.address, port, ssl=tls)
