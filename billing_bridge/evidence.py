@@ -58,11 +58,6 @@ def unpack(blob: bytes, sha256: str) -> Slots:
     return Slots(start_ns, octets[:n], octets[n:], np.frombuffer(columns, np.uint8, n, 16 * n))
 
 
-def line_rate_bps(blob: bytes) -> int:
-    """The line rate that capped the slots, 0 unknown."""
-    return int(HEADER.unpack_from(blob)[3])
-
-
 def _inflate(data: bytes, size: int) -> bytes:
     """Exactly `size` bytes: a bomb is refused before it unfolds."""
     inflater = zlib.decompressobj()

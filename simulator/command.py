@@ -24,7 +24,8 @@ from simulator.stories import Stage, load
 from simulator.traffic import Boots
 from simulator.world import MIN_SIZE, Device, World
 from station.clock import SystemClock
-from station.lifecycle import die_with_parent, stop_on_signals
+from station.lifecycle import stop_on_signals
+from station.parent import die_with_parent
 
 if TYPE_CHECKING:
     from simulator.certificates import Identity

@@ -1,8 +1,6 @@
-"""Processes and signals: children that die with their parent, and a stop that is bounded in time."""
+"""Processes and signals: child processes, parts that are started again, and a stop that is bounded in time."""
 
 import asyncio
-import ctypes
-import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -14,21 +12,9 @@ from station.metrics import counter
 
 log = structlog.get_logger("station")
 RESTARTS = counter("part_restarts", "Parts of the station that ended by an unexpected error and were started again.", "part")
-PR_SET_PDEATHSIG = 1
 STOP_WITHIN_S = 10.0
 RESTART_FIRST_S = 1.0
 RESTART_MOST_S = 60.0
-
-
-def die_with_parent(parent: int) -> None:
-    """Called first thing in a child: the kernel ends it when its parent ends (Linux, prctl(2)).
-
-    `parent` is the pid that started it, so that a parent that died before this call is noticed too.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        raise SystemExit(0)
 
 
 class Child:

@@ -9,8 +9,6 @@ from typing import Final
 
 import numpy as np
 
-from station.series import Array
-
 FLOW: Final = np.dtype(
     [
         ("time_ns", np.int64),  # when the station heard of it
@@ -38,10 +36,6 @@ FLOW: Final = np.dtype(
     ]
 )
 MAPPED_IPV4: Final = np.uint64(0xFFFF_0000_0000)
-
-
-def no_flows() -> Array:
-    return np.zeros(0, FLOW)
 
 
 def text_of(high: int, low: int) -> str:

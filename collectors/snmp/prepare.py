@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from collectors.snmp import wire
-from station.lifecycle import die_with_parent
+from station.parent import die_with_parent
 
 _NICE = 10
 _PATIENCE_S = 120.0  # then the steps are compiled in the station after all

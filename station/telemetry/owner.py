@@ -9,7 +9,6 @@ and requests wait in its backlog while a killed owner starts again.
 """
 
 import argparse
-import ctypes
 import fcntl
 import os
 import signal
@@ -21,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from station.parent import die_with_parent
+
 if TYPE_CHECKING:
     from station.telemetry.engine import Engine
 
@@ -28,12 +29,12 @@ TOKEN_VARIABLE = "TRUNKLINE_OWNER_TOKEN"  # noqa: S105 - the variable's name, no
 LOCK_WAIT_S = 10.0
 EXIT_LOCKED = 75  # EX_TEMPFAIL: another owner holds the path
 BACKLOG = 64
-PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options().parse_args(arguments)
-    _die_with(options.parent)
+    if options.parent:
+        die_with_parent(options.parent, signal.SIGKILL)
     token = os.environ.pop(TOKEN_VARIABLE, "")
     if not token:
         sys.stderr.write(f"{TOKEN_VARIABLE} is not set\n")
@@ -60,15 +61,6 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--memory-mb", type=int, default=400)
     parser.add_argument("--parent", type=int, default=0, help="end when this process ends")
     return parser
-
-
-def _die_with(parent: int) -> None:
-    """End with the parent, also when it is killed; and at once if it has gone already."""
-    if not parent:
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 def _lock(path: Path) -> int | None:
