@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import takewhile
 from typing import Protocol, TypeVar
 
@@ -113,6 +114,7 @@ class FaultService:
         """Take up the alarms and incidents of the store; the correlator hears of every open alarm again."""
         now_ns = self.clock.now_ns()
         since_ns = now_ns - self.settings.memory_after_clear_s * NS_PER_S
+        self._tell_gauges()
         async with self.state.read() as conn:
             alarms = await store.open_alarms(conn, self.tenant, since_ns)
             kept = sa.or_(store.incident.c.state == "open", store.incident.c.closed_ns >= since_ns)
@@ -394,15 +396,14 @@ class FaultService:
         """The resources that have an alarm which is not cleared."""
         return frozenset(alarm.resource for alarm in self.book.alarms.values() if not alarm.is_cleared)
 
-    def count_active(self) -> None:
-        """Set the gauges; called when metrics are read."""
-        counts = dict.fromkeys(Severity, 0)
-        for alarm in self.book.alarms.values():
-            if not alarm.is_cleared:
-                counts[alarm.severity] += 1
-        for severity, n in counts.items():
-            ACTIVE.labels(severity.word).set(n)
-        INCIDENTS_OPEN.set(sum(it.state == "open" and not it.noise for it in self.incidents.incidents.values()))
+    def _tell_gauges(self) -> None:
+        """Counted when metrics are read."""
+        for severity in Severity:
+            ACTIVE.labels(severity.word).set_function(partial(self._active_of, severity))
+        INCIDENTS_OPEN.set_function(lambda: sum(it.state == "open" and not it.noise for it in self.incidents.incidents.values()))
+
+    def _active_of(self, severity: Severity) -> int:
+        return sum(alarm.severity is severity for alarm in self.book.alarms.values() if not alarm.is_cleared)
 
 
 def _doubtful(alarm: Alarm) -> bool:

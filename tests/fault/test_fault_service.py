@@ -16,6 +16,7 @@ from fault.service import FaultService
 from fault.settings import FaultSettings
 from station.batch import Event
 from station.clock import VirtualClock
+from station.metrics import REGISTRY
 from station.state import State
 from tests.fault.network import NETWORK, Alone, at, down, event, service_on, store_at, up
 
@@ -40,6 +41,17 @@ async def test_an_event_is_stored_with_its_place_and_impact(state: State) -> Non
     assert alarm == service.book.alarms[alarm.id]
     assert (alarm.place.device, alarm.place.object, alarm.place.site, alarm.place.region) == ("r1", "ge-0/0/1", "Hamburg", "north")
     assert (alarm.services, alarm.customers, alarm.probable_cause) == (1, 1, "lossOfSignal")
+
+
+async def test_active_alarms_and_open_incidents_are_on_metrics(state: State) -> None:
+    service = await service_on(state, VirtualClock(at(0)))
+    assert REGISTRY.get_sample_value("trunkline_alarms_active", {"severity": "major"}) == 0
+    await service.handle([down("if-r1-1")])
+    (alarm,) = service.book.alarms.values()
+    assert REGISTRY.get_sample_value("trunkline_alarms_active", {"severity": alarm.severity.word}) == 1
+    assert REGISTRY.get_sample_value("trunkline_incidents_open") == 1
+    await service.handle([up("if-r1-1", 1)])
+    assert REGISTRY.get_sample_value("trunkline_alarms_active", {"severity": alarm.severity.word}) == 0
 
 
 async def test_a_restart_continues_where_it_stopped(state: State) -> None:
