@@ -23,6 +23,7 @@ from station.telemetry.client import TelemetryClient, TelemetryUnavailableError
 from station.telemetry.settings import TelemetrySettings
 from station.telemetry.supervisor import OwnerProcess
 from tests.collectors.test_flow import BASIC, field_set, record, template, v9
+from tests.ports import UDP, free_port
 
 PORT = Entity(7 << 16 | 1, "if-1", "interface", "xe-0/0/1", if_index=3)
 NETWORK = Topology(addresses={"127.0.0.1": 7}, entities={PORT.key: PORT})
@@ -106,9 +107,7 @@ async def test_a_stranger_is_not_heard_and_a_store_that_is_down_stops_nothing() 
 
 async def test_datagrams_over_udp_become_rows() -> None:
     sink = Sink()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port(UDP)
     task = asyncio.create_task(station(sink, netflow_port=port, interval_s=1).run())
     await asyncio.sleep(0)
     await asyncio.sleep(0)

@@ -1,7 +1,6 @@
 """Agents that misbehave over the wire: each costs only itself, and says of itself what is wrong."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from simulator.hostile import BUSY, KINDS
 from simulator.network import NS_PER_S, Network
 from simulator.traffic import Boots
 from simulator.world import Device
+from tests.ports import UDP, free_port
 
 pytestmark = pytest.mark.slow
 NOW_NS = 1_795_000_000 * NS_PER_S
@@ -32,9 +32,7 @@ Look = Callable[[Device], "asyncio.Future[DeviceFacts | NoAnswer]"]
 @asynccontextmanager
 async def looking(kind: str) -> AsyncIterator[Look]:
     network = Network(WORLD, Boots.of(WORLD, NOW_NS, {}), NOW_NS)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((GOOD.address, 0))
-        port = probe.getsockname()[1]
+    port = free_port(UDP, GOOD.address)
     agents, engine = Agents(network, "public", lambda: NOW_NS, port, kind), Engine()
     agents.open()
     credentials, limits = [SnmpCredential(community="public")], Limits(timeout_s=0.3, timeout_min_s=0.3, retries=1, budget_s=5.0)

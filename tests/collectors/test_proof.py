@@ -1,6 +1,5 @@
 """What a closer look at one device sees: its ports and its sessions as they are now, and nothing it cannot see."""
 
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from simulator.build import build
 from simulator.network import NS_PER_S, Network
 from simulator.traffic import Boots
 from simulator.world import Link
+from tests.ports import UDP, free_port
 
 START_NS = 1_795_000_000 * NS_PER_S
 
@@ -45,9 +45,7 @@ class Lab:
 @pytest.fixture
 async def lab() -> AsyncIterator[Lab]:
     world = build(1, 24)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((world.devices[0].address, 0))
-        port = probe.getsockname()[1]
+    port = free_port(UDP, world.devices[0].address)
     made = Lab(Network(world, Boots.of(world, START_NS, {}), START_NS), Engine(), port)
     agents = Agents(made.network, "public", lambda: made.now_ns, port)
     agents.open()

@@ -17,6 +17,7 @@ from inventory.topology import Topology
 from station.batch import Notification
 from station.channel import Channel
 from station.clock import NS_PER_S, SystemClock
+from tests.ports import TCP, UDP, free_port
 
 LINES = [
     (
@@ -101,16 +102,9 @@ def test_the_table_of_senders_is_bounded() -> None:
     assert len(senders) == SENDERS_MAX
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 @pytest.fixture
 async def receiver() -> AsyncIterator[tuple[SyslogSettings, Channel[tuple[Notification, ...]]]]:
-    settings = SyslogSettings(udp_port=free_port(socket.SOCK_DGRAM), tcp_port=free_port(socket.SOCK_STREAM))
+    settings = SyslogSettings(udp_port=free_port(UDP), tcp_port=free_port(TCP))
     out: Channel[tuple[Notification, ...]] = Channel("syslog_test", 100)
     task = asyncio.create_task(Syslog(settings, lambda: Topology(addresses={"127.0.0.1": 7}), SystemClock(), out).run())
     await asyncio.sleep(0)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,18 +15,13 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from tests.ports import TCP, free_port
+
 T = TypeVar("T")
 ROOT = Path(__file__).parent.parent.parent
 SIZE = 60
 CSRF = re.compile(r'"csrf": ?"([^"]+)"')
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/\S+")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def wait_for(what: str, found: Callable[[], T | None], within_s: float, every_s: float = 0.25) -> T:
@@ -46,7 +40,7 @@ class DemoProcess:
 
     def __init__(self, data: Path, *options: str, python: str = sys.executable, cwd: Path = ROOT) -> None:
         self.data, self.options, self.python, self.cwd = data, options, python, cwd
-        self.port = free_port()
+        self.port = free_port(TCP)
         self.process: subprocess.Popen[str] | None = None
         self.link = ""
         self.link_after_s = 0.0

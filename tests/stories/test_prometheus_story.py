@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.stories.demo_process import SIZE, DemoProcess, free_port, wait_for
+from tests.ports import TCP, free_port
+from tests.stories.demo_process import SIZE, DemoProcess, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 SETTINGS = """
@@ -32,7 +33,7 @@ def program(name: str) -> str:
 def prometheus(demo: DemoProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder: Path = tmp_path_factory.mktemp("prometheus")
     (folder / "prometheus.yml").write_text(SETTINGS.format(port=demo.port))
-    own = free_port()
+    own = free_port(TCP)
     arguments = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{own}"]
     with (
         (folder / "log").open("w") as log,

@@ -7,13 +7,18 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from collectors.codecs.snmp import Version, decode
 from collectors.codecs.usm import Auth, Priv
 from collectors.snmp.credentials import SnmpCredential
+from simulator.certificates import Authority
+from tests.ports import UDP, free_port
 
 AUTH_PASSWORD = "authentic-1234"
 PRIV_PASSWORD = "private-5678"
@@ -59,10 +64,14 @@ def need(program: str, package: str) -> str:
     return path
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def certificates(folder: Path) -> Path:
+    """A certificate authority with one server and one client, as files; the authority's."""
+    authority = Authority(folder, datetime.now(UTC))
+    for name in ("server", "client"):
+        made = authority.identity(cast("Any", SimpleNamespace(name=name, address="127.0.0.1")))
+        (folder / f"{name}.key").write_bytes(made.key)
+        (folder / f"{name}.crt").write_bytes(made.certificate)
+    return authority.file
 
 
 def _configuration(port: int) -> str:
@@ -86,7 +95,7 @@ def snmpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     """A running agent with its state in a folder of its own."""
     program = need("snmpd", "snmpd")
     folder = tmp_path_factory.mktemp("snmpd")
-    port = free_port()
+    port = free_port(UDP)
     (folder / "snmpd.conf").write_text(_configuration(port))
     command = [program, "-f", "-Lf", str(folder / "log"), "-C", "-c", str(folder / "snmpd.conf"), "-p", str(folder / "pid"), "-I", "-smux"]
     agent = subprocess.Popen(command, env={"SNMP_PERSISTENT_DIR": str(folder / "state"), "PATH": "/usr/bin"}, stderr=subprocess.DEVNULL)

@@ -2,29 +2,27 @@
 
 import asyncio
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import aiomqtt
 import pytest
 
 from collectors.inputs.mqtt import Mqtt, MqttSettings
 from inventory.topology import Device, Topology
-from simulator.certificates import Authority
 from station.batch import Notification, SampleBatch
 from station.catalogue import code_of
 from station.channel import Channel
 from station.clock import SystemClock
 from station.journal import Journal
 from station.series import series_of
+from tests.peers.collectors.conftest import certificates
+from tests.ports import TCP, free_port
 
 LOGIN: dict[str, Any] = {"username": "station", "password": "fifteen-characters"}
 DEVICE = Device(no=7, id="d", name="iot-gw-1", site_id="", management_address="192.0.2.7")
@@ -58,9 +56,7 @@ class Broker:
 def broker(tmp_path: Path) -> Iterator[Broker]:
     if shutil.which("mosquitto", path="/usr/sbin:/usr/bin") is None:
         pytest.fail("mosquitto is missing: apt-get install mosquitto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        made = Broker(tmp_path, probe.getsockname()[1])
+    made = Broker(tmp_path, free_port(TCP))
     made.start()
     yield made
     made.kill()
@@ -204,16 +200,6 @@ async def test_two_stations_of_a_group_share_the_messages(broker: Broker, tmp_pa
     assert len(values) == len(set(values))
 
 
-def certificates(folder: Path) -> Path:
-    """A certificate authority with one server and one client, as files; the authority's."""
-    authority = Authority(folder, datetime.now(UTC))
-    for name in ("server", "client"):
-        made = authority.identity(cast("Any", SimpleNamespace(name=name, address="127.0.0.1")))
-        (folder / f"{name}.key").write_bytes(made.key)
-        (folder / f"{name}.crt").write_bytes(made.certificate)
-    return authority.file
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -222,9 +208,7 @@ async def test_tls_asks_for_both_certificates_and_a_wrong_authority_is_refused(t
     right, wrong = certificates(tmp_path / "right"), certificates(tmp_path / "wrong")
     folder = right.parent
     tls = f"cafile {right}\ncertfile {folder}/server.crt\nkeyfile {folder}/server.key\nrequire_certificate true\n"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        broker = Broker(tmp_path, probe.getsockname()[1], more=tls)
+    broker = Broker(tmp_path, free_port(TCP), more=tls)
     broker.start()
     mine: dict[str, Any] = {"tls": True, "certificate_file": folder / "client.crt", "key_file": folder / "client.key"}
     try:

@@ -13,7 +13,8 @@ from collectors.snmp import reference
 from collectors.snmp.client import SnmpClient, TargetUnreachableError
 from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
-from tests.peers.collectors.conftest import PUBLIC, Peer, free_port, need
+from tests.peers.collectors.conftest import PUBLIC, Peer, need
+from tests.ports import UDP, free_port
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # deprecated names of its own while it is imported
@@ -132,4 +133,4 @@ async def test_the_client_says_what_pysnmp_says_in_version_1(snmpd: Peer, engine
 @pytest.mark.slow
 async def test_silence_is_the_same_error_on_both_paths() -> None:
     with pytest.raises(TargetUnreachableError):
-        await reference.get("127.0.0.1", free_port(), PUBLIC, ASKED[:1], timeout_s=0.2, retries=0)
+        await reference.get("127.0.0.1", free_port(UDP), PUBLIC, ASKED[:1], timeout_s=0.2, retries=0)

@@ -14,7 +14,8 @@ from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
 from collectors.snmp.profiles import shipped_profiles
 from inventory.facts import DeviceFacts, NoAnswer
-from tests.peers.collectors.conftest import PUBLIC, USERS, Peer, free_port, need
+from tests.peers.collectors.conftest import PUBLIC, USERS, Peer, need
+from tests.ports import UDP, free_port
 
 SYS_NAME, SYS_UPTIME = parse_oid("1.3.6.1.2.1.1.5.0"), parse_oid("1.3.6.1.2.1.1.3.0")
 IF_TABLE = parse_oid("1.3.6.1.2.1.2.2.1")
@@ -80,7 +81,7 @@ async def test_a_wrong_user_is_told_from_silence(snmpd: Peer, engine: Engine, cr
 
 
 async def test_a_dead_address_is_unreachable_after_its_retries(engine: Engine) -> None:
-    client = SnmpClient(engine, "127.0.0.1", free_port(), PUBLIC, QUICK)
+    client = SnmpClient(engine, "127.0.0.1", free_port(UDP), PUBLIC, QUICK)
     with pytest.raises(TargetUnreachableError):
         await client.get((SYS_UPTIME,))
     assert client.problems == {"timeout": 2}

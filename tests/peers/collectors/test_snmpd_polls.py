@@ -18,7 +18,8 @@ from station.catalogue import code_of
 from station.channel import Channel
 from station.clock import SystemClock
 from station.series import series_of
-from tests.peers.collectors.conftest import PUBLIC, Peer, free_port, until
+from tests.peers.collectors.conftest import PUBLIC, Peer, until
+from tests.ports import UDP, free_port
 
 FAST = SnmpSettings(interval_s=1, first_spread_s=0, verify_after_s=0.1)
 
@@ -51,7 +52,7 @@ def _poller(topology: Topology, credential_of: Callable[[str], SnmpCredential]) 
 @pytest.mark.parametrize("version", ["1", "2c", "3"])
 async def test_a_poll_gives_the_interfaces_counters_with_uptime(snmpd: Peer, version: str) -> None:
     credential = snmpd.user(None, None) if version == "3" else SnmpCredential(version=version, community="public")
-    poller = _poller(_network(snmpd, free_port()), lambda _: credential)
+    poller = _poller(_network(snmpd, free_port(UDP)), lambda _: credential)
     try:
         assert await poller.poll_now(1)
         assert await poller.poll_now(1)  # the first may have found names the agent does not know
@@ -69,7 +70,7 @@ async def test_a_poll_gives_the_interfaces_counters_with_uptime(snmpd: Peer, ver
 
 @pytest.mark.slow
 async def test_a_dead_device_becomes_unreachable_and_costs_only_itself(snmpd: Peer) -> None:
-    poller = _poller(_network(snmpd, free_port()), lambda _: PUBLIC)
+    poller = _poller(_network(snmpd, free_port(UDP)), lambda _: PUBLIC)
     heard: list[Notification] = []
     batches: list[SampleBatch] = []
 

@@ -18,6 +18,7 @@ from scapy.utils import PcapReader, PcapWriter
 
 from collectors.codecs.flow_decoder import FlowDecoder
 from tests.peers.collectors.conftest import need
+from tests.ports import free_port
 
 PACKETS = 600
 HOSTS = 40
@@ -61,9 +62,7 @@ def exported(capture: Path, version: str) -> list[bytes]:
 def nfdump_totals(datagrams: list[bytes], folder: Path) -> tuple[int, int, int]:
     """(flows, packets, octets) as nfcapd stored them."""
     folder.mkdir()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port(socket.SOCK_DGRAM)
     nfcapd = subprocess.Popen(
         [need("nfcapd", "nfdump"), "-b", "127.0.0.1", "-p", str(port), "-l", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

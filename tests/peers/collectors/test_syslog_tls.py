@@ -2,25 +2,21 @@
 
 import asyncio
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
 from collectors.inputs.syslog import Syslog, SyslogSettings
 from inventory.topology import Topology
-from simulator.certificates import Authority
 from station.batch import Notification
 from station.channel import Channel
 from station.clock import SystemClock
-from tests.peers.collectors.conftest import need
+from tests.peers.collectors.conftest import certificates, need
+from tests.ports import TCP, free_port
 
 LINE = b"<187>45: *Mar  1 00:00:24.123: %LINK-3-UPDOWN: Interface GigabitEthernet0/1, changed state to down"
 Out = Channel[tuple[Notification, ...]]
@@ -29,19 +25,13 @@ Out = Channel[tuple[Notification, ...]]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """ca.pem, and a key and certificate each for `server` and `client`."""
-    authority = Authority(tmp_path, datetime.now(UTC))
-    for name in ("server", "client"):
-        made = authority.identity(cast("Any", SimpleNamespace(name=name, address="127.0.0.1")))
-        (tmp_path / f"{name}.key").write_bytes(made.key)
-        (tmp_path / f"{name}.crt").write_bytes(made.certificate)
+    certificates(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 async def receiver(folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[tuple[int, Out]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port(TCP)
     settings = SyslogSettings(
         udp_port=0,
         tls_port=port,

@@ -23,6 +23,7 @@ from station.telemetry.supervisor import OwnerProcess
 from station.web import ProblemError, iso
 from tests.perf.conftest import HOUR, METERED, S, Small, assembled, now_ns, owner
 from tests.perf.test_perf_pipeline import feed, polls, writing
+from tests.ports import TCP, free_port
 
 pytestmark = pytest.mark.slow
 __all__ = ["now_ns", "owner"]  # fixtures
@@ -63,11 +64,6 @@ async def served(app: FastAPI) -> AsyncIterator[int]:
     listener.close()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 async def answer(client: httpx.AsyncClient, query: str) -> list[Any]:
     """The result of an instant query, once there is one."""
     async with asyncio.timeout(30):
@@ -87,7 +83,7 @@ async def test_prometheus_discovers_and_reads_every_series(owner: OwnerProcess, 
     async with assembled(owner, tmp_path, now_ns) as small, writing(small), served(application(small)) as port:
         await feed(small, polls(METERED, now_ns, 3))
         (tmp_path / "prometheus.yml").write_text(CONFIG.format(port=port))
-        own = free_port()
+        own = free_port(TCP)
         arguments = [
             f"--config.file={tmp_path}/prometheus.yml",
             f"--storage.tsdb.path={tmp_path}/tsdb",

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.ports import TCP, UDP, free_port
 
 TOKEN = "let-me-in"
 
@@ -38,12 +39,6 @@ class Running:
         return answer
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def program(name: str, package: str) -> str:
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if path is None:
@@ -59,9 +54,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ru
     def begin(*arguments: str) -> Running:
         folder: Path = tmp_path_factory.mktemp("simulator")
         (folder / "token").write_text(TOKEN)
-        port, trap, syslog = (free_port(socket.SOCK_DGRAM) for _ in range(3))
+        port, trap, syslog = (free_port(UDP) for _ in range(3))
         fixed = ["--size", "24", "--port", str(port), "--data", str(folder), "--control-token-file", str(folder / "token"), "--no-script"]
-        gnmi = ["--gnmi-port", str(free_port(socket.SOCK_STREAM)), "--gnmi-devices", "0"]
+        gnmi = ["--gnmi-port", str(free_port(TCP)), "--gnmi-devices", "0"]
         targets = ["--trap", f"127.0.0.1:{trap}", "--syslog", f"127.0.0.1:{syslog}"]
         command = [sys.executable, "-m", "simulator", *fixed, *gnmi, *targets, *arguments]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -1,7 +1,6 @@
 """Informs of the simulated network: repeated until somebody acknowledges them, net-snmp's receiver or our own."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,9 @@ from inventory.topology import Topology
 from station.batch import Notification
 from station.channel import Channel
 from station.clock import SystemClock
-from tests.peers.simulator.conftest import Running, free_port
+from tests.peers.simulator.conftest import Running
 from tests.peers.simulator.test_simulator_netsnmp import trap_receiver, until
+from tests.ports import UDP, free_port
 
 pytestmark = pytest.mark.slow
 CUT = {"kind": "link", "a": "ham-core-1", "b": "ber-core-1"}
@@ -50,7 +50,7 @@ def snmptrapd(folder: Path, port: int, user: str) -> Iterator[Path]:
 
 @pytest.mark.parametrize("version", ["2c", "3"])
 def test_snmptrapd_gets_each_inform_and_acknowledges_it(start: Callable[..., Running], tmp_path: Path, version: str) -> None:
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port(UDP)
     with snmptrapd(tmp_path, port, USER if version == "3" else "") as log:
         simulator = start("--trap", f"127.0.0.1:{port}", "--trap-version", version, "--inform")
         simulator.ask("/cut", CUT)
@@ -60,7 +60,7 @@ def test_snmptrapd_gets_each_inform_and_acknowledges_it(start: Callable[..., Run
 
 
 def test_a_receiver_that_was_away_hears_it_later(start: Callable[..., Running], tmp_path: Path) -> None:
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port(UDP)
     simulator = start("--trap", f"127.0.0.1:{port}", "--inform")
     simulator.ask("/cut", CUT)
     until(lambda: informs(simulator).get("repeated", 0) >= 2)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from simulator.build import build
-from tests.peers.simulator.conftest import Running, free_port, program
+from tests.peers.simulator.conftest import Running, program
+from tests.ports import UDP, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -114,7 +115,7 @@ def until(found: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("version", ["2c", "3"])
 def test_snmptrapd_hears_both_ends_of_a_cut_from_their_own_addresses(start: Callable[..., Running], tmp_path: Path, version: str) -> None:
     world = build(1, 24)
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port(UDP)
     users = [
         f"createUser -e 0x{(0x80000000 | 99999):08x}03{world.by_name[name].chassis_id.hex()} trunkline SHA-256 simulated-network AES"
         " simulated-network"

@@ -10,7 +10,8 @@ import urllib.error
 
 import pytest
 
-from tests.peers.simulator.conftest import TOKEN, Running, free_port
+from tests.peers.simulator.conftest import TOKEN, Running
+from tests.ports import UDP, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +82,7 @@ def test_an_address_that_is_taken_ends_it_with_a_reason() -> None:
 
 
 def test_it_ends_with_its_parent() -> None:
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port(UDP)
     program = (
         "import subprocess, sys, time\n"
         f"child = subprocess.Popen([sys.executable, '-m', 'simulator', '--size', '24', '--port', '{port}', '--no-script'])\n"
