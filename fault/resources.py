@@ -1,6 +1,7 @@
 """What fault asks of the inventory: where a resource is, which services and customers hang on it."""
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from fault.alarms import Place
 from inventory.topology import Device, Entity, Service, Topology
@@ -9,18 +10,28 @@ DUCT = "duct:"
 
 
 class Resources:
-    """The look-ups of one topology picture; a new picture gets a new one."""
+    """The look-ups of one topology picture; a new picture gets a new one, so a table is made when it is first asked for."""
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
-        self._names: dict[tuple[int, str], Entity] = {}
-        self._services_of: dict[int, dict[str, Service]] = {}
-        for entity in topology.entities.values():
-            for name in (entity.descr, entity.name):  # ifName last: it is the identity, ifDescr may repeat
-                if name and entity.kind == "interface":
-                    self._names[entity.device_no, name.lower()] = entity
-        for key, services in topology.services_at.items():
-            self._services_of.setdefault(key >> 16, {}).update({service.id: service for service in services})
+
+    @cached_property
+    def _names(self) -> dict[tuple[int, str], Entity]:
+        """Interfaces by (device, name in lower case). ifName last: it is the identity, ifDescr may repeat."""
+        return {
+            (entity.device_no, name.lower()): entity
+            for entity in self.topology.entities.values()
+            if entity.kind == "interface"
+            for name in (entity.descr, entity.name)
+            if name
+        }
+
+    @cached_property
+    def _services_of(self) -> dict[int, dict[str, Service]]:
+        found: dict[int, dict[str, Service]] = {}
+        for key, services in self.topology.services_at.items():
+            found.setdefault(key >> 16, {}).update({service.id: service for service in services})
+        return found
 
     def place(self, resource: str) -> Place:
         """Where a resource is; an unknown one is named by its id."""
