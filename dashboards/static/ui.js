@@ -120,8 +120,17 @@ const dismiss = (id) => {
   toasts.value = toasts.value.filter((each) => each.id !== id);
 };
 
-/** Undo of the newest toast that has one. */
-export function undoLast() {
+let underWay = Promise.resolve();
+
+/** Name an act that an undo has to wait for: the stream may paint its change before its own answer is here. */
+export function acting(act) {
+  underWay = act;
+  return act;
+}
+
+/** Undo of the newest toast that has one, once the act under way is answered. */
+export async function undoLast() {
+  await underWay;
   const last = toasts.value.findLast((each) => each.act);
   if (!last) return;
   dismiss(last.id);

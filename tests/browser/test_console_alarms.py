@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from tests.browser.conftest import Console
 from tests.fakes.console_network import raise_alarm
@@ -41,6 +41,20 @@ def test_a_is_acknowledge_and_z_takes_it_back(page: Page, console: Console) -> N
     first = page.locator("[data-testid=alarm-row][data-severity=critical]")
     expect(first).to_have_attribute("data-state", "acknowledged")
     page.keyboard.press("z")
+    expect(first).to_have_attribute("data-state", "active")
+
+
+def test_z_before_the_act_is_answered_takes_it_back_once_it_is(page: Page, console: Console) -> None:
+    open_alarms(page, console)
+    held: list[tuple[Route, APIResponse]] = []
+    page.route("**/alarms/actions", lambda route: route.continue_() if held else held.append((route, route.fetch())))
+    page.keyboard.press("j")
+    page.keyboard.press("a")
+    first = page.locator("[data-testid=alarm-row][data-severity=critical]")
+    expect(first).to_have_attribute("data-state", "acknowledged")
+    page.keyboard.press("z")
+    route, response = held[0]
+    route.fulfill(response=response)
     expect(first).to_have_attribute("data-state", "active")
 
 

@@ -1,13 +1,15 @@
 // What people do to alarms, always as one request with honest counts, and undone within ten seconds where that is possible.
 import { post } from "../../api.js";
 import { plural } from "../../format.js";
-import { toast, toastProblem } from "../../ui.js";
+import { acting, toast, toastProblem } from "../../ui.js";
 
 const DONE = { acknowledge: "acknowledged", unacknowledge: "given back", shelve: "shelved", unshelve: "unshelved", comment: "commented", clear: "cleared" };
 const UNDO = { acknowledge: "unacknowledge", unacknowledge: "acknowledge", shelve: "unshelve" };
 
 /** @param {{ids: string[]}|{filter: string}} whom */
-export async function act(action, whom, given = {}) {
+export const act = (action, whom, given = {}) => acting(answered(action, whom, given));
+
+async function answered(action, whom, given) {
   try {
     const answer = await post("/api/v1/alarms/actions", { action, ...whom, ...given });
     const failed = answer.failed?.length ? `, ${answer.failed.length} not: ${answer.failed[0].reason}` : "";
