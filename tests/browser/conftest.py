@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dashboards.server import WebParts, create_app
 from dashboards.settings import WebSettings
@@ -25,7 +25,7 @@ from tests.fakes.console_api import router
 from tests.fakes.console_network import Network, build
 
 PASSWORD = "four words in a row"
-START_S = 20
+START_S = 60
 CHROMIUM_ARGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,6 +34,8 @@ CHROMIUM_ARGS = [
     "--no-first-run",
     "--disable-sync",
 ]
+
+expect.set_options(timeout=30_000)  # the tests assert what happens, never how soon
 
 
 @dataclass
@@ -53,7 +55,7 @@ class Console:
             done.set()
 
         self.loop.call_soon_threadsafe(both)
-        assert done.wait(5)
+        assert done.wait(60)
 
 
 async def _serve(folder: Path, sock: socket.socket, ready: "list[Console]", stop: threading.Event) -> None:
@@ -88,7 +90,7 @@ def console(tmp_path: Path) -> Iterator[Console]:
         assert ready, "the console did not start"
         yield ready[0]
         stop.set()
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ async def test_datagrams_over_udp_become_rows() -> None:
     await asyncio.sleep(0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(DATAGRAM, ("127.0.0.1", port))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not sink.written:
             await asyncio.sleep(0.05)
     task.cancel()

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 NOW_NS = 1_795_000_000 * NS_PER_S
 WORLD = build(1, 24)
 BAD, GOOD = WORLD.devices[HOSTILE_AT], WORLD.devices[0]
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 Look = Callable[[Device], "asyncio.Future[DeviceFacts | NoAnswer]"]
 
 

@@ -118,7 +118,7 @@ async def test_rounds_become_samples_of_their_device(reflector: int) -> None:
     target = (TwampTarget(address="127.0.0.1", port=reflector),)
     settings = ProbeSettings(icmp_interval_s=60, twamp_interval_s=60, twamp=target, twamp_count=3, twamp_spacing_s=0)
     task = asyncio.create_task(Probes(settings, lambda: NETWORK, SystemClock(), out).run())
-    batches = [await asyncio.wait_for(out.get(), 10) for _ in range(2)]
+    batches = [await asyncio.wait_for(out.get(), 60) for _ in range(2)]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     said = {int(series): value for batch in batches for series, value in zip(batch.series, batch.value, strict=True)}

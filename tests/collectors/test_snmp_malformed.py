@@ -56,7 +56,7 @@ async def test_malformed_traps_over_the_socket_are_logged_once_a_sender_and_hide
         senders[-1].bind((address, 0))
     with capture_logs() as logged:
         running = asyncio.create_task(receiver.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not receiver.port:
                 await asyncio.sleep(0.01)
             for n, message in enumerate(MESSAGES):
@@ -67,7 +67,7 @@ async def test_malformed_traps_over_the_socket_are_logged_once_a_sender_and_hide
                 await asyncio.sleep(0)
             heard: list[Notification] = []
             while sum(one.source == addresses[3] for one in heard) < 50 or len(heard) + refused() - refused_before < 3 * len(MESSAGES) + 50:
-                heard += await asyncio.wait_for(out.get(), 5) if len(out) else ()
+                heard += await asyncio.wait_for(out.get(), 60) if len(out) else ()
                 await asyncio.sleep(0)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

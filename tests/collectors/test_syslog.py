@@ -120,11 +120,11 @@ async def test_datagrams_and_streams_reach_the_channel_with_their_device(
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(b"not syslog", ("127.0.0.1", settings.udp_port))
         sender.sendto(b"<13>Nov 22 00:00:00 h app: over udp", ("127.0.0.1", settings.udp_port))
-    (first,) = await asyncio.wait_for(out.get(), 5)
+    (first,) = await asyncio.wait_for(out.get(), 60)
     _, writer = await asyncio.open_connection("127.0.0.1", settings.tcp_port)
     writer.write(b"35 <13>Nov 22 00:00:00 h app: over tcp")
     await writer.drain()
-    (second,) = await asyncio.wait_for(out.get(), 5)
+    (second,) = await asyncio.wait_for(out.get(), 60)
     writer.close()
     await writer.wait_closed()
     assert [(n.device, n.protocol, n.name, n.text, n.authenticated) for n in (first, second)] == [

@@ -50,6 +50,6 @@ async def messages(state: State) -> list[dict[str, Any]]:
 
 async def until_quiet(state: State) -> None:
     """Until nothing waits in the outbox."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any(row["state"] == "pending" for row in await messages(state)):
             await asyncio.sleep(0.02)

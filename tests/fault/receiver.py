@@ -71,7 +71,7 @@ class Receiver:
             writer.write(f"HTTP/1.1 {status} Said\r\nContent-Length: 4\r\nConnection: close\r\n\r\nsaid".encode())
             await writer.drain()
 
-    async def until(self, holds: Callable[[], bool], within_s: float = 20.0) -> None:
+    async def until(self, holds: Callable[[], bool], within_s: float = 60) -> None:
         """Wait until it holds; look after each request."""
         async with asyncio.timeout(within_s):
             while not holds():

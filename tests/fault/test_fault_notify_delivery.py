@@ -94,7 +94,7 @@ async def test_a_receiver_that_was_down_for_a_while_hears_of_everything(state: S
         hook, _ = await notifier.add_webhook(ENGINEER, "tickets", gone.url)
     async with running(notifier):
         said = await flap(service, 2)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while sum(row["attempts"] for row in await messages(state)) < 5:
                 await asyncio.sleep(0.02)
         async with receiving(port=gone.port) as back:

@@ -200,7 +200,7 @@ async def test_the_running_task_takes_one_request_at_a_time(make: Make, picture:
         await discovery.request(STATION, ["192.0.2.0/27"])
         with pytest.raises(DiscoveryError, match="is running"):
             await discovery.request(STATION, ["192.0.2.0/27"])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not discovery.runs or not discovery.runs[-1].ended_ns:
                 await asyncio.sleep(0.01)
         assert len(picture.current().devices) == 3

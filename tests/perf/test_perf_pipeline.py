@@ -56,7 +56,7 @@ async def feed(small: Small, batches: list[SampleBatch]) -> None:
     await small.pipeline.writer.drain()
 
 
-async def until(condition: Callable[[], bool], within_s: float = 20) -> None:
+async def until(condition: Callable[[], bool], within_s: float = 60) -> None:
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(0.02)
@@ -267,7 +267,7 @@ async def test_what_was_journalled_before_a_crash_is_stored_once(owner: OwnerPro
 
 
 async def until_rows(small: Small, count: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await small.client.query("SELECT count() AS n FROM interface_raw"))["n"].tolist() != [count]:
             await asyncio.sleep(0.02)
 
@@ -323,7 +323,7 @@ async def test_the_running_pipeline_stores_within_its_flush_time(small: Small, n
         small.clock.advance(30 * S)
         await small.samples.put(batch)
     await small.samples.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await running
     assert (await small.client.query("SELECT count() AS n FROM interface_raw"))["n"].tolist() == [3]
 

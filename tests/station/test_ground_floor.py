@@ -109,7 +109,7 @@ def test_a_role_may_do_exactly_what_it_includes(role: Role, may: set[Role]) -> N
 
 async def take(hub: Hub, n: int, since: int | None) -> list[Message]:
     watcher = hub.watch(since)
-    found = [await asyncio.wait_for(anext(watcher), 1) for _ in range(n)]
+    found = [await asyncio.wait_for(anext(watcher), 60) for _ in range(n)]
     await watcher.aclose()  # type: ignore[attr-defined]
     return found
 

@@ -44,7 +44,7 @@ class DemoProcess:
         self.process: subprocess.Popen[str] | None = None
         self.link = ""
         self.link_after_s = 0.0
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10, follow_redirects=True)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60, follow_redirects=True)
 
     def start(self) -> "DemoProcess":
         began = time.monotonic()

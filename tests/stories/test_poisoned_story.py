@@ -99,7 +99,7 @@ def test_no_screen_runs_or_builds_what_the_device_says(demo: DemoProcess, said: 
         for path in screens(said, demo, invoice):
             page.goto(f"{demo.client.base_url}{path}".replace("//", "/").replace(":/", "://"))
             page.wait_for_selector("main.screen > :not(.skeleton)")
-            expect(page.locator(".skeleton")).to_have_count(0, timeout=30_000)
+            expect(page.locator(".skeleton")).to_have_count(0, timeout=60_000)
             shown[path] = page.locator("#app").inner_text()
             assert page.locator(f"#app :is({FOREIGN})").count() == 0, path
             assert faults == [], path

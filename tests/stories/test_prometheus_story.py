@@ -12,7 +12,7 @@ import pytest
 from tests.ports import TCP, free_port
 from tests.stories.demo_process import SIZE, DemoProcess, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SETTINGS = """
 global: {{scrape_interval: 2s}}
 scrape_configs:

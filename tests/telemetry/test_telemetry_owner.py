@@ -120,5 +120,5 @@ async def test_the_owner_ends_with_the_station(tmp_path: Path) -> None:
     owner = psutil.Process(int(await station.stdout.readline()))
     station.kill()
     await station.wait()
-    await asyncio.to_thread(psutil.wait_procs, [owner], timeout=10)
+    await asyncio.to_thread(psutil.wait_procs, [owner], timeout=60)
     assert not owner.is_running()

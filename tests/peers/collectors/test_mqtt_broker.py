@@ -121,7 +121,7 @@ async def test_measurements_and_last_wills_arrive(broker: Broker, heard: Channel
         1_700_000_000 * 10**9,
     )
     await publish(broker.port, "trunkline/iot-gw-1/state", "offline")
-    (said,) = await asyncio.wait_for(notifications.get(), 5)
+    (said,) = await asyncio.wait_for(notifications.get(), 60)
     assert (said.device, said.protocol, said.name) == (7, "mqtt", "offline")
 
 
@@ -182,7 +182,7 @@ async def test_what_the_pipeline_had_not_journalled_is_replayed_after_a_restart(
     async with listening(broker, tmp_path) as (samples, _):
         await first_within(broker.port, samples, "1")
     async with listening(broker, tmp_path) as (samples, _):
-        again = await asyncio.wait_for(samples.get(), 5)
+        again = await asyncio.wait_for(samples.get(), 60)
     assert float(again.value[0]) == 0.01
 
 
@@ -230,7 +230,7 @@ async def test_tls_asks_for_both_certificates_and_a_wrong_authority_is_refused(t
             else:
                 pytest.fail("nothing arrived over TLS")
             assert float(batch.value[0]) == 0.05
-            (said,) = await asyncio.wait_for(states.get(), 5)
+            (said,) = await asyncio.wait_for(states.get(), 60)
             assert (said.name, said.authenticated) == ("offline", True)
             assert len(nothing) == 0
     finally:
@@ -254,19 +254,19 @@ async def test_an_edge_node_is_born_measures_by_alias_and_dies_by_its_will(broke
         async with aiomqtt.Client("127.0.0.1", broker.port, **LOGIN, will=will) as node:
             await node.subscribe("spBv1.0/plant/NCMD/iot-gw-1", qos=1)
             await node.publish("spBv1.0/plant/NDATA/iot-gw-1", sparkplug(7, CPU_DATA), qos=1)
-            command = await asyncio.wait_for(anext(aiter(node.messages)), 5)
+            command = await asyncio.wait_for(anext(aiter(node.messages)), 60)
             assert b"Node Control/Rebirth" in bytes(command.payload)
             await node.publish("spBv1.0/plant/NBIRTH/iot-gw-1", sparkplug(0, BD_SEQ, CPU_BIRTH), qos=1)
             await node.publish("spBv1.0/plant/NDATA/iot-gw-1", sparkplug(1, CPU_DATA), qos=1)
             assert [float(value) for value in await values_of(samples, 2)] == [0.25, 0.5]
             node._client._sock_close()  # gone without a goodbye: the broker speaks the will
-            (born,) = await asyncio.wait_for(states.get(), 5)
-            (died,) = await asyncio.wait_for(states.get(), 10)
+            (born,) = await asyncio.wait_for(states.get(), 60)
+            (died,) = await asyncio.wait_for(states.get(), 60)
     assert (born.name, died.name) == ("online", "offline")
 
 
 async def values_of(samples: Channel[SampleBatch], wanted: int) -> list[float]:
     found: list[float] = []
     while len(found) < wanted:
-        found += (await asyncio.wait_for(samples.get(), 5)).value.tolist()
+        found += (await asyncio.wait_for(samples.get(), 60)).value.tolist()
     return found

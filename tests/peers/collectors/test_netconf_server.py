@@ -46,7 +46,7 @@ class Heard:
         self.input = Netconf(settings, lambda: TOPOLOGY, SystemClock(), lambda _: login, self.samples, self.events, backoff_first_s=0.1)
 
     async def event(self, name: str) -> Notification:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 (said,) = await self.events.get()
                 if said.name == name:
@@ -71,7 +71,7 @@ def target_of(server: SshServer, **more: Any) -> NetconfTarget:
 def change(server: SshServer, text: str) -> None:
     """Another administrator's committed change."""
     with manager.connect(
-        host="127.0.0.1", port=server.port, hostkey_verify=False, look_for_keys=False, allow_agent=False, timeout=20, **LOGIN
+        host="127.0.0.1", port=server.port, hostkey_verify=False, look_for_keys=False, allow_agent=False, timeout=60, **LOGIN
     ) as session:
         session.edit_config(f'<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0">{text}</config>', target="candidate")
         session.commit()
@@ -79,8 +79,8 @@ def change(server: SshServer, text: str) -> None:
 
 async def test_state_of_a_real_server_becomes_samples(server: SshServer) -> None:
     async with running(target_of(server, stream="", interval_s=1)) as heard:
-        first = await asyncio.wait_for(heard.samples.get(), 20)
-        second = await asyncio.wait_for(heard.samples.get(), 20)
+        first = await asyncio.wait_for(heard.samples.get(), 60)
+        second = await asyncio.wait_for(heard.samples.get(), 60)
         assert heard.input.covered == {7}
     found = dict(zip(first.series.tolist(), zip(first.raw.tolist(), first.value.tolist(), strict=True), strict=True))
     assert found[series_of(7, 2, code_of("interface.oper_status"))][1] == 1
@@ -167,7 +167,7 @@ async def test_a_server_of_base_1_0_that_names_its_modules_only_in_the_library_i
     old = SshServer([sys.executable, "-c", OLD_SERVER], {})
     try:
         async with running(target_of(old, stream="", interval_s=1)) as heard:
-            batch = await asyncio.wait_for(heard.samples.get(), 20)
+            batch = await asyncio.wait_for(heard.samples.get(), 60)
     finally:
         old.close()
     found = dict(zip(batch.series.tolist(), zip(batch.raw.tolist(), batch.value.tolist(), strict=True), strict=True))

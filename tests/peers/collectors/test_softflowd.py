@@ -49,7 +49,7 @@ def exported(capture: Path, version: str) -> list[bytes]:
         sock.bind(("127.0.0.1", 0))
         target = f"127.0.0.1:{sock.getsockname()[1]}"
         arguments = ["-d", "-r", str(capture), "-n", target, "-v", version, "-c", "none", "-p", str(capture.parent / "softflowd.pid")]
-        subprocess.run([softflowd, *arguments], check=True, capture_output=True, timeout=20)
+        subprocess.run([softflowd, *arguments], check=True, capture_output=True, timeout=60)
         sock.settimeout(0.3)
         found = []
         while True:
@@ -76,7 +76,7 @@ def nfdump_totals(datagrams: list[bytes], folder: Path) -> tuple[int, int, int]:
             time.sleep(0.02)
     finally:
         nfcapd.send_signal(signal.SIGTERM)
-        nfcapd.communicate(timeout=10)
+        nfcapd.communicate(timeout=60)
     (stored,) = [path for path in folder.iterdir() if re.fullmatch(r"nfcapd\.\d+", path.name)]
     said = subprocess.run(
         [need("nfdump", "nfdump"), "-r", str(stored), "-I"], check=True, capture_output=True, text=True, timeout=20

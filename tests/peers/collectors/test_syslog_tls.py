@@ -41,7 +41,7 @@ async def receiver(folder: Path, request: pytest.FixtureRequest) -> AsyncIterato
     )
     out: Out = Channel("syslog_tls_test", 100)
     task = asyncio.create_task(Syslog(settings, lambda: Topology(addresses={"127.0.0.1": 7}), SystemClock(), out).run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await listens(port):
             await asyncio.sleep(0.02)
     yield port, out
@@ -75,7 +75,7 @@ async def test_only_a_certificate_that_was_asked_for_makes_a_message_authenticat
 ) -> None:
     port, out = receiver
     await send(port, folder, b"%d %s" % (len(LINE), LINE), certificate=True)
-    ((one,),) = [await asyncio.wait_for(out.get(), 10)]
+    ((one,),) = [await asyncio.wait_for(out.get(), 60)]
     assert (one.name, one.fields["ifName"], one.device) == ("link_down", "GigabitEthernet0/1", 7)
     assert one.authenticated is request.node.callspec.params["receiver"]
 
@@ -85,7 +85,7 @@ async def test_a_sender_without_a_certificate_is_not_heard(receiver: tuple[int, 
     port, out = receiver
     await asyncio.gather(send(port, folder, b"%d %s" % (len(LINE), LINE), certificate=False), return_exceptions=True)
     await send(port, folder, b"<13>Nov 22 00:00:00 h app: known\n", certificate=True)
-    (one,) = await asyncio.wait_for(out.get(), 10)
+    (one,) = await asyncio.wait_for(out.get(), 60)
     assert one.text == "known"
 
 
@@ -111,11 +111,11 @@ async def test_rsyslog_delivers_over_tls(receiver: tuple[int, Out], folder: Path
     arguments = [need("rsyslogd", "rsyslog"), "-n", "-f", str(folder / "rsyslog.conf"), "-i", str(folder / "rsyslog.pid")]
     rsyslog = await asyncio.create_subprocess_exec(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (folder / "log").exists():
                 await asyncio.sleep(0.02)
         subprocess.run([shutil.which("logger") or "logger", "-u", str(folder / "log"), "-t", "kernel", "eth0: Link is Down"], check=True)
-        (one,) = await asyncio.wait_for(out.get(), 10)
+        (one,) = await asyncio.wait_for(out.get(), 60)
     finally:
         rsyslog.terminate()
         await rsyslog.wait()

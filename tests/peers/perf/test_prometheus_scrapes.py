@@ -66,7 +66,7 @@ async def served(app: FastAPI) -> AsyncIterator[int]:
 
 async def answer(client: httpx.AsyncClient, query: str) -> list[Any]:
     """The result of an instant query, once there is one."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 found = (await client.get(f"/api/v1/query?query={urllib.parse.quote(query)}")).json()

@@ -34,7 +34,7 @@ class Running:
         data = None if body is None else json.dumps(body).encode()
         url = f"http://127.0.0.1:{self.ready['control_port']}{path}"
         request = urllib.request.Request(url, data, {"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=30) as response:
             answer: dict[str, Any] = json.load(response)
         return answer
 

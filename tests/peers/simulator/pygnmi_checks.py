@@ -15,7 +15,7 @@ from tests.peers.simulator.conftest import Running
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 NAMES = "/interfaces/interface[name=*]/state"
-WITHIN_S = 10
+WITHIN_S = 60
 
 
 @pytest.fixture(scope="module")

@@ -18,14 +18,14 @@ V2C = ("-v2c", "-c", "public")
 V3 = ("-v3", "-u", "trunkline", "-a", "SHA-256", "-A", "simulated-network", "-x", "AES", "-X", "simulated-network", "-l", "authPriv")
 IF_NAME, IF_HC_IN, SYS_NAME = "1.3.6.1.2.1.31.1.1.1.1", "1.3.6.1.2.1.31.1.1.1.6", "1.3.6.1.2.1.1.5.0"
 LLDP_REM_NAME = "1.0.8802.1.1.2.1.4.1.1.9"
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 def snmp(command: str, simulator: Running, *arguments: str, address: str = "127.64.1.1", security: tuple[str, ...] = V2C) -> list[str]:
     """The lines that a net-snmp program prints, OIDs and values in numbers."""
     options = ("-m", "", "-On", "-t", "1", "-r", "1")
     whole = [program(command, "snmp"), *security, *options, f"{address}:{simulator.port}", *arguments]
-    return subprocess.run(whole, capture_output=True, text=True, timeout=20).stdout.splitlines()
+    return subprocess.run(whole, capture_output=True, text=True, timeout=60).stdout.splitlines()
 
 
 def values(lines: list[str]) -> list[str]:

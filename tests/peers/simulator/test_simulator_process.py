@@ -67,7 +67,7 @@ def test_noise_on_the_control_port_is_answered_and_harms_nothing(simulator: Runn
 
 @pytest.mark.parametrize("target", ["192.0.2.1:162", "8.8.8.8:162", "localhost:162", "127.0.0.1", "127.0.0.1:0", "[::1]:162"])
 def test_targets_outside_loopback_are_refused(target: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "simulator", "--trap", target], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-m", "simulator", "--trap", target], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert target in done.stderr
 
@@ -76,7 +76,7 @@ def test_an_address_that_is_taken_ends_it_with_a_reason() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.64.1.1", 0))
         port = sock.getsockname()[1]
-        done = subprocess.run([sys.executable, "-m", "simulator", "--port", str(port)], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([sys.executable, "-m", "simulator", "--port", str(port)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "in use" in done.stderr
 

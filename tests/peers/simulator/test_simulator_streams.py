@@ -21,7 +21,7 @@ from tests.peers.simulator.conftest import Running
 
 pytestmark = pytest.mark.slow
 
-WITHIN_S = 20
+WITHIN_S = 60
 ALERT_OCTETS = 19  # RFC 8446: two of an alert, its type, and the tag
 IN_OCTETS, OPER_STATUS = code_of("interface.in_octets"), code_of("interface.oper_status")
 PORT_1 = 7 << 24 | 1 << 8
