@@ -58,7 +58,8 @@ def _add_series(made: APIRouter, names: Names, store: TelemetryStore) -> None:
             curve = await store.range(query)
         columns = {name: _json(getattr(curve, name)) for name in ("min", "mean", "max")}
         times = (curve.time_ns // 1_000_000).tolist()
-        about = {"entity": entity, "metric": metric, "unit": curve.unit, "tier": curve.tier, "step_s": curve.step_s}
+        about: dict[str, Any] = {"entity": entity, "name": names.topology().name_of(entity), "metric": metric}
+        about |= {"unit": curve.unit, "tier": curve.tier, "step_s": curve.step_s}
         return {**about, "time": times, **columns, "quality": curve.quality.tolist()}
 
 

@@ -159,14 +159,14 @@ class TelemetryStore:
         matrix[row, _column(found, "day", np.int64) - (end // DAY_NS - days)] = _column(found, "value", np.float64)
         return BusyHours(keys, matrix)
 
-    async def total_octets(self, start_ns: int, end_ns: int, entities: U64) -> tuple[int, int]:
-        """(in, out) octets of some interfaces over whole 5-minute slots of [start, end), exact."""
+    async def total_octets(self, start_ns: int, end_ns: int, entities: U64) -> tuple[int, int, int]:
+        """(in, out) octets of some interfaces over whole 5-minute slots of [start, end), exact, and of how many there are rows."""
         sql = (
-            "SELECT sum(in_octets) AS i, sum(out_octets) AS o FROM interface_5m FINAL "  # noqa: S608 - names come from the schema, values are bound
+            "SELECT sum(in_octets) AS i, sum(out_octets) AS o, uniqExact(entity) AS n FROM interface_5m FINAL "  # noqa: S608 - names come from the schema, values are bound
             f"WHERE {_BOUNDS['tier']} AND entity IN {{entities:Array(UInt64)}}"
         )
         found = await self._client.query(sql, {"start": start_ns, "end": end_ns, "entities": entities.tolist()})
-        return int(found["i"][0]), int(found["o"][0])
+        return int(found["i"][0]), int(found["o"][0]), int(found["n"][0])
 
     async def total_curve(self, start_ns: int, end_ns: int, tier: str, entities: U64) -> TotalCurve:
         """Mean rates of some interfaces summed per slot of [start, end), by time; a slot without any row is absent."""

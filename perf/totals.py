@@ -59,21 +59,29 @@ class Totals:
 
     def now(self, sight: Sight) -> dict[str, Any]:
         """Bits per second of all interfaces in sight, how many were heard lately, and how old the typical newest sample is."""
-        last, now_ns, keys = self._pipeline.last, self.clock.now_ns(), sight.keys
-        rates = [last.latest(code_of(f"interface.{name}"), keys) for name in ("in_octets", "out_octets")]
-        slots = last.index.find(keys << np.uint64(METRIC_BITS) | np.uint64(code_of("interface.in_octets")))
-        ages_s = (now_ns - last.time_ns[slots[slots >= 0]]) / NS_PER_S
+        ages_s = self._ages_s(sight)
+        rates = [self._pipeline.last.latest(code_of(f"interface.{name}"), sight.keys) for name in ("in_octets", "out_octets")]
         in_bps, out_bps = (float(np.nansum(rate) * BITS) for rate in rates)
-        freshness: dict[str, Any] = {"interfaces": len(keys), "heard": int((ages_s < self._pipeline.settings.stale_s).sum())}
+        freshness: dict[str, Any] = {"interfaces": len(sight.keys), "heard": self._heard(ages_s)}
         freshness |= {"median_age_s": float(np.median(ages_s)) if len(ages_s) else None}
         return {"in_bps": in_bps, "out_bps": out_bps, "freshness": freshness}
 
+    def _ages_s(self, sight: Sight) -> npt.NDArray[np.float64]:
+        last = self._pipeline.last
+        slots = last.index.find(sight.keys << np.uint64(METRIC_BITS) | np.uint64(code_of("interface.in_octets")))
+        return (self.clock.now_ns() - last.time_ns[slots[slots >= 0]]) / NS_PER_S
+
+    def _heard(self, ages_s: npt.NDArray[np.float64]) -> int:
+        return int((ages_s < self._pipeline.settings.stale_s).sum())
+
     async def week_ago(self, sight: Sight) -> tuple[float, float]:
-        """(in, out) bits per second of the same hour a week ago, to five minutes."""
+        """(in, out) bits per second of the same hour a week ago, to five minutes; zeros where too few of today's interfaces were heard."""
         end_ns = self.clock.now_ns() // (300 * NS_PER_S) * 300 * NS_PER_S - WEEK_NS
         ask = partial(self._store.total_octets, end_ns - HOUR_NS, end_ns, sight.keys)
         octets = await self._once(("hour", sight.name, end_ns), ask, empty=not len(sight.keys))
-        return (octets[0] * BITS / 3_600, octets[1] * BITS / 3_600) if octets else (0.0, 0.0)
+        if not octets or octets[2] < WHOLE_SHARE * self._heard(self._ages_s(sight)):
+            return 0.0, 0.0
+        return octets[0] * BITS / 3_600, octets[1] * BITS / 3_600
 
     async def curve(self, sight: Sight, hours: int) -> dict[str, Any]:
         """In and out over the last `hours` and the same hours a week ago; null where too few interfaces were heard."""

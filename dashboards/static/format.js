@@ -51,6 +51,9 @@ export function money(amount, currency = "") {
   return `${sign}${whole.replace(/\B(?=(\d{3})+$)/g, ",")}${rest || ""} ${currency}`.trim();
 }
 
+/** A billed quantity beside its unit, as exact as the money it makes. */
+export const quantity = money;
+
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 export const title = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
 

@@ -22,6 +22,7 @@ def test_a_gap_is_hatched_and_alarms_lie_under_the_curve(page: Page, console: Co
     expect(page.locator(".chart-gaps").first).to_have_attribute("data-gaps", re.compile(r"[2-9]|\d\d"))
     expect(page.get_by_test_id("ribbon").first).to_have_attribute("data-alarms", "1")
     expect(page.get_by_test_id("chart")).to_have_count(5)
+    expect(page.locator(".panel h2")).to_contain_text(alarm["object"])
 
 
 def test_one_cursor_and_one_zoom_run_over_all_charts(page: Page, console: Console) -> None:

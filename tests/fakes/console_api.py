@@ -303,6 +303,7 @@ def _add_performance(routes: APIRouter, network: Network) -> None:
         ]
         return {
             "entity": entity,
+            "name": next((each["object"] for each in network.alarms.values() if each["resource_id"] == entity), "xe-0/0/1"),
             "metric": metric,
             "unit": "octets/s",
             "tier": "5m",

@@ -10,10 +10,11 @@ from perf.device_view import POINTS, DeviceView
 from perf.totals import WEEK_NS, Totals
 from station.scope import STATION, Role, Scope
 from station.telemetry.supervisor import OwnerProcess
-from tests.perf.conftest import HOUR, METERED, PLAIN, S, Small, assembled, now_ns, owner
+from tests.perf.conftest import HOUR, METERED, PLAIN, S, Small, assembled, now_ns, owner, small
+from tests.perf.test_perf_pipeline import feed, polls, writing
 
 pytestmark = pytest.mark.slow
-__all__ = ["now_ns", "owner"]  # fixtures
+__all__ = ["now_ns", "owner", "small"]  # fixtures
 SLOT = 300 * S
 
 
@@ -48,6 +49,17 @@ async def test_what_many_ask_is_asked_once_and_again_after_half_a_minute(owner: 
         small.clock.advance(31 * S)
         after = await totals.week_ago(sight)
     assert (set(before), kept, after) == ({(0.0, 0.0)}, (0.0, 0.0), (160.0, 80.0))
+
+
+async def test_a_past_of_half_the_interfaces_is_no_comparison(small: Small, now_ns: int) -> None:
+    await stored(small, now_ns - WEEK_NS - HOUR, 12, missing=range(12))
+    totals = Totals(small.pipeline, small.store, small.clock)
+    sight = totals.sight(STATION)
+    async with writing(small):
+        await feed(small, polls(METERED, now_ns - 60 * S, 3))
+        assert await totals.week_ago(sight) == (80.0, 40.0)
+        await feed(small, polls(PLAIN, now_ns - 60 * S, 3))
+        assert await totals.week_ago(sight) == (0.0, 0.0)
 
 
 async def test_who_sees_a_region_gets_its_sum(owner: OwnerProcess, tmp_path: Path, now_ns: int) -> None:

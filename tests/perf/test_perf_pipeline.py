@@ -154,7 +154,7 @@ async def test_tiers_hold_exact_octets_and_late_data_corrects_them(small: Small,
     found = await small.store.interface_samples(METERED, now_ns, now_ns + HOUR)
     assert found.in_delta.tolist() == [0] + [30_000] * 40
     assert (await small.client.query("SELECT in_octets AS n FROM interface_1h FINAL"))["n"].tolist() == [1_170_000]
-    assert await small.store.total_octets(now_ns, now_ns + 600 * S, np.array([METERED], np.uint64)) == (570_000, 1_140_000)
+    assert await small.store.total_octets(now_ns, now_ns + 600 * S, np.array([METERED], np.uint64)) == (570_000, 1_140_000, 1)
 
 
 async def slots(small: Small) -> list[tuple[int, int, int]]:
@@ -177,7 +177,7 @@ async def test_history_on_a_virtual_clock_leaves_the_present_alone(small: Small,
     assert (int(found.in_delta.sum()), set(found.received_ns.tolist())) == (24 * 300_000, {past + HOUR})
     curve = await small.store.range(RangeQuery(METERED, "interface.in_octets", past, past + 24 * 24 * HOUR, points=1000))
     assert (curve.tier, float(np.nanmax(curve.max))) == ("5m", 1000.0)
-    assert await small.store.total_octets(past, past + HOUR, np.array([PLAIN], np.uint64)) == (30, 3)
+    assert await small.store.total_octets(past, past + HOUR, np.array([PLAIN], np.uint64)) == (30, 3, 1)
     assert (small.pipeline.last.index.count, len(small.events)) == (0, 0)
 
 

@@ -4,7 +4,7 @@ import { target } from "../../api.js";
 import { bits } from "../../format.js";
 import { region, span, spanMs } from "../../place.js";
 import { setQuery } from "../../router.js";
-import { InterfaceTraffic, endOf, topPath } from "../../traffic.js";
+import { InterfaceTraffic, endOf, seriesPath, topPath } from "../../traffic.js";
 import { Answer, Empty, useAnswer } from "../../ui.js";
 import { Metrics } from "./metrics.js";
 
@@ -22,7 +22,9 @@ function useAlarms(entities) {
   }, [answer.data, path]);
 }
 
-function Panel({ entity, name, p95, compare, alarms, alone }) {
+function Panel({ entity, name: known, p95, compare, alarms, alone }) {
+  const asked = useAnswer(known ? null : seriesPath(entity, "interface.in_octets", endOf(spanMs.value), spanMs.value));
+  const name = known || asked.data?.name || "…";
   return html`<section class="card panel"><header><h2 class="grow clip"><button class="btn bare small" title="Only this one" onClick=${() => setQuery({ entity: alone ? null : entity }, { replace: false })}>${name}</button></h2>${p95 !== undefined && html`<b>${bits(p95 * 8)} <span class="dim">p95 in</span></b>`}</header>
     <${InterfaceTraffic} entity=${entity} name=${name} spanMs=${spanMs.value} compare=${compare} height=${alone ? 300 : 130} alarms=${alarms || []} limit=${p95 === undefined ? undefined : p95 * 8} />
     ${alone && html`<${Metrics} entity=${entity} />`}
@@ -37,7 +39,7 @@ function Top({ rows, chosen }) {
 
 function Shown({ items, chosen, compare }) {
   const known = items.find((row) => row.entity === chosen);
-  const shown = chosen ? [known || { entity: chosen, name: "Chosen interface" }] : items.slice(0, SHOWN);
+  const shown = chosen ? [known || { entity: chosen }] : items.slice(0, SHOWN);
   const alarms = useAlarms(shown.map((row) => row.entity));
   if (!shown.length) return html`<${Empty} title="Nothing measured yet">The first rates need two polls of a device.<//>`;
   return html`<div class="multiples" data-alone=${chosen ? "" : undefined}>${shown.map((row) => html`<${Panel} key=${row.entity} entity=${row.entity} name=${row.name} p95=${row.value} compare=${compare} alarms=${alarms.get(row.entity)} alone=${Boolean(chosen)} />`)}</div><${Top} rows=${items} chosen=${chosen} />`;

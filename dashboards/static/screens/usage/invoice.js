@@ -1,6 +1,6 @@
 // One invoice, and why each of its lines says what it says, down to the counter samples.
 import { html, useSignal } from "../../view.js";
-import { count, money, title } from "../../format.js";
+import { count, money, quantity, title } from "../../format.js";
 import { Mark } from "../../marks.js";
 import { Answer, Time, useAnswer } from "../../ui.js";
 
@@ -32,7 +32,7 @@ function Evidence({ name, value }) {
 /** The answer in the order of a reader: what was computed, by which slots, from which samples and records. */
 function Explanation({ it }) {
   const { line, rating, slots, raw, usage, usage_total: total, usage_sha256: sha256, invoice } = it;
-  return html`<p><b>${line.description}</b>: ${line.quantity} ${line.unit} at ${line.unit_price} ${invoice.currency}. Tariff ${line.tariff.name} of ${line.tariff.effective}.</p>
+  return html`<p><b>${line.description}</b>: ${quantity(line.quantity, line.unit)} at ${line.unit_price} ${invoice.currency}. Tariff ${line.tariff.name} of ${line.tariff.effective}.</p>
     <${Evidence} name="computation" value=${rating?.computation ?? line.computation} />
     ${line.corrects && html`<${Evidence} name="corrects" value=${line.corrects} />`}
     ${slots.total > 0 && html`<p>${count(slots.total)} slots of five minutes: ${Object.entries(slots.counts).map(([name, n]) => `${count(n)} ${name}`).join(", ")}. ${slots.agrees ? "Ranked again, they give what was billed." : html`<${Mark} tone="major" label="differs" /> Ranked again, they do not give what was billed.`}</p>`}
@@ -53,7 +53,7 @@ export function Invoice({ id }) {
   const explained = useSignal(null);
   return html`<${Answer} of=${state} rows=${8}>${(it) => html`<div class="stack"><div class="row"><h1>Invoice ${it.number}</h1><span class="chip">${it.state}</span><span class="grow" /><a class="btn" href=${`/api/v1/invoices/${id}.pdf`} target="_blank" rel="noopener">PDF</a><a class="btn" href="/usage">All invoices</a></div>
     <section class="card scroll" tabindex="0" aria-label="Lines"><h2>${it.customer.name}, ${it.period_start} – ${it.period_end}</h2><table class="plain">${heads(["", "Text", "Quantity", "Amount", "Measured", ""])}<tbody>
-      ${it.lines.map((line) => html`<tr key=${line.n}><td>${line.n}</td><td>${line.description}<br /><span class="dim">${line.service.number} ${line.service.name}</span></td><td class="num">${line.quantity} ${line.unit}</td><td class="num">${money(line.amount, it.currency)}</td><td class="dim">${line.data_quality}</td><td><button class="btn small" onClick=${() => { explained.value = line.n; }}>Explain</button></td></tr>`)}
+      ${it.lines.map((line) => html`<tr key=${line.n}><td>${line.n}</td><td>${line.description}<br /><span class="dim">${line.service.number} ${line.service.name}</span></td><td class="num">${quantity(line.quantity, line.unit)}</td><td class="num">${money(line.amount, it.currency)}</td><td class="dim">${line.data_quality}</td><td><button class="btn small" onClick=${() => { explained.value = line.n; }}>Explain</button></td></tr>`)}
       <tr><td></td><td><b>Total</b></td><td></td><td class="num"><b>${money(it.total, it.currency)}</b></td><td></td><td></td></tr></tbody></table></section>
     ${explained.value !== null && html`<${Explain} invoice=${id} n=${explained.value} key=${explained.value} />`}</div>`}<//>`;
 }
