@@ -1,7 +1,8 @@
 """NetFlow v5 and v9 (RFC 3954), IPFIX (RFC 7011) and sFlow v5 on one port: datagrams in, columns of flows out, no I/O.
 
 Nothing in a datagram raises: what is malformed, unknown or too much is counted in `counts` by reason. Templates belong
-to one exporter and domain, are kept for a lifetime and are limited in number.
+to one exporter and domain, are kept for a lifetime and are limited in number. A set that is wrong costs itself, and not
+the other sets of its datagram.
 """
 
 import struct
@@ -13,15 +14,16 @@ import numpy as np
 
 from collectors.codecs import sflow
 from collectors.codecs.ber import DecodeError
-from collectors.codecs.flow_templates import SAMPLER_ID, Field, Template, fields_of, joined
+from collectors.codecs.flow_options import Told
+from collectors.codecs.flow_templates import Field, Template, fields_of, joined
 from station.series import Array
 
 TEMPLATES_MAX: Final = 1_024  # per exporter
 EXPORTERS_MAX: Final = 4_096
 DOMAINS_MAX: Final = 256  # per exporter
-SAMPLERS_MAX: Final = 256  # per domain
-TEMPLATE_LIFETIME_NS: Final = 1_800 * 1_000_000_000  # RFC 7011, 8.4: three times the usual refresh of 10 minutes
+TEMPLATE_LIFETIME_NS: Final = 5_400 * 1_000_000_000  # RFC 7011, 8.4: three times the refresh, which routers set to 30 minutes at most
 GAP_MAX: Final = 1 << 20  # a larger step of the sequence is a restart, not a loss
+SAME_STEPS: Final = 3  # so often a v9 sequence grows by the records of the datagram before, until it is taken to count them
 _V5_HEADER = struct.Struct(">HHIIIIBBH")
 # The record of NetFlow v5 as a template would say it; 210: octets without meaning.
 _V5_FIELDS: Final = tuple(
@@ -40,8 +42,9 @@ class Domain:
     expected: int = -1
     last: int = -1
     counts_itself: bool = False
-    sampling: int = 0
-    samplers: dict[int, int] = field(default_factory=dict)
+    rows: int = 0
+    grew_by_rows: int = 0
+    told: Told = field(default_factory=Told)
     v5: Template | None = None
 
     def gap(self, sequence: int, step: int) -> int:
@@ -64,6 +67,16 @@ class Domain:
             self.counts_itself, self.expected = True, self.last
         self.last = sequence
         return (sequence - rows) & 0xFFFF_FFFF if self.counts_itself else sequence
+
+    def step(self, sequence: int, rows: int) -> int:
+        """By how much a v9 datagram of `rows` records moves the sequence: 1 (RFC 3954, 5.1), or its records if an exporter counts them."""
+        grown = (sequence - self.last) & 0xFFFF_FFFF if self.last >= 0 else 0
+        if grown == 1:
+            self.grew_by_rows = 0
+        elif self.rows > 1 and grown == self.rows:
+            self.grew_by_rows += 1
+        self.last, self.rows = sequence, rows
+        return rows if self.grew_by_rows >= SAME_STEPS else 1
 
 
 @dataclass(slots=True)
@@ -107,9 +120,18 @@ class FlowDecoder:
             self._next += 1
             if len(self._exporters) > EXPORTERS_MAX:
                 self.counts["exporter_forgotten"] += 1
-                gone, _ = self._exporters.popitem(last=False)
+                gone, forgotten = self._exporters.popitem(last=False)
                 self.lost.pop(gone, None)
+                self.addresses.pop(forgotten.no, None)
         self._exporters.move_to_end(source)
+        return found
+
+    def interface_names(self) -> dict[tuple[int, int], str]:
+        """Names that exporters gave their interfaces, by (exporter number, ifIndex)."""
+        found: dict[tuple[int, int], str] = {}
+        for exporter in self._exporters.values():
+            for domain in exporter.domains.values():
+                found.update({(exporter.no, interface): name for interface, name in domain.told.names.items()})
         return found
 
     def feed(self, payload: bytes, source: str, now_ns: int) -> None:
@@ -146,24 +168,33 @@ class FlowDecoder:
         flows["time_ns"] = np.repeat(np.array(pending.times, np.int64), pending.rows)
         silent = flows["sampling"] == 0
         samplers = template.samplers(records, n)
+        told = pending.domain.told
         if samplers is not None:
             for sampler in np.unique(samplers[silent]):
-                flows["sampling"][silent & (samplers == sampler)] = pending.domain.samplers.get(int(sampler), pending.domain.sampling)
-        elif pending.domain.sampling:
-            flows["sampling"][silent] = pending.domain.sampling
+                flows["sampling"][silent & (samplers == sampler)] = told.samplers.get(int(sampler), told.sampling)
+            return flows
+        if told.sampling:
+            flows["sampling"][silent] = told.sampling
+        if told.interfaces:
+            for interface in np.unique(flows["in_if"][silent]):
+                flows["sampling"][silent & (flows["in_if"] == interface)] = told.interfaces.get(int(interface), told.sampling)
         return flows
 
     def _v5(self, payload: bytes, source: str, now_ns: int) -> None:
         if len(payload) < _V5_HEADER.size:
             raise DecodeError("truncated")
-        _, count, _, _, _, sequence, engine_type, engine, sampling = _V5_HEADER.unpack_from(payload)
-        end = _V5_HEADER.size + count * sum(one.length for one in _V5_FIELDS)
-        if count == 0 or len(payload) < end:
-            raise DecodeError("truncated")
+        _, said, _, _, _, sequence, engine_type, engine, sampling = _V5_HEADER.unpack_from(payload)
+        size = sum(one.length for one in _V5_FIELDS)
+        count = min(said, (len(payload) - _V5_HEADER.size) // size)
+        if said == 0 or count < said:
+            self.counts["truncated"] += 1
+        if count == 0:
+            return
+        end = _V5_HEADER.size + count * size
         exporter, key = self.exporter(source), (5, engine_type << 8 | engine)
-        self._sequence(exporter, source, key, sequence, count)
+        self._sequence(exporter, source, key, sequence, said)
         domain = self._domain(exporter, key)
-        domain.sampling = sampling & 0x3FFF  # the two bits above are the mode
+        domain.told.sampling = sampling & 0x3FFF  # the two bits above are the mode
         if domain.v5 is None:
             domain.v5 = Template(exporter.no, key[1], _V5_FIELDS)
         self._wait(domain.v5, domain, payload[_V5_HEADER.size : end], count, now_ns)
@@ -180,8 +211,12 @@ class FlowDecoder:
             raise DecodeError("truncated")
         sequence, number = struct.unpack_from(">II", payload, 12)
         exporter = self.exporter(source)
-        self._sequence(exporter, source, (9, number), sequence, 1)
-        self._sets(exporter, (9, number), payload, 20, len(payload), now_ns)
+        domain = self._domain(exporter, (9, number))
+        rows, options = -1, 0
+        try:
+            rows, options = self._sets(exporter, (9, number), payload, 20, len(payload), now_ns)
+        finally:
+            self.lost[source] += domain.gap(sequence, domain.step(sequence, rows + options))
 
     def _ipfix(self, payload: bytes, source: str, now_ns: int) -> None:
         if len(payload) < 16:
@@ -208,18 +243,26 @@ class FlowDecoder:
             identifier, length = struct.unpack_from(">HH", payload, at)
             if length < 4 or at + length > end:
                 raise DecodeError("set length")
-            body = payload[at + 4 : at + length]
-            if identifier >= 256:
-                n, of_options = self._data(exporter, (*key, identifier), body, now_ns)
-                rows, options, unknown = rows + n, options + of_options, unknown or n < 0
-            elif identifier in (0, 2):
-                self._templates(exporter, key, body, now_ns)
-            elif identifier in (1, 3):
-                self._options(exporter, key, body, now_ns)
-            else:
-                self.counts["reserved_set"] += 1
+            try:
+                n, of_options = self._set(exporter, (*key, identifier), payload[at + 4 : at + length], now_ns)
+            except DecodeError as error:
+                self.counts[str(error).replace(" ", "_")] += 1
+                n, of_options = (-1, 0) if identifier >= 256 else (0, 0)
+            rows, options, unknown = rows + n, options + of_options, unknown or n < 0
             at += length
         return (-1 if unknown else rows), options
+
+    def _set(self, exporter: Exporter, key: tuple[int, int, int], body: bytes, now_ns: int) -> tuple[int, int]:
+        """One set; (flows, options records), (-1, 0) without its template. Raises DecodeError."""
+        if key[2] >= 256:
+            return self._data(exporter, key, body, now_ns)
+        if key[2] in (0, 2):
+            self._templates(exporter, key[:2], body, now_ns)
+        elif key[2] in (1, 3):
+            self._options(exporter, key[:2], body, now_ns)
+        else:
+            self.counts["reserved_set"] += 1
+        return 0, 0
 
     def _data(self, exporter: Exporter, key: tuple[int, int, int], body: bytes, now_ns: int) -> tuple[int, int]:
         """(flows, options records) of a data set, (-1, 0) without its template."""
@@ -228,10 +271,12 @@ class FlowDecoder:
             exporter.templates.pop(key, None)
             self.counts["no_template"] += 1
             return -1, 0
-        records, n = template.fixed(body)
         if template.scopes:
-            self._sampling(exporter, key[:2], template, records, n)
-            return 0, n
+            told, found = self._domain(exporter, key[:2]).told, template.rows(body)
+            for row in found:
+                told.learn(key[0], template, row)
+            return 0, len(found)
+        records, n = template.fixed(body)
         if n:
             self._wait(template, self._domain(exporter, key[:2]), records, n, now_ns)
         return n, 0
@@ -284,23 +329,16 @@ class FlowDecoder:
         if known is not None and known.fields == fields and known.scopes == scopes:
             known.seen_ns = now_ns
             return
-        if known is None and len(exporter.templates) >= TEMPLATES_MAX:
+        if known is None and len(exporter.templates) >= TEMPLATES_MAX and not self._expired(exporter, now_ns):
             raise DecodeError("too many templates")
         exporter.templates[key] = Template(exporter.no, key[1], fields, scopes, now_ns)
 
-    def _sampling(self, exporter: Exporter, key: tuple[int, int], template: Template, records: bytes, n: int) -> None:
-        """What options records say of sampling: for the domain, or for one sampler of it."""
-        size, domain = template.dtype.itemsize, self._domain(exporter, key)
-        for at in range(0, n * size, size or 1):
-            values = template.values(records[at : at + size])
-            interval = values.get(34) or values.get(50) or _packets_per_sample(values)
-            if not interval:
-                continue
-            sampler = next((values[element] for element in SAMPLER_ID if element in values), None)
-            if sampler is None:
-                domain.sampling = interval
-            elif sampler in domain.samplers or len(domain.samplers) < SAMPLERS_MAX:
-                domain.samplers[sampler] = interval
+    def _expired(self, exporter: Exporter, now_ns: int) -> int:
+        """How many templates were over their lifetime and are gone now."""
+        old = [key for key, template in exporter.templates.items() if now_ns - template.seen_ns > self._lifetime_ns]
+        for key in old:
+            del exporter.templates[key]
+        return len(old)
 
     def _domain(self, exporter: Exporter, key: tuple[int, int]) -> Domain:
         found = exporter.domains.get(key)
@@ -314,9 +352,3 @@ class FlowDecoder:
         gap = self._domain(exporter, key).gap(sequence, step)
         if gap:
             self.lost[source] += gap
-
-
-def _packets_per_sample(values: dict[int, int]) -> int:
-    """RFC 5477: of `interval + space` packets, `interval` are taken."""
-    interval, space = values.get(305, 0), values.get(306, 0)
-    return (interval + space) // interval if interval else 0

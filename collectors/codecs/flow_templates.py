@@ -18,6 +18,7 @@ FIELDS_MAX: Final = 128
 RECORD_OCTETS_MAX: Final = 4_096
 VARIABLE: Final = 0xFFFF  # RFC 7011, 7: the length stands in the record
 SAMPLER_ID: Final = frozenset({48, 302})
+PACKET_INTERVAL, PACKET_SPACE = 305, 306  # RFC 5477, 8.2.2
 
 # IANA IPFIX information elements to columns; of several that a template has, the first listed is taken.
 _COLUMNS: Final = {
@@ -35,9 +36,12 @@ _COLUMNS: Final = {
     "source_mask": (9, 29),
     "destination_mask": (13, 30),
     "direction": (61,),
-    "sampling": (34, 305),
+    "sampling": (34, PACKET_INTERVAL),
 }
-_ADDRESSES: Final = {(8, 4): "source", (12, 4): "destination", (27, 16): "source", (28, 16): "destination"}
+_ADDRESSES: Final = {
+    **{(8, 4): "source", (12, 4): "destination", (27, 16): "source", (28, 16): "destination"},
+    **{(44, 4): "source", (45, 4): "destination", (170, 16): "source", (169, 16): "destination"},  # of aggregated flows: their prefixes
+}
 
 
 class Field(NamedTuple):
@@ -62,6 +66,7 @@ class Template:
     variable: bool = field(init=False)
     least: int = field(init=False)
     sampler_at: int = field(init=False)
+    at_of: dict[int, int] = field(init=False)  # where an element of IANA's registry stands first
 
     def __post_init__(self) -> None:
         self.variable = any(one.length == VARIABLE for one in self.fields)
@@ -77,9 +82,10 @@ class Template:
                 offsets.append(at)
             at += length
         self.dtype = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": at})
-        if not at:
-            raise DecodeError("template length")  # nothing but text: no flow
-        at_of = {one.element: n for n, one in reversed(list(enumerate(self.fields))) if not one.enterprise and 0 < one.length < VARIABLE}
+        if not at:  # nothing but fields of variable length: `fixed` gives each record one octet
+            self.dtype = np.dtype({"names": [], "formats": [], "offsets": [], "itemsize": 1})
+        known = [(one.element, n) for n, one in enumerate(self.fields) if not one.enterprise and 0 < one.length < VARIABLE]
+        self.at_of = at_of = dict(reversed(known))
         self.sampler_at = next((at_of[element] for element in sorted(SAMPLER_ID) if element in at_of), -1)
         for column, elements in _COLUMNS.items():
             found = next((at_of[element] for element in elements if element in at_of), -1)
@@ -93,6 +99,8 @@ class Template:
         out["exporter"], out["domain"] = self.exporter, self.domain
         for column, at in self.columns.items():
             out[column] = _unsigned(raw[f"f{at}"])
+        if PACKET_SPACE in self.at_of and self.columns.get("sampling") == self.at_of.get(PACKET_INTERVAL):
+            out["sampling"] += _spaced(out["sampling"], _unsigned(raw[f"f{self.at_of[PACKET_SPACE]}"]))
         for at, one in enumerate(self.fields):
             end = _ADDRESSES.get((one.element, one.length))
             if end and not one.enterprise:
@@ -104,12 +112,14 @@ class Template:
         at = self.sampler_at
         return _unsigned(np.frombuffer(records, self.dtype, n)[f"f{at}"]) if at >= 0 else None
 
-    def values(self, record: bytes) -> dict[int, int]:
-        """One options record as numbers by element; text and what is longer than 8 octets is left out."""
-        raw, found = np.frombuffer(record, self.dtype, 1), {}
-        for n, one in enumerate(self.fields):
-            if 0 < one.length <= 8 and not one.enterprise and (n >= self.scopes or one.element in SAMPLER_ID):
-                found[one.element] = int(_unsigned(raw[f"f{n}"])[0])
+    def rows(self, octets: bytes) -> list[list[bytes]]:
+        """A data set of options, field by field; DecodeError when a variable field overruns it."""
+        found: list[list[bytes]] = []
+        at = 0
+        while len(octets) - at >= self.least:
+            row: list[bytes] = []
+            at = self._walk(octets, at, row, row)
+            found.append(row)
         return found
 
     def fixed(self, octets: bytes) -> tuple[bytes, int]:
@@ -120,12 +130,12 @@ class Template:
         parts: list[bytes] = []
         at = n = 0
         while len(octets) - at >= self.least:
-            at = self._walk(octets, at, parts)
+            at = self._walk(octets, at, parts, None)
             n += 1
-        return b"".join(parts), n
+        return (b"".join(parts) or bytes(n)), n
 
-    def _walk(self, octets: bytes, at: int, parts: list[bytes]) -> int:
-        """Where the next record begins; the fixed fields of this one are appended."""
+    def _walk(self, octets: bytes, at: int, parts: list[bytes], texts: list[bytes] | None) -> int:
+        """Where the next record begins; the fixed fields of this one are appended to `parts`, the others to `texts` if that is wanted."""
         for one in self.fields:
             if one.length != VARIABLE:
                 parts.append(octets[at : at + one.length])
@@ -136,6 +146,8 @@ class Template:
             length, at = octets[at], at + 1
             if length == 255:  # RFC 7011, 7: a longer one in two octets
                 length, at = int.from_bytes(octets[at : at + 2]), at + 2
+            if texts is not None:
+                texts.append(octets[at : at + length])
             at += length
         if at > len(octets):
             raise DecodeError("variable length")
@@ -158,6 +170,12 @@ def _unsigned(raw: Array) -> Array:
     for n in range(raw.shape[1]):
         value = (value << np.uint64(8)) | raw[:, n].astype(np.uint64)
     return value
+
+
+def _spaced(interval: Array, space: Array) -> Array:
+    """What is to be added to an interval so that it says packets per sample: (interval + space) / interval, as whole packets."""
+    taken = np.maximum(interval, 1).astype(np.uint64)
+    return ((taken + space) // taken - taken).astype(np.uint32)
 
 
 def _address(out: Array, end: str, raw: Array) -> None:

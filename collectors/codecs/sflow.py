@@ -1,7 +1,8 @@
 """sFlow version 5 (sflow.org, sflow_version_5.txt): datagrams in, sampled frames as rows of `flow.FLOW` out, no I/O.
 
-Each flow sample is one frame that stands for `sampling` of them. Of a raw header Ethernet, VLAN tags, IPv4, IPv6 and
-the ports of TCP, UDP and SCTP are read. Counter samples are counted and left to SNMP.
+Each flow sample is one frame that stands for `sampling` of them. Of a raw header Ethernet, VLAN tags, MPLS labels, PPPoE,
+IPv4, IPv6 with its extension headers and the ports of TCP, UDP and SCTP are read. Counter samples are counted and left to
+SNMP.
 """
 
 import struct
@@ -18,6 +19,12 @@ SAMPLES_MAX: Final = 256  # per datagram
 RECORDS_MAX: Final = 64  # per sample
 _ETHER_IPV4, _ETHER_IPV6 = 0x0800, 0x86DD
 _TAGS: Final = frozenset({0x8100, 0x88A8, 0x9100})
+_MPLS: Final = frozenset({0x8847, 0x8848})
+_PPPOE: Final = 0x8864
+_PPP_IP: Final = frozenset({0x0021, 0x0057})
+_EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})  # of IPv6, with a length in units of 8 octets (RFC 8200, 4; RFC 6564)
+_FRAGMENT, _AUTHENTICATION = 44, 51
+_DEEPEST: Final = 16  # labels or extension headers
 _WITH_PORTS: Final = frozenset({6, 17, 132})
 
 Row = dict[str, int]
@@ -125,9 +132,24 @@ def _ethernet(header: bytes, row: Row) -> None:
         at += 2
         if kind in (_ETHER_IPV4, _ETHER_IPV6):
             _ip(header, at, row)
+        elif kind in _MPLS:
+            _mpls(header, at, row)
+        elif kind == _PPPOE and int.from_bytes(header[at + 6 : at + 8]) in _PPP_IP:  # RFC 2516, 4
+            _ip(header, at + 8, row)
         if kind not in _TAGS:
             return
         at += 2
+
+
+def _mpls(header: bytes, at: int, row: Row) -> None:
+    """Labels down to the bottom of the stack (RFC 3032, 2.1); what is below says its version itself, if it is IP."""
+    for _ in range(_DEEPEST):
+        if at + 4 > len(header):
+            return
+        at += 4
+        if header[at - 2] & 1:
+            _ip(header, at, row)
+            return
 
 
 def _ip(header: bytes, at: int, row: Row) -> None:
@@ -142,7 +164,25 @@ def _ip(header: bytes, at: int, row: Row) -> None:
     elif version == 6 and at + 40 <= len(header):
         row["tos"], row["protocol"] = int.from_bytes(header[at : at + 2]) >> 4 & 0xFF, header[at + 6]
         _addresses(header[at + 8 : at + 24], header[at + 24 : at + 40], row)
-        _ports(header, at + 40, row)
+        _behind_extensions(header, at + 40, row)
+
+
+def _behind_extensions(header: bytes, at: int, row: Row) -> None:
+    """The protocol that the extension headers of IPv6 lead to, and its ports unless this is a later fragment."""
+    for _ in range(_DEEPEST):
+        kind = row["protocol"]
+        if kind not in _EXTENSIONS and kind not in (_FRAGMENT, _AUTHENTICATION):
+            _ports(header, at, row)
+            return
+        if at + 8 > len(header):
+            return
+        row["protocol"] = header[at]
+        if kind == _FRAGMENT:
+            if int.from_bytes(header[at + 2 : at + 4]) >> 3:
+                return
+            at += 8
+        else:
+            at += (header[at + 1] + 2) * 4 if kind == _AUTHENTICATION else (header[at + 1] + 1) * 8
 
 
 def _ports(header: bytes, at: int, row: Row) -> None:

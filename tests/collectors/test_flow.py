@@ -206,7 +206,6 @@ HOSTILE = [
     v9(field_set(0, template(300, ((1, 0),)))),
     v9(field_set(0, struct.pack(">HH", 300, 60_000))),
     v9(field_set(0, template(10, ((1, 4),)))),
-    ipfix(field_set(2, template(256, ((1, 65535),)))),
     ipfix(field_set(3, struct.pack(">HHH", 256, 1, 5))),
     ipfix()[:10],
     b"\0\0\0\5",
