@@ -65,6 +65,7 @@ from station.hub import Hub
 from station.journal import Journal
 from station.lean import settle
 from station.lifecycle import keep, stop_on_signals
+from station.loop_lag import watch
 from station.migrate import migrate
 from station.scope import STATION
 from station.security import Security
@@ -243,6 +244,7 @@ class Station:
         self.pipeline.thresholds.arm(entity.key for entity in ground.picture.current().entities.values() if entity.oper_status == UP)
         parts: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "clock": lambda: steady(ground.clock),
+            "loop": watch,
             "picture": ground.picture.run,
             "pipeline": self.pipeline.run,
             "fault": self.fault.run,
