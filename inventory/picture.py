@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from inventory.topology import Customer, Device, Entity, Link, MissingEnd, Servi
 from station.hub import Hub
 from station.metrics import counter, gauge
 from station.scope import OPERATOR_TENANT
-from station.state import State
+from station.state import State, records
 from station.web import iso
 
 FLUSH_EVERY_S: Final = 1.0
@@ -38,7 +39,7 @@ _TABLES: Final = (
 )
 _SITE: Final = ("id", "name", "region", "latitude", "longitude")
 _DEVICE: Final = tuple(name for name in Device.__dataclass_fields__ if name not in {"site_id"})
-_ENTITY: Final = tuple(name for name in Entity.__dataclass_fields__ if name not in {"key", "gone"})
+_of_entity: Final = itemgetter(*[name for name in Entity.__dataclass_fields__ if name not in {"key", "gone"}])  # its first and last
 
 
 class Picture:
@@ -172,12 +173,11 @@ def with_statuses(before: Topology, devices: Mapping[int, tuple[str, int]], inte
 
 
 async def _rows(conn: AsyncConnection, table: sa.Table, tenant: int) -> Sequence[Mapping[str, Any]]:
-    query = sa.select(table).where(table.c.tenant == tenant).order_by(*table.primary_key)
-    return [dict(row) for row in (await conn.execute(query)).mappings()]
+    return await records(conn, sa.select(table).where(table.c.tenant == tenant).order_by(*table.primary_key))
 
 
 def _entity(key: int, row: Mapping[str, Any]) -> Entity:
-    return Entity(key=key, gone=row["gone_ns"] != 0, **{name: row[name] for name in _ENTITY})
+    return Entity(key, *_of_entity(row), row["gone_ns"] != 0)
 
 
 def _link(row: Mapping[str, Any]) -> Link:
