@@ -177,7 +177,7 @@ async def _rows(conn: AsyncConnection, table: sa.Table, tenant: int) -> Sequence
 
 
 def _entity(key: int, row: Mapping[str, Any]) -> Entity:
-    return Entity(key, *_of_entity(row), row["gone_ns"] != 0)
+    return Entity(*(key, *_of_entity(row), row["gone_ns"] != 0))
 
 
 def _link(row: Mapping[str, Any]) -> Link:
