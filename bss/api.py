@@ -20,6 +20,9 @@ from bss.explain import explain
 from bss.invoice_csv import as_csv
 from bss.notes import Notes
 from bss.pdf import PdfError, pdf_of
+from bss.receivables import api as receivables_api
+from bss.receivables.payments import Payments
+from bss.receivables.proposals import Proposals
 from bss.store import bill_run, bill_run_closed, invoice
 from bss.tariffs import TariffError
 from bss.views import bill_run_summary, invoice_detail, invoice_summary
@@ -51,7 +54,10 @@ def router(state: State, biller: Biller, samples: SampleSource, clock: Clock) ->
     routes.include_router(_bill_runs(state, biller, clock))
     whole = APIRouter()
     whole.include_router(routes)
-    for part in (profile.router(state, clock), *money_api.routers(state, Notes(state, biller.settings), clock)):
+    payments = Payments(state, biller.billing.zone)
+    proposals = Proposals(payments, biller.settings.approval_minor)
+    parts = [*money_api.routers(state, Notes(state, biller.settings), clock), *receivables_api.routers(payments, proposals, clock)]
+    for part in (profile.router(state, clock), *parts):
         whole.include_router(part)
     return whole
 

@@ -247,7 +247,7 @@ async def _changed_periods(conn: AsyncConnection, tenant: int, run: Any, months:
                 t.known_ns > earlier.cutoff_ns,
                 t.known_ns <= run.cutoff_ns,
             )
-            if (await conn.execute(sa.select(t.seq).where(*fresh).limit(1))).first():
+            if (await conn.execute(sa.select(t.start_ns).where(*fresh).limit(1))).first():
                 found.append(Period(earlier.start_ns, earlier.end_ns, earlier.period))
                 break
     return found

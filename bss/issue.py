@@ -12,6 +12,8 @@ from billing_bridge.guiding import by_start
 from billing_bridge.store import usage_billed, usage_rated
 from bss import canonical, draft, ledger, snapshot, tmf678
 from bss.draft import Draft, Inputs
+from bss.receivables.account import row_of
+from bss.receivables.store import receivable
 from bss.store import document_series, invoice, rated_usage
 from station.state import insert_new
 from station.tmf.hub import publish, subscribed
@@ -63,6 +65,7 @@ async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequen
     await book.append(conn, tenant, usage_rated, "rating", await _fresh(conn, tenant, [row for rated, _ in facts for row in rated]))
     await book.append(conn, tenant, usage_billed, "billing", [row for _, billed in facts for row in billed])
     await ledger.book_entries(conn, tenant, [ledger.entry_of(of.document) for of in made], now_ns)
+    await insert_new(conn, receivable, [row_of(tenant, of.document, "invoice") for of in made], ("tenant", "id"))
     if await subscribed(conn, tenant, tmf678.API):
         told = [("CustomerBillCreateEvent", "customerBill", of.row["customer_id"], tmf678.customer_bill(of.row)) for of in made]
         await publish(conn, tenant, tmf678.API, told, now_ns)

@@ -29,6 +29,7 @@ class Account(StrEnum):
     CASH = "Assets:Cash"
     TAX = "Liabilities:Tax"
     PREPAID = "Liabilities:Prepaid"
+    UNALLOCATED = "Liabilities:Unallocated"
     REVENUE = "Income:Revenue"
     CREDITED = "Income:Credited"
     WRITTEN_OFF = "Expenses:WrittenOff"

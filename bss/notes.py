@@ -17,6 +17,8 @@ from billing_bridge.periods import date_at
 from bss import canonical, ledger, money
 from bss.draft import taxes_of
 from bss.issue import number_of
+from bss.receivables.account import row_of
+from bss.receivables.store import receivable
 from bss.settings import BssSettings
 from bss.store import credit_note, credit_proposal, document_series, invoice
 from station.clock import NS_PER_S
@@ -200,6 +202,7 @@ async def _write(conn: AsyncConnection, scope: Scope, proposal: Any, made: dict[
     row |= {"issued_ns": now_ns // NS_PER_S * NS_PER_S, "proposed_by": proposal.proposed_by, "approved_by": scope.user[:64]}
     await conn.execute(sa.insert(credit_note).values(**row, document=text, sha256=canonical.sha256(text)))
     await ledger.book_entries(conn, scope.tenant, [ledger.entry_of(made, "note")], now_ns)
+    await insert_new(conn, receivable, [row_of(scope.tenant, made, "note")], ("tenant", "id"))
     await _decide(conn, scope, proposal.id, "approved", now_ns)
 
 

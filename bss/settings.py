@@ -20,6 +20,7 @@ class BssSettings(Settings):
     operator_bank: str = ""
     invoice_series: str = Field(default="INV", pattern=r"\A[A-Z0-9]{1,8}\z", description="prefix of invoice numbers")
     note_series: str = Field(default="NOTE", pattern=r"\A[A-Z0-9]{1,8}\z", description="prefix of credit and debit notes")
+    approval_minor: int = Field(default=0, ge=0, description="refunds and write-offs up to this many minor units need no second person")
     payment_days: int = Field(default=30, ge=0, le=365)
     grace_h: int = Field(default=48, ge=0, description="how long after a month's end its late usage still joins its bill")
     adjust_months: int = Field(default=12, ge=0, le=36, description="how many months back late usage is corrected")

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from pypdf import PdfReader
 
-from billing_bridge.book import verify
 from billing_bridge.meter import Meter
+from billing_bridge.proof import verify
 from billing_bridge.settings import BillingSettings
 from bss.billing import Biller, BillRunError, reproduce
 from bss.explain import explain

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from billing_bridge import periods
-from billing_bridge.book import verify
 from billing_bridge.completeness import octets
 from billing_bridge.meter import Meter
+from billing_bridge.proof import verify
 from bss.billing import Biller, RunReport
 from bss.store import invoice_pdf
 from bss.tariffs import Tariffs

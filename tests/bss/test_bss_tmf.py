@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from billing_bridge import completeness, events, tmf635
-from billing_bridge.book import verify
 from billing_bridge.meter import Meter
+from billing_bridge.proof import verify
 from bss import tmf678, tmf_records
 from bss.billing import Biller, reproduce
 from bss.explain import explain

@@ -26,6 +26,7 @@ USAGE: Final = {
 }
 RULE: Final = {"metric": "sensor.temperature", "raise_when": {"above": 70}, "clear_when": {"below": 60}}
 PREVIEW: Final = {"rule": RULE, "start": "2026-10-01T00:00:00Z", "end": "2026-10-02T00:00:00Z"}
+SOURCE: Final = {"kind": "payment", "id": "x"}
 LISTENER: Final = {"callback": "https://8.8.8.8/hook"}
 WEBHOOK: Final = {"name": "tickets", "url": "https://8.8.8.8/hook", "format": "trunkline"}
 
@@ -60,6 +61,8 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("POST /api/v1/discovery", Role.ENGINEER, "", {"ranges": ["127.0.0.9/32"]}),
     ("GET /api/v1/series", Role.VIEWER, f"entity=none&metric=interface.in_octets&{SPAN}", None),
     ("GET /api/v1/top", Role.VIEWER, f"metric=interface.in_octets&{SPAN}", None),
+    ("GET /api/v1/flow/top", Role.VIEWER, SPAN, None),
+    ("GET /api/v1/flow/exporters", Role.VIEWER, "", None),
     ("GET /api/v1/baseline", Role.VIEWER, "entity=none&metric=interface.in_octets", None),
     ("GET /api/v1/export/interface_{tier}.parquet", Role.ENGINEER, SPAN, None),
     ("GET /api/v1/thresholds", Role.VIEWER, "", None),
@@ -128,6 +131,18 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("POST /api/v1/balances/holds/{hold_id}/release", Role.BILLING, "", None),
     ("GET /api/v1/customers/{customer_id}/billing-profile", Role.BILLING, "", None),
     ("PUT /api/v1/customers/{customer_id}/billing-profile", Role.BILLING, "", {"country": "DE"}),
+    ("GET /api/v1/accounts/{customer_id}", Role.BILLING, "", None),
+    ("GET /api/v1/accounts/{customer_id}/statement", Role.BILLING, "", None),
+    ("POST /api/v1/accounts/{customer_id}/payments", Role.BILLING, "", {"reference": "r", "currency": "EUR", "amount_minor": 1}),
+    ("POST /api/v1/accounts/{customer_id}/allocations", Role.BILLING, "", {}),
+    ("POST /api/v1/accounts/{customer_id}/allocations/withdraw", Role.BILLING, "", {"source": SOURCE, "document": "x"}),
+    ("POST /api/v1/payments/{payment_id}/reverse", Role.BILLING, "", {"kind": "error", "reason": "told twice"}),
+    ("POST /api/v1/accounts/{customer_id}/refunds", Role.BILLING, "", {"source": SOURCE, "amount_minor": 1, "reason": "x"}),
+    ("POST /api/v1/accounts/{customer_id}/write-offs", Role.BILLING, "", {"document": "x", "amount_minor": 1, "reason": "x"}),
+    ("GET /api/v1/money-proposals", Role.BILLING, "", None),
+    ("POST /api/v1/money-proposals/{proposal_id}/approve", Role.BILLING, "", None),
+    ("POST /api/v1/money-proposals/{proposal_id}/refuse", Role.BILLING, "", None),
+    ("POST /api/v1/write-offs/{proposal_id}/take-back", Role.BILLING, "", {"reason": "paid"}),
     ("GET /api/v1/bill-runs", Role.BILLING, "", None),
     ("POST /api/v1/bill-runs", Role.BILLING, "", {"month": "2026-10"}),
     ("GET /events", Role.VIEWER, "topics=none", None),
@@ -136,7 +151,7 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /health/startup", ANYONE, "", None),
     ("GET /metrics", Role.VIEWER, "", None),
 ]
-NAMES: Final = ("key", "device_id", "invoice_id", "id", "proposal_id", "note_id", "owner", "unit", "hold_id", "customer_id")
+NAMES: Final = ("key", "device_id", "invoice_id", "id", "proposal_id", "note_id", "owner", "unit", "hold_id", "customer_id", "payment_id")
 PLACES: Final = dict.fromkeys(NAMES, "nothing") | {"line_no": "1", "tier": "5m"}
 NOT_AN_ANSWER: Final = {401, 403, 405}
 CALLERS: Final = [None, *Role]

@@ -19,6 +19,7 @@ STORES = (
     "fault.notify.store",
     "billing_bridge.store",
     "bss.store",
+    "bss.receivables.store",
 )
 
 

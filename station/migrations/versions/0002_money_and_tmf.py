@@ -1,4 +1,4 @@
-"""Others' usage, the TM Forum hub, ledger, notes, balances."""
+"""Money, TM Forum hub and what came with them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,29 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.create_table(
+        "account_lock",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "customer_id", name=op.f("pk_account_lock")),
+    )
+    op.create_table(
+        "allocation",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("source_kind", sa.String(length=10), nullable=False),
+        sa.Column("source_id", sa.String(length=36), nullable=False),
+        sa.Column("use_kind", sa.String(length=10), nullable=False),
+        sa.Column("use_id", sa.String(length=36), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("cause", sa.String(length=32), nullable=False),
+        sa.Column("at_ns", sa.BigInteger(), nullable=False),
+        sa.Column("allocated_by", sa.String(length=64), nullable=False),
+        sa.CheckConstraint("amount_minor <> 0", name=op.f("ck_allocation_not_nothing")),
+        sa.PrimaryKeyConstraint("tenant", "customer_id", "seq", name=op.f("pk_allocation")),
+    )
+    op.create_index(op.f("ix_allocation_tenant_use_id"), "allocation", ["tenant", "use_id"], unique=False)
     op.create_table(
         "balance_bucket",
         sa.Column("tenant", sa.Integer(), nullable=False),
@@ -116,6 +139,89 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "entry_id", "no", name=op.f("pk_ledger_transfer")),
     )
     op.create_table(
+        "maintenance_window",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("reason", sa.String(length=1024), nullable=False),
+        sa.Column("owner", sa.String(length=255), nullable=False),
+        sa.Column("targets", sa.Text(), nullable=False),
+        sa.Column("starts", sa.String(length=32), nullable=False),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("duration_s", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.String(length=512), nullable=False),
+        sa.Column("counts_for_sla", sa.SmallInteger(), nullable=False),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(length=255), nullable=False),
+        sa.Column("ended_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_maintenance_window")),
+    )
+    op.create_table(
+        "money_proposal",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("subject_kind", sa.String(length=10), nullable=False),
+        sa.Column("subject_id", sa.String(length=36), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("reference", sa.String(length=128), nullable=False),
+        sa.Column("reason", sa.String(length=255), nullable=False),
+        sa.Column("proposed_by", sa.String(length=64), nullable=False),
+        sa.Column("proposed_ns", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("decided_by", sa.String(length=64), nullable=False),
+        sa.Column("decided_ns", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_money_proposal_above_nothing")),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_money_proposal")),
+        sa.UniqueConstraint("tenant", "kind", "reference", name=op.f("uq_money_proposal_tenant_kind_reference")),
+    )
+    op.create_index(op.f("ix_money_proposal_tenant_customer_id"), "money_proposal", ["tenant", "customer_id"], unique=False)
+    op.create_table(
+        "payment",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("reference", sa.String(length=128), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("method", sa.String(length=32), nullable=False),
+        sa.Column("token", sa.String(length=128), nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("words", sa.String(length=255), nullable=False),
+        sa.Column("recorded_ns", sa.BigInteger(), nullable=False),
+        sa.Column("recorded_by", sa.String(length=64), nullable=False),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payment_above_nothing")),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_payment")),
+        sa.UniqueConstraint("tenant", "reference", name=op.f("uq_payment_tenant_reference")),
+    )
+    op.create_index(op.f("ix_payment_tenant_customer_id"), "payment", ["tenant", "customer_id"], unique=False)
+    op.create_table(
+        "payment_reversal",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("payment_id", sa.String(length=36), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=255), nullable=False),
+        sa.Column("at_ns", sa.BigInteger(), nullable=False),
+        sa.Column("reversed_by", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "payment_id", name=op.f("pk_payment_reversal")),
+    )
+    op.create_table(
+        "receivable",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("number", sa.String(length=48), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("issued_on", sa.String(length=10), nullable=False),
+        sa.Column("due_on", sa.String(length=10), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_receivable")),
+    )
+    op.create_index(op.f("ix_receivable_tenant_customer_id"), "receivable", ["tenant", "customer_id"], unique=False)
+    op.create_index(op.f("ix_receivable_tenant_due_on"), "receivable", ["tenant", "due_on"], unique=False)
+    op.create_table(
         "tmf_event",
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -151,20 +257,34 @@ def upgrade() -> None:
         "usage_event",
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("batch", sa.BigInteger(), nullable=False),
+        sa.Column("known_ns", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("external_id", sa.String(length=255), nullable=False),
+        sa.Column("meter", sa.String(length=32), nullable=False),
+        sa.Column("service", sa.String(length=64), nullable=False),
+        sa.Column("start_ns", sa.BigInteger(), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("service_id", sa.String(length=36), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_usage_event")),
+    )
+    op.create_index(op.f("ix_usage_event_tenant_source_batch"), "usage_event", ["tenant", "source", "batch"], unique=False)
+    op.create_index(op.f("ix_usage_event_tenant_start_ns_id"), "usage_event", ["tenant", "start_ns", "id"], unique=False)
+    op.create_table(
+        "usage_event_batch",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("chain", sa.String(length=64), nullable=False),
         sa.Column("known_ns", sa.BigInteger(), nullable=False),
-        sa.Column("start_ns", sa.BigInteger(), nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("meter", sa.String(length=32), nullable=False),
-        sa.Column("service", sa.String(length=64), nullable=False),
-        sa.Column("quantity", sa.BigInteger(), nullable=False),
-        sa.Column("key", sa.String(length=64), nullable=False),
-        sa.Column("content", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("tenant", "source", "seq", name=op.f("pk_usage_event")),
-        sa.UniqueConstraint("tenant", "id", name=op.f("uq_usage_event_tenant_id")),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "source", "seq", name=op.f("pk_usage_event_batch")),
     )
-    op.create_index(op.f("ix_usage_event_tenant_start_ns_id"), "usage_event", ["tenant", "start_ns", "id"], unique=False)
     op.create_table(
         "usage_event_guiding",
         sa.Column("tenant", sa.Integer(), nullable=False),
@@ -185,3 +305,15 @@ def upgrade() -> None:
             "tenant", "start_ns", "record_id", "guide_rev", name=op.f("uq_usage_event_guiding_tenant_start_ns_record_id_guide_rev")
         ),
     )
+    op.create_table(
+        "interface_address",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("device_no", sa.Integer(), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("if_index", sa.Integer(), nullable=False),
+        sa.Column("prefix_length", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["device_no"], ["device.no"], name=op.f("fk_interface_address_device_no_device")),
+        sa.PrimaryKeyConstraint("tenant", "device_no", "address", name=op.f("pk_interface_address")),
+    )
+    op.add_column("alarm", sa.Column("maintenance", sa.String(length=36), server_default="", nullable=False))
+    op.add_column("incident", sa.Column("maintenance", sa.String(length=36), server_default="", nullable=False))
