@@ -13,12 +13,16 @@ import numpy as np
 from collectors.codecs.flow import MAPPED_IPV4
 from inventory.topology import Topology
 from station.clock import NS_PER_S
+from station.metrics import counter
 from station.series import Array
 from station.telemetry.client import seconds
+
+FLOW_UNBELIEVABLE = counter("flow_unbelievable", "Flow records left out because they stand for more octets than a line can carry.")
 
 ROWS_MAX: Final = 50_000  # per write; the smallest beyond that are one row per interface pair and protocol
 IPV4_PREFIX: Final = 24
 IPV6_PREFIX: Final = 48
+WHOLE_MAX: Final = np.uint64(1 << 52)  # octets that one record may stand for: 100 Gbit/s for four days
 _MINUTE_NS: Final = 60 * NS_PER_S
 KEY: Final = np.dtype(
     [
@@ -53,6 +57,10 @@ def totals(flows: Array) -> Array:
     for end in ("source", "destination"):
         keys[f"{end}_high"], keys[f"{end}_low"] = prefixes(flows[f"{end}_high"], flows[f"{end}_low"])
     scale = flows["sampling"].astype(np.uint64)
+    believable = (flows["octets"] <= WHOLE_MAX // scale) & (flows["packets"] <= WHOLE_MAX // scale)
+    if not believable.all():
+        FLOW_UNBELIEVABLE.inc(int((~believable).sum()))
+        flows, keys, scale = flows[believable], keys[believable], scale[believable]
     rows = _summed(keys, flows["octets"] * scale, flows["packets"] * scale, np.ones(len(flows), np.uint64))
     return rows if len(rows) <= ROWS_MAX else _folded(rows)
 
@@ -86,8 +94,11 @@ def _folded(rows: Array) -> Array:
     return np.concatenate((large, _summed(keys, small["octets"], small["packets"], small["flows"])))
 
 
-def stored(rows: Array, device_of: Mapping[int, int], topology: Topology) -> dict[str, Any]:
-    """The rows as columns of the table `flow`; `device_of` gives an exporter's device, interfaces become entity keys where known."""
+def stored(rows: Array, device_of: Mapping[int, int], topology: Topology, block: int) -> dict[str, Any]:
+    """The rows as columns of the table `flow`; `device_of` gives an exporter's device, interfaces become entity keys where known.
+
+    `block` is this write's own number: with it a row that is written again is the same row, and another write's is not.
+    """
     devices = _mapped(rows["exporter"], device_of)
     columns: dict[str, Any] = {"time": seconds(rows["time"]), "device": devices.astype(np.uint32)}
     for way in ("in", "out"):
@@ -96,6 +107,7 @@ def stored(rows: Array, device_of: Mapping[int, int], topology: Topology) -> dic
         columns[f"{way}_if"] = np.ascontiguousarray(rows[f"{way}_if"])
         columns[f"{way}_entity"] = _mapped(pairs, known)
     rest = [name for name in TOTAL.names or () if name not in ("time", "exporter", "in_if", "out_if")]
+    columns["block"] = np.full(len(rows), block, np.uint64)
     return columns | {name: np.ascontiguousarray(rows[name]) for name in rest}
 
 

@@ -25,7 +25,10 @@ import perf.rules_api
 from billing_bridge.meter import Meter
 from bss.billing import Biller
 from bss.tariffs import Tariffs
+from collectors import flow_api
 from collectors.facts import look
+from collectors.flow_query import FlowStore
+from collectors.flow_spool import FlowSpool
 from collectors.inputs import snmp
 from collectors.inputs.flow import Flow
 from collectors.inputs.gnmi import Gnmi
@@ -53,6 +56,7 @@ from inventory.picture import Picture
 from perf.pipeline import Pipeline
 from perf.store import TelemetryStore
 from perf.totals import Totals
+from perf.visible import visible
 from station import __version__
 from station.batch import SampleBatch
 from station.channel import Channel
@@ -209,7 +213,8 @@ class Station:
         self.discovery = Discovery(ground.state, ground.picture, ground.hub, clock, self.look, settings.inventory)
         self.traps = Receiver(settings.traps, topology=topology, mibs=site_mibs(ground.plan.folder / "mibs"), out=heard, clock=clock)
         self.syslog = Syslog(settings.syslog, topology, clock, heard)
-        self.flow = Flow(settings.flow, topology, clock, client.insert)
+        flows = FlowSpool(Journal(ground.plan.folder / "journal" / "flow", settings.flow.journal_mb << 20), client.insert_stream)
+        self.flow = Flow(settings.flow, topology, clock, flows)
         self.gnmi = Gnmi(settings.gnmi, topology, clock, ground.login, self.streamed)
         spool = Journal(ground.plan.folder / "journal" / "mqtt", settings.mqtt.journal_mb << 20)
         self.mqtt = Mqtt(settings.mqtt, topology, clock, ground.login, self.samples, heard, spool, lambda: self.pipeline.durable)
@@ -286,6 +291,7 @@ class Station:
             perf.api.router(self.pipeline, self.telemetry, self.totals),
             perf.api.metrics_router(self.pipeline),
             perf.rules_api.router(self.pipeline, self.telemetry),
+            flow_api.router(self.flow, FlowStore(self.client), ground.picture.current, visible),
             perf.export_api.router(self.client, self.pipeline.names),
             perf.capacity_api.router(self.pipeline.names, self.telemetry, self.totals),
             billing_bridge.api.router(ground.state, clock),

@@ -99,11 +99,12 @@ class _Pending:
 
 
 class FlowDecoder:
-    """All exporters of one input. `feed` takes datagrams, `take` gives the flows since; `lost` counts by exporter's address."""
+    """All exporters of one input. `feed` takes datagrams, `take` gives the flows since; `lost`, `refused` count by exporter's address."""
 
     def __init__(self, *, lifetime_ns: int = TEMPLATE_LIFETIME_NS) -> None:
         self.counts: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()  # datagrams and sets, by exporter
         self.addresses: dict[int, str] = {}
         self._lifetime_ns = lifetime_ns
         self._exporters: OrderedDict[str, Exporter] = OrderedDict()
@@ -122,6 +123,7 @@ class FlowDecoder:
                 self.counts["exporter_forgotten"] += 1
                 gone, forgotten = self._exporters.popitem(last=False)
                 self.lost.pop(gone, None)
+                self.refused.pop(gone, None)
                 self.addresses.pop(forgotten.no, None)
         self._exporters.move_to_end(source)
         return found
@@ -133,6 +135,12 @@ class FlowDecoder:
             for domain in exporter.domains.values():
                 found.update({(exporter.no, interface): name for interface, name in domain.told.names.items()})
         return found
+
+    def rates(self, source: str) -> list[int]:
+        """The sampling rates that an exporter's options and headers have named, each once."""
+        exporter = self._exporters.get(source)
+        told = [domain.told for domain in exporter.domains.values()] if exporter else []
+        return sorted({rate for one in told for rate in (one.sampling, *one.samplers.values(), *one.interfaces.values()) if rate})
 
     def feed(self, payload: bytes, source: str, now_ns: int) -> None:
         """Take one datagram; its flows come with the next `take`."""
@@ -149,7 +157,12 @@ class FlowDecoder:
             else:
                 raise DecodeError("version")
         except DecodeError as error:
-            self.counts[str(error).replace(" ", "_")] += 1
+            self._refuse(source, str(error))
+
+    def _refuse(self, source: str, why: str) -> None:
+        self.counts[why.replace(" ", "_")] += 1
+        if source in self._exporters:
+            self.refused[source] += 1
 
     def take(self) -> Array:
         """The flows of everything fed since the last call, as `flow.FLOW` rows."""
@@ -246,7 +259,7 @@ class FlowDecoder:
             try:
                 n, of_options = self._set(exporter, (*key, identifier), payload[at + 4 : at + length], now_ns)
             except DecodeError as error:
-                self.counts[str(error).replace(" ", "_")] += 1
+                self._refuse(self.addresses[exporter.no], str(error))
                 n, of_options = (-1, 0) if identifier >= 256 else (0, 0)
             rows, options, unknown = rows + n, options + of_options, unknown or n < 0
             at += length
@@ -269,7 +282,7 @@ class FlowDecoder:
         template = exporter.templates.get(key)
         if template is None or now_ns - template.seen_ns > self._lifetime_ns:
             exporter.templates.pop(key, None)
-            self.counts["no_template"] += 1
+            self._refuse(self.addresses[exporter.no], "no template")
             return -1, 0
         if template.scopes:
             told, found = self._domain(exporter, key[:2]).told, template.rows(body)

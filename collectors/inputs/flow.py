@@ -1,42 +1,40 @@
 """Flows in: NetFlow v5 and v9, IPFIX and sFlow on their ports; each interval's traffic becomes rows of the table `flow`.
 
-Flow records prove nothing and bill nothing: they say what the octets of an interface were made of. A restart loses at
-most one interval of them; only devices of the inventory are heard.
+Flow records prove nothing and bill nothing: they say what the octets of an interface were made of. A datagram is never
+answered, so what a restart loses is what was heard since the last interval ended; from then on rows are on disk. Only
+devices of the inventory are heard.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import structlog
 from pydantic import Field
 
 from collectors.batched_udp import BatchedUdp, open_socket, peer_of
 from collectors.codecs.flow_decoder import FlowDecoder
+from collectors.flow_spool import FlowSpool
 from collectors.flow_totals import stored, totals
 from collectors.senders import Senders
 from inventory.topology import Topology
-from station.clock import NS_PER_S, Clock
+from station.clock import Clock
 from station.metrics import counter, gauge
 from station.series import Array
 from station.settings import Settings
-from station.telemetry.client import TelemetryError
-
-log = structlog.get_logger("flow")
+from station.telemetry.client import encode
 
 FLOW_RECEIVED = counter("flow_datagrams", "Flow datagrams received from devices of the inventory.")
 FLOW_RECORDS = counter("flow_records", "Flow records decoded.")
 FLOW_REFUSED = counter("flow_refused", "Flow datagrams, sets or records not used, by reason.", "reason")
 FLOW_LOST = counter("flow_lost", "Records (v9, sFlow: datagrams) that exporters sent and the station never got, by their sequence numbers.")
 FLOW_KERNEL_DROPPED = gauge("flow_kernel_dropped", "Datagrams the kernel dropped because the socket's buffer was full.")
-FLOW_UNSTORED = counter("flow_unstored_rows", "Rows of flow totals that the telemetry store did not take.")
+FLOW_UNSTORED = counter("flow_unstored_rows", "Rows of flow totals that were lost because the journal was full.")
 
 PENDING_MAX: Final = 500_000  # records between two writes; more are dropped and counted
 DATAGRAMS_PER_TURN: Final = 2_048
-
-Write = Callable[[str, Mapping[str, Any], str], Coroutine[Any, Any, None]]
 
 
 class FlowSettings(Settings):
@@ -49,25 +47,41 @@ class FlowSettings(Settings):
     interval_s: float = Field(10.0, ge=1, le=60)
     sender_rate: float = Field(5_000.0, gt=0, description="datagrams per second and exporter, sustained")
     sender_burst: int = Field(20_000, ge=1)
+    journal_mb: int = Field(256, ge=16, description="Rows wait here while the store does not answer; beyond it the newest are lost.")
+
+
+@dataclass(slots=True)
+class Heard:
+    """What one exporter has sent since the start."""
+
+    datagrams: int = 0
+    records: int = 0
+    at_ns: int = 0
 
 
 class Flow:
-    """The receiver; `run` works until cancelled. `write(table, columns, token)` appends to the telemetry store."""
+    """The receiver; `run` works until cancelled."""
 
-    def __init__(self, settings: FlowSettings, topology: Callable[[], Topology], clock: Clock, write: Write) -> None:
-        self._settings, self._topology, self._clock, self._write = settings, topology, clock, write
+    def __init__(self, settings: FlowSettings, topology: Callable[[], Topology], clock: Clock, spool: FlowSpool) -> None:
+        self._settings, self._topology, self._clock, self._spool = settings, topology, clock, spool
         self._senders = Senders(settings.sender_rate, settings.sender_burst)
         self._decoder = FlowDecoder()
         self._pending: list[Array] = []
         self._waiting = 0
         self._counted: Counter[str] = Counter()
         self._lost = 0
+        self.heard: dict[str, Heard] = {}  # by address; only the inventory's are heard
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._write_out())
-            for port in {self._settings.netflow_port, self._settings.sflow_port} - {0}:
-                tasks.create_task(self._receive(port))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._write_out())
+                tasks.create_task(self._spool.run())
+                for port in {self._settings.netflow_port, self._settings.sflow_port} - {0}:
+                    tasks.create_task(self._receive(port))
+        finally:
+            await self.flush()  # an ordered stop loses nothing
+            self._spool.close()
 
     async def _receive(self, port: int) -> None:
         udp = BatchedUdp(open_socket(self._settings.address, port, self._settings.receive_buffer_mb << 20))
@@ -101,11 +115,16 @@ class Flow:
             FLOW_REFUSED.labels("storm").inc()
             return
         FLOW_RECEIVED.inc()
+        heard = self.heard.setdefault(source, Heard())
+        heard.datagrams, heard.at_ns = heard.datagrams + 1, now_ns
         self._decoder.feed(payload, source, now_ns)
 
     def _decoded(self) -> None:
         flows = self._decoder.take()
         FLOW_RECORDS.inc(len(flows))
+        for exporter, n in enumerate(np.bincount(flows["exporter"]).tolist()):
+            if n:
+                self.heard.setdefault(self._decoder.addresses.get(exporter, ""), Heard()).records += n
         for reason, n in self._decoder.counts.items():
             if reason != "flows" and n > self._counted[reason]:
                 FLOW_REFUSED.labels(reason).inc(n - self._counted[reason])
@@ -124,21 +143,35 @@ class Flow:
             await asyncio.sleep(self._settings.interval_s)
             await self.flush()
 
-    async def flush(self) -> None:
-        """Write the traffic since the last call; rows that the store refuses are counted and gone."""
+    async def flush(self) -> int:
+        """Make the traffic since the last call durable; its sequence in the spool, 0 where there was none or it is lost."""
         self._decoded()
         flows = [each for each in self._pending if len(each)]
         self._pending, self._waiting = [], 0
         if not flows:
-            return
-        columns = await asyncio.to_thread(self._columns, flows)
-        try:
-            await self._write("flow", columns, f"flow-{self._clock.now_ns() // NS_PER_S}")
-        except TelemetryError as error:
+            return 0
+        columns = await asyncio.to_thread(self._columns, flows, self._clock.now_ns())
+        sequence = await self._spool.put(await asyncio.to_thread(encode, columns))
+        if not sequence:
             FLOW_UNSTORED.inc(len(columns["octets"]))
-            log.warning("flow totals not stored", error=str(error))
+        return sequence
 
-    def _columns(self, flows: list[Array]) -> Mapping[str, Any]:
+    def _columns(self, flows: list[Array], block: int) -> Mapping[str, Any]:
         topology = self._topology()
         devices = {no: topology.addresses.get(address, 0) for no, address in self._decoder.addresses.items()}
-        return stored(totals(np.concatenate(flows)), devices, topology)
+        return stored(totals(np.concatenate(flows)), devices, topology, block)
+
+    def exporters(self) -> list[dict[str, Any]]:
+        """Each exporter as it is heard: device number, address, what it sent and what was lost or refused of it."""
+        lost, refused, found = self._decoder.lost, self._decoder.refused, []
+        for source, heard in sorted(self.heard.items()):
+            about = {"device_no": self._topology().addresses.get(source, 0), "address": source, "heard_ns": heard.at_ns}
+            about |= {"datagrams": heard.datagrams, "records": heard.records}
+            found.append({**about, "lost": lost[source], "refused": refused[source], "sampling": self._decoder.rates(source)})
+        return found
+
+    def interface_names(self) -> dict[tuple[int, int], str]:
+        """What exporters call their interfaces, by (device number, ifIndex)."""
+        addresses = self._topology().addresses
+        device_of = {no: addresses.get(source, 0) for no, source in self._decoder.addresses.items()}
+        return {(device_of.get(no, 0), interface): name for (no, interface), name in self._decoder.interface_names().items()}

@@ -39,9 +39,8 @@ VERDICTS = ("good", "gap", "reset", "suspect", "first")  # counted per slot
 # Merging costs more than inserting. Base 12 instead of 5 rewrites a row half as often, for twice the parts a query opens.
 _MERGES = "merge_selector_base = 12"
 _RAW = f"{_MERGES}, fsync_after_insert = 1, ttl_only_drop_parts = 1"
-# The store notes the token of an insert before the rows are there, so a kill between makes it refuse them for ever. Where a
-# repeated row replaces itself no tokens are kept; where rows add up, to lose one write in such a moment beats to count it twice.
-_ADDING_UP = f"{_MERGES}, non_replicated_deduplication_window = 10000"
+# No table keeps tokens of inserts: the store notes one before the rows are there, so that a kill between makes it refuse them
+# for ever. A row that is written again replaces itself instead.
 
 
 async def create(client: TelemetryClient, settings: TelemetrySettings) -> None:
@@ -106,7 +105,7 @@ def _sample_5m(settings: TelemetrySettings) -> str:
 
 
 def _flow(settings: TelemetrySettings) -> str:
-    """Traffic by minute as exporters of flows saw it; rows of one key add up when parts merge and when read with sum()."""
+    """Traffic by minute as exporters of flows saw it. `block` is the number of the write: rows of several add up when read."""
     key = ("time", "device", "in_if", "out_if", "protocol", "port", "direction", "source_as", "destination_as")
     address = tuple(f"{end}_{half}" for end in ("source", "destination") for half in ("high", "low"))
     columns = [
@@ -116,12 +115,13 @@ def _flow(settings: TelemetrySettings) -> str:
         "port UInt16 CODEC(ZSTD)",
         "protocol UInt8",
         "direction UInt8",
+        "block UInt64 CODEC(Delta, ZSTD)",
         *(f"{name} UInt64 CODEC(T64, ZSTD)" for name in ("octets", "packets", "flows")),
     ]
     return (
-        f"CREATE TABLE IF NOT EXISTS flow ({', '.join(columns)}) ENGINE = SummingMergeTree((octets, packets, flows)) "
-        f"PARTITION BY toYYYYMMDD(time) ORDER BY ({', '.join((*key, 'in_entity', 'out_entity', *address))}) "
-        f"TTL time + toIntervalDay({settings.raw_days}) SETTINGS {_ADDING_UP}"
+        f"CREATE TABLE IF NOT EXISTS flow ({', '.join(columns)}) ENGINE = ReplacingMergeTree "
+        f"PARTITION BY toYYYYMMDD(time) ORDER BY ({', '.join((*key, 'in_entity', 'out_entity', *address, 'block'))}) "
+        f"TTL time + toIntervalDay({settings.flow_days}) SETTINGS {_RAW}"
     )
 
 

@@ -14,6 +14,7 @@ class TelemetrySettings(Settings):
     billing_months: int = Field(
         25, ge=1, description="How long raw samples of metered interfaces stay: never shorter than the dispute period."
     )
+    flow_days: int = Field(30, ge=1, description="How long the totals of flows stay.")
     five_minute_days: int = Field(180, ge=1)
     hour_months: int = Field(25, ge=1)
     day_months: int = Field(120, ge=1)

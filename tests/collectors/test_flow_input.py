@@ -1,8 +1,9 @@
 """From datagrams of exporters to rows of the telemetry store: sums, prefixes, interfaces, bounds."""
 
 import asyncio
+import json
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,14 @@ from hypothesis import strategies as st
 
 from collectors import flow_totals
 from collectors.codecs.flow import FLOW, MAPPED_IPV4, text_of
-from collectors.flow_totals import prefixes, stored, totals
+from collectors.flow_spool import FLOW_BLOCKS, FlowSpool
+from collectors.flow_totals import FLOW_UNBELIEVABLE, prefixes, stored, totals
 from collectors.inputs.flow import Flow, FlowSettings
 from inventory.topology import Entity, Topology
 from station.clock import SystemClock
+from station.journal import Journal
 from station.series import Array
-from station.telemetry import schema
-from station.telemetry.client import TelemetryClient, TelemetryUnavailableError
-from station.telemetry.settings import TelemetrySettings
-from station.telemetry.supervisor import OwnerProcess
+from station.telemetry.client import TelemetryError, TelemetryUnavailableError
 from tests.collectors.test_flow import BASIC, field_set, record, template, v9
 from tests.ports import UDP, free_port
 
@@ -71,69 +71,157 @@ def test_nothing_is_lost_in_a_sum_however_small_the_table(rows: list[tuple[int, 
 
 
 def test_interfaces_of_the_inventory_are_named_by_their_key() -> None:
-    columns = stored(totals(flows(1, exporter=9, in_if=3, out_if=4)), {9: 7}, NETWORK)
+    columns = stored(totals(flows(1, exporter=9, in_if=3, out_if=4)), {9: 7}, NETWORK, 1)
     assert (columns["device"].tolist(), columns["in_entity"].tolist(), columns["out_entity"].tolist()) == ([7], [PORT.key], [0])
 
 
 class Sink:
-    """Takes rows as the store would, or refuses them."""
+    """Takes blocks of rows as the store would, or does not answer, or refuses them."""
 
-    def __init__(self, *, up: bool = True) -> None:
-        self.up, self.written = up, list[Mapping[str, Any]]()
+    def __init__(self, *, down: int = 0, refuses: bool = False) -> None:
+        self.down, self.refuses, self.written = down, refuses, list[Mapping[str, Any]]()
 
-    async def write(self, table: str, columns: Mapping[str, Any], token: str) -> None:
-        assert (table, token[:5]) == ("flow", "flow-")
-        if not self.up:
+    async def insert(self, table: str, payload: bytes) -> None:
+        assert table == "flow"
+        if self.refuses:
+            raise TelemetryError("no such column", 16)
+        if self.down:
+            self.down -= 1
             raise TelemetryUnavailableError("down")
-        self.written.append(columns)
+        self.written.append({name: np.array(column) for name, column in json.loads(payload).items()})
 
 
-def station(sink: Sink, **settings: Any) -> Flow:
-    return Flow(FlowSettings(**settings), lambda: NETWORK, SystemClock(), sink.write)
+def encode(columns: Mapping[str, Any]) -> bytes:
+    """Columns in a form that a test can read again; the store's own is tried with a store."""
+    return json.dumps({name: np.asarray(column).tolist() for name, column in columns.items()}).encode()
 
 
-async def test_a_stranger_is_not_heard_and_a_store_that_is_down_stops_nothing() -> None:
-    sink = Sink(up=False)
-    flow = station(sink)
-    flow.take(DATAGRAM, "203.0.113.9")
-    await flow.flush()
-    flow.take(DATAGRAM, "127.0.0.1")
-    await flow.flush()
-    sink.up = True
-    flow.take(v9(field_set(300, record()), sequence=1), "127.0.0.1")
-    await flow.flush()
-    assert [written["octets"].tolist() for written in sink.written] == [[1000]]
+class Stations:
+    """Makes receivers and spools on one folder, and closes their files."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.made = folder / "flow", list[FlowSpool]()
 
-async def test_datagrams_over_udp_become_rows() -> None:
-    sink = Sink()
-    port = free_port(UDP)
-    task = asyncio.create_task(station(sink, netflow_port=port, interval_s=1).run())
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(DATAGRAM, ("127.0.0.1", port))
-    async with asyncio.timeout(60):
-        while not sink.written:
-            await asyncio.sleep(0.05)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert (sink.written[0]["octets"].tolist(), sink.written[0]["packets"].tolist()) == ([1500], [15])
+    def spool(self, sink: Sink, limit_bytes: int = 1 << 20) -> FlowSpool:
+        self.made.append(FlowSpool(Journal(self.folder, limit_bytes), sink.insert))
+        return self.made[-1]
+
+    def flow(self, sink: Sink, **settings: Any) -> Flow:
+        return Flow(FlowSettings(**settings), lambda: NETWORK, SystemClock(), self.spool(sink))
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[TelemetryClient]:
-    async with OwnerProcess(tmp_path / "telemetry") as owner:
-        made = TelemetryClient(owner.url)
-        await schema.create(made, TelemetrySettings())
-        yield made
-        await made.close()
+def stations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stations]:
+    monkeypatch.setattr("collectors.inputs.flow.encode", encode)
+    made = Stations(tmp_path)
+    yield made
+    for one in made.made:
+        one.close()
 
 
-@pytest.mark.slow
-async def test_the_store_adds_up_what_belongs_together(client: TelemetryClient) -> None:
-    flow = Flow(FlowSettings(), lambda: NETWORK, SystemClock(), client.insert)
+async def running(one: Flow | FlowSpool, until: Callable[[], bool]) -> None:
+    """Let it run until that holds."""
+    task = asyncio.create_task(one.run())
+    async with asyncio.timeout(60):
+        while not until():
+            await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_stranger_is_not_heard(stations: Stations) -> None:
+    flow = stations.flow(Sink())
+    flow.take(DATAGRAM, "203.0.113.9")
+    assert await flow.flush() == 0
+    assert flow.exporters() == []
+
+
+async def test_a_store_that_is_down_gets_its_rows_later(stations: Stations) -> None:
+    sink = Sink(down=2)
+    flow = stations.flow(sink, netflow_port=0)
+    flow.take(DATAGRAM, "127.0.0.1")
+    assert await flow.flush() == 1
+    await running(flow, lambda: bool(sink.written))
+    assert [written["octets"].tolist() for written in sink.written] == [[1500]]
+
+
+async def test_an_ordered_stop_keeps_what_was_heard_since_the_last_interval(stations: Stations) -> None:
+    flow = stations.flow(Sink(), netflow_port=0, interval_s=60)
+    task = asyncio.create_task(flow.run())
+    await asyncio.sleep(0)
+    flow.take(DATAGRAM, "127.0.0.1")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    again = Sink()
+    await running(stations.spool(again), lambda: bool(again.written))
+    assert again.written[0]["octets"].tolist() == [1500]
+
+
+async def test_what_was_journalled_reaches_the_store_after_a_restart(stations: Stations) -> None:
+    flow = stations.flow(Sink())
     flow.take(DATAGRAM, "127.0.0.1")
     await flow.flush()
-    found = await client.query("SELECT in_entity, port, sum(octets) AS octets, sum(packets) AS packets FROM flow GROUP BY in_entity, port")
-    assert [found[name].tolist() for name in ("in_entity", "port", "octets", "packets")] == [[PORT.key], [443], [1500], [15]]
+    flow.take(v9(field_set(300, record(7, 1)), sequence=1), "127.0.0.1")
+    await flow.flush()
+    again = Sink()
+    await running(stations.spool(again), lambda: len(again.written) == 2)
+    assert [written["octets"].tolist() for written in again.written] == [[1500], [7]]
+    later = Sink()
+    task = asyncio.create_task(stations.spool(later).run())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert later.written == []
+
+
+async def test_a_full_journal_drops_the_newest_and_counts_them(stations: Stations) -> None:
+    sink = Sink()
+    full = stations.spool(sink, limit_bytes=2000)
+    before = FLOW_BLOCKS.labels("dropped")._value.get()
+    rows = encode({"octets": np.arange(300, dtype=np.uint64)})
+    assert [await full.put(rows) for _ in range(3)] == [1, 0, 0]
+    assert FLOW_BLOCKS.labels("dropped")._value.get() - before == 2
+    await running(full, lambda: full.last_stored == 1)
+    assert len(sink.written) == 1
+
+
+async def test_rows_that_the_store_refuses_do_not_stop_the_next(stations: Stations) -> None:
+    sink = Sink(refuses=True)
+    one = stations.spool(sink)
+    await one.put(encode({"octets": np.arange(3, dtype=np.uint64)}))
+    await running(one, lambda: one.last_stored == 1)
+    sink.refuses = False
+    await one.put(encode({"octets": np.arange(2, dtype=np.uint64)}))
+    await running(one, lambda: bool(sink.written))
+    assert sink.written[0]["octets"].tolist() == [0, 1]
+
+
+def test_a_record_of_more_than_a_line_can_carry_is_left_out() -> None:
+    before = FLOW_UNBELIEVABLE._value.get()
+    rows = totals(flows(3, octets=[1 << 63, 1 << 44, 9], sampling=[1, 1 << 20, 2], packets=1))
+    assert (rows["octets"].tolist(), FLOW_UNBELIEVABLE._value.get() - before) == ([18], 2)
+
+
+async def test_datagrams_over_udp_become_rows(stations: Stations) -> None:
+    sink = Sink()
+    port = free_port(UDP)
+    flow = stations.flow(sink, netflow_port=port, interval_s=1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+
+        def heard() -> bool:
+            if not sink.written:
+                sender.sendto(DATAGRAM, ("127.0.0.1", port))
+            return bool(sink.written)
+
+        await running(flow, heard)
+    one = sink.written[0]
+    assert (int(one["octets"].sum()) % 1500, one["device"].tolist(), one["in_entity"].tolist()) == (0, [7], [PORT.key])
+
+
+async def test_an_exporter_is_told_by_what_it_sent(stations: Stations) -> None:
+    flow = stations.flow(Sink())
+    flow.take(DATAGRAM, "127.0.0.1")
+    flow.take(v9(field_set(301, record()), sequence=9), "127.0.0.1")
+    await flow.flush()
+    (one,) = flow.exporters()
+    assert [one[name] for name in ("device_no", "datagrams", "records", "lost", "refused", "sampling")] == [7, 2, 2, 8, 1, []]

@@ -63,6 +63,8 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/top", Role.VIEWER, f"metric=interface.in_octets&{SPAN}", None),
     ("GET /api/v1/flow/top", Role.VIEWER, SPAN, None),
     ("GET /api/v1/flow/exporters", Role.VIEWER, "", None),
+    ("GET /api/v1/flow/top", Role.VIEWER, SPAN, None),
+    ("GET /api/v1/flow/exporters", Role.VIEWER, "", None),
     ("GET /api/v1/baseline", Role.VIEWER, "entity=none&metric=interface.in_octets", None),
     ("GET /api/v1/export/interface_{tier}.parquet", Role.ENGINEER, SPAN, None),
     ("GET /api/v1/thresholds", Role.VIEWER, "", None),
