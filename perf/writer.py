@@ -1,6 +1,6 @@
 """Blocks of rows on their way to the store: journalled first, then inserted until the store has them.
 
-A block is one Arrow stream of one table and is durable once journalled. Blocks of a table that wait together are
+A block is rows of one table as the store takes them, and is durable once journalled. Blocks of a table that wait together are
 inserted as one: the store's parts cost by the piece, and what is written in larger parts is merged less often.
 An insert is sent again after a lost answer or a crash, and a row that is there already is replaced by itself. There
 is no token that would spare it: the store notes a token before the rows are there, so that a kill between loses them.
@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from perf.disk import Disk
 from perf.metrics import BLOCKS, PENDING
 from station.journal import JournalFullError
-from station.telemetry.client import TelemetryClient, TelemetryError, TelemetryUnavailableError, encode, joined
+from station.telemetry.client import TelemetryClient, TelemetryError, TelemetryUnavailableError, encode
 
 KINDS: Final = {1: "interface_raw", 2: "sample_raw", 3: "interface_5m", 4: "interface_1h", 5: "interface_1d"}
 KIND_OF: Final = {table: kind for kind, table in KINDS.items()}
@@ -132,7 +132,7 @@ class Writer:
     async def _store(self, blocks: list[Block]) -> None:
         """Insert blocks of one table as one, again and again while nobody answers; what the store refuses is counted."""
         table = KINDS[blocks[0].kind]
-        payload = await asyncio.to_thread(joined, [block.payload for block in blocks])
+        payload = b"".join(block.payload for block in blocks)
         delay_s = FIRST_DELAY_S
         while True:
             try:

@@ -1,14 +1,17 @@
 """The station's one way to its telemetry store: columns in, columns out, through clickhouse-connect.
 
-The driver is synchronous; its calls run in a few threads of this client's own. A driver's exception becomes
-`TelemetryUnavailableError` (nobody answers, worth repeating) or `TelemetryError` (the store says no).
+Columns go in as blocks of ClickHouse's Native format, which are columns as they lie in memory: nobody converts
+anything, and blocks that follow one another are one insert. Answers come as Arrow. The driver is synchronous; its
+calls run in a few threads of this client's own. A driver's exception becomes `TelemetryUnavailableError` (nobody
+answers, worth repeating) or `TelemetryError` (the store says no).
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
@@ -23,6 +26,13 @@ from station.telemetry.dialect import SESSION_SETTINGS
 
 Columns = dict[str, Array]
 T = TypeVar("T")
+
+_TYPES: Final = {np.dtype(f"{name}{bits}".lower()): f"{name}{bits}" for name in ("UInt", "Int") for bits in (8, 16, 32, 64)} | {
+    np.dtype(np.float32): "Float32",
+    np.dtype(np.float64): "Float64",
+    np.dtype("datetime64[ns]"): "DateTime64(9, 'UTC')",
+}
+"""What a column's values are called on their way; the store casts where a table says otherwise."""
 
 THREADS = 3
 RETRY_CODES = frozenset(
@@ -64,22 +74,20 @@ class TelemetryClient:
         """A statement without an answer: DDL, INSERT ... SELECT."""
         await self._call("command", lambda driver: driver.command(sql, dict(parameters or {})))
 
-    async def insert(self, table: str, columns: Mapping[str, Any], token: str = "") -> None:
-        """Append columns (numpy or Arrow arrays of one length) to a table. When this returns, the rows are on disk.
+    async def insert(self, table: str, columns: Mapping[str, Array], token: str = "") -> None:
+        """Append columns of one length to a table. When this returns, the rows are on disk.
 
         A `token` used before appends nothing, in a table that keeps tokens; not even where the store died between the
         token and the rows. So it is for rows that add up; rows that replace themselves are sent again without.
         """
         block = await asyncio.get_running_loop().run_in_executor(self._threads, encode, columns)
-        await self._insert(table, list(columns), memoryview(block), token)
+        await self.insert_stream(table, block, token)
 
     async def insert_stream(self, table: str, payload: bytes, token: str = "") -> None:
-        """The same for columns that `encode` has packed already."""
-        await self._insert(table, decode_table(payload).column_names, memoryview(payload), token)
-
-    async def _insert(self, table: str, names: list[str], block: Any, token: str) -> None:
+        """The same for what `encode` has packed already, be it several blocks one after the other."""
         settings = {"insert_deduplication_token": token} if token else {}
-        await self._call("insert", lambda driver: driver.raw_insert(table, names, block, settings, "ArrowStream"))
+        body: Any = memoryview(payload)  # the driver would put the statement before `bytes`, and copy them for it
+        await self._call("insert", lambda driver: driver.raw_insert(table, None, body, settings, "Native"))
 
     async def ready(self) -> bool:
         """Whether the store answers."""
@@ -130,45 +138,42 @@ class TelemetryClient:
         return self._driver
 
 
-def encode(columns: Mapping[str, Any]) -> bytes:
-    """Columns as one Arrow IPC stream."""
-    return _packed(pa.table(dict(columns)))
+def encode(columns: Mapping[str, Array]) -> bytes:
+    """Columns of one length as one block of the Native format: counts, then name, type and values of each column."""
+    parts: list[Any] = [_varint(len(columns)), _varint(len(next(iter(columns.values()))))]
+    for name, column in columns.items():
+        parts += [_text(name), _text(_TYPES[column.dtype]), np.ascontiguousarray(column).view(np.uint8).data]
+    return b"".join(parts)
 
 
-def joined(streams: list[bytes]) -> bytes:
-    """One Arrow stream of several with the same columns (in whatever order)."""
-    if len(streams) == 1:
-        return streams[0]
-    tables = [decode_table(stream) for stream in streams]
-    return _packed(pa.concat_tables([table.select(tables[0].column_names) for table in tables]))
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; the high bit says that more follow."""
+    made = bytearray()
+    while number > 0x7F:
+        made.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*made, number])
 
 
-def _packed(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+@cache
+def _text(text: str) -> bytes:
+    return _varint(len(text.encode())) + text.encode()
 
 
-def decode_table(data: bytes | memoryview) -> pa.Table:
-    """The Arrow table of a stream made by `encode`, without a copy of its columns."""
-    return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+def timestamps(time_ns: Array) -> Array:
+    """i64 nanoseconds as what a DateTime64(9, 'UTC') column takes."""
+    return time_ns.astype(np.int64, copy=False).view("datetime64[ns]")
 
 
-def timestamps(time_ns: Array) -> pa.Array:
-    """i64 nanoseconds as the Arrow type that a DateTime64(9, 'UTC') column takes."""
-    return pa.array(time_ns.astype(np.int64, copy=False)).view(pa.timestamp("ns", "UTC"))
-
-
-def seconds(time_ns: Array) -> pa.Array:
-    """i64 nanoseconds as the Arrow type that a DateTime('UTC') column takes."""
-    return pa.array((time_ns // 1_000_000_000).astype(np.uint32))
+def seconds(time_ns: Array) -> Array:
+    """i64 nanoseconds as what a DateTime('UTC') column takes."""
+    return (time_ns // 1_000_000_000).astype(np.uint32)
 
 
 def _columns(data: bytes | memoryview) -> Columns:
     if not len(data):
         return {}
-    table = decode_table(data)
+    table = pa.ipc.open_stream(pa.py_buffer(data)).read_all()
     return {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.column_names}
 
 

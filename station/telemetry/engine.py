@@ -1,6 +1,6 @@
 """chDB behind a small face: statements with bound parameters in, bytes of a format out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,14 @@ class Session:
         except RuntimeError as error:
             raise StatementError(str(error)) from error
 
-    def insert(self, statement: str, input_format: str, data: bytes, token: str) -> int:
-        """Rows written by `INSERT INTO ... (columns)` from `data`; a token seen before writes nothing."""
+    def insert(self, statement: str, input_format: str, data: Iterable[bytes], token: str) -> int:
+        """Rows written by `INSERT INTO ...` from pieces of data; a token seen before writes nothing."""
         if token:
             statement += f" SETTINGS {DEDUPLICATION} = {_quoted(token)}"
         try:
             with self._connection.send_insert(statement, input_format) as stream:
-                stream.append(data)
+                for piece in data:
+                    stream.append(piece)
                 return int(stream.finish().rows_written)
         except RuntimeError as error:
             raise StatementError(str(error)) from error

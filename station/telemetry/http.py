@@ -8,6 +8,8 @@ import hmac
 import json
 import re
 from base64 import b64decode
+from collections import deque
+from collections.abc import Iterator
 from email.message import Message
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler
@@ -18,6 +20,7 @@ from station.telemetry.engine import DEDUPLICATION, Session, StatementError
 
 CONNECTION_LIMIT = 32
 BODY_LIMIT_BYTES = 256 << 20
+PIECE_BYTES = 256 << 10  # an INSERT whose statement is in the URL is read and handed on in pieces: no body in memory
 IDLE_S = 600
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -47,45 +50,47 @@ class Handler(BaseHTTPRequestHandler):
         if urlsplit(self.path).path == "/ping":
             self._answer(200, b"Ok.\n")
         else:
-            self._statement(b"")
+            self._statement(iter(()))
 
     def do_POST(self) -> None:
         try:
-            body = self._body()
+            self._statement(self._pieces())
         except BadRequestError as error:
             self.close_connection = True
             self._answer(error.status, f"{error}\n".encode())
-        else:
-            self._statement(body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: statements carry no secrets, but there are many of them."""
 
-    def _statement(self, body: bytes) -> None:
+    def _statement(self, body: Iterator[bytes]) -> None:
         if not self._known():
+            _skip(body)
             self._answer(401, b"Code: 516. DB::Exception: Authentication failed. (AUTHENTICATION_FAILED)\n", code=516)
             return
-        parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
-        if self.headers.get_content_type() == "multipart/form-data":
-            parameters |= _form(self.headers, body)
-            body = b""
         try:
-            self._run(parameters, body)
+            answer, rows = self._run(body)
         except StatementError as error:
+            _skip(body)
             self._answer(500, f"{error}\n".encode(), code=error.code or 1002)
+        else:
+            self._answer(200, answer, rows=rows)
 
-    def _run(self, parameters: dict[str, str], body: bytes) -> None:
-        statement = parameters.get("query", "").encode()
-        insert = _INSERT.match(statement or body)
-        if insert:
-            data = body if statement else memoryview(body)[insert.end() :].tobytes()
-            rows = self._session.insert(insert[1].decode(), insert[2].decode(), data, parameters.get(DEDUPLICATION, ""))
-            self._answer(200, b"", rows=rows)
-            return
-        sql = b"\n".join(part for part in (statement, body) if part).decode()
+    def _run(self, body: Iterator[bytes]) -> tuple[bytes, int]:
+        """What the statement answers, and how many rows it wrote."""
+        parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        statement, token = parameters.get("query", "").encode(), parameters.get(DEDUPLICATION, "")
+        if insert := _INSERT.match(statement):
+            return b"", self._session.insert(insert[1].decode(), insert[2].decode(), body, token)
+        whole = b"".join(body)
+        if self.headers.get_content_type() == "multipart/form-data":
+            parameters |= _form(self.headers, whole)
+            statement, whole = parameters.get("query", "").encode(), b""
+        if insert := _INSERT.match(whole):
+            return b"", self._session.insert(insert[1].decode(), insert[2].decode(), (whole[insert.end() :],), token)
+        sql = b"\n".join(part for part in (statement, whole) if part).decode()
         bound = {name.removeprefix("param_"): value for name, value in parameters.items() if name.startswith("param_")}
         wanted = parameters.get("default_format") or self.headers.get("X-ClickHouse-Format") or "TabSeparated"
-        self._answer(200, self._session.query(sql, wanted, bound))
+        return self._session.query(sql, wanted, bound), 0
 
     def _known(self) -> bool:
         kind, _, value = self.headers.get("Authorization", "").partition(" ")
@@ -99,36 +104,41 @@ class Handler(BaseHTTPRequestHandler):
             given = self.headers.get("X-ClickHouse-Key", "").encode()
         return hmac.compare_digest(given, self._token)
 
-    def _body(self) -> bytes:
+    def _pieces(self) -> Iterator[bytes]:
+        """The body as it comes, at most BODY_LIMIT_BYTES of it."""
         if self.headers.get("Content-Encoding", "identity") != "identity":
             raise BadRequestError(415, "compressed bodies are not taken: this is loopback")
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            return self._chunks()
+            yield from self._chunks()
+            return
         length = self.headers.get("Content-Length", "0")
         if not length.isdigit():
             raise BadRequestError(400, "Content-Length is no number")
-        return self._read(int(length))
+        yield from self._read(int(length))
 
-    def _chunks(self) -> bytes:
-        body = bytearray()
+    def _chunks(self) -> Iterator[bytes]:
+        already = 0
         while True:
             head = self.rfile.readline(64).partition(b";")[0].strip()
             try:
                 size = int(head, 16)
             except ValueError as error:
                 raise BadRequestError(400, "a chunk has no size") from error
-            body += self._read(size, len(body))
+            yield from self._read(size, already)
+            already += size
             self.rfile.readline(64)
             if size == 0:
-                return bytes(body)
+                return
 
-    def _read(self, size: int, already: int = 0) -> bytes:
+    def _read(self, size: int, already: int = 0) -> Iterator[bytes]:
         if size < 0 or already + size > BODY_LIMIT_BYTES:
             raise BadRequestError(413, f"the body is larger than {BODY_LIMIT_BYTES} bytes")
-        data = self.rfile.read(size)
-        if len(data) != size:
-            raise ConnectionResetError("the body ended early")
-        return data
+        while size:
+            data = self.rfile.read(min(size, PIECE_BYTES))
+            if not data:
+                raise ConnectionResetError("the body ended early")
+            size -= len(data)
+            yield data
 
     def _answer(self, status: int, body: bytes, *, code: int = 0, rows: int = 0) -> None:
         self.send_response_only(status)
@@ -140,6 +150,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _skip(body: Iterator[bytes]) -> None:
+    """Read what is left: who still sends does not hear an answer."""
+    deque(body, maxlen=0)
 
 
 def _form(headers: Message, body: bytes) -> dict[str, str]:

@@ -9,24 +9,27 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import clickhouse_connect
 import numpy as np
+import numpy.typing as npt
 import psutil
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from station.telemetry.client import TelemetryClient, TelemetryError, timestamps
+from station.telemetry.client import TelemetryClient, TelemetryError, TelemetryUnavailableError, encode, timestamps
 from station.telemetry.owner import EXIT_LOCKED, TOKEN_VARIABLE
 from station.telemetry.supervisor import OwnerProcess
 
 pytestmark = pytest.mark.slow
 LARGEST = 2**64 - 1
+INTEGERS: tuple[type[np.integer[Any]], ...] = (np.uint8, np.uint16, np.uint32, np.uint64, np.int8, np.int16, np.int32, np.int64)
 NOW_NS = time.time_ns()  # retention would remove older rows as they come
 
 
-def rows(count: int, version: int) -> dict[str, object]:
+def rows(count: int, version: int) -> dict[str, npt.NDArray[Any]]:
     numbers = np.arange(count, dtype=np.uint64)
     return {
         "series": numbers,
@@ -45,6 +48,43 @@ async def test_integers_and_nanoseconds_come_back_exactly(client: TelemetryClien
     await client.insert("sample_raw", rows(3, 1))
     times = await client.query("SELECT toUnixTimestamp64Nano(time) AS t FROM sample_raw")
     assert times["t"].tolist() == [NOW_NS] * 3
+
+
+async def test_values_of_every_type_come_back_as_they_were_sent(client: TelemetryClient) -> None:
+    made = {f"c{n}": np.array([np.iinfo(kind).min, 0, np.iinfo(kind).max], kind) for n, kind in enumerate(INTEGERS)}
+    made |= {"f": np.array([-0.5, np.nan, np.inf], np.float32), "g": np.array([1e-300, np.nan, -np.inf])}
+    kinds = {name: f"{'U' if column.dtype.kind == 'u' else ''}Int{8 * column.itemsize}" for name, column in made.items()}
+    kinds |= {"f": "Float32", "g": "Float64"}
+    columns = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+    await client.command(f"CREATE TABLE typed (n UInt8, {columns}) ENGINE = MergeTree ORDER BY n")
+    await client.insert("typed", {"n": np.arange(3, dtype=np.uint8), **made})
+    found = await client.query("SELECT * FROM typed ORDER BY n")
+    for name, column in made.items():
+        np.testing.assert_array_equal(found[name], column, strict=True)
+
+
+async def test_blocks_one_after_the_other_are_one_insert(client: TelemetryClient) -> None:
+    await client.insert_stream("sample_raw", b"".join(encode(rows(60_000, version)) for version in range(4)))
+    found = await client.query("SELECT rows FROM system.parts WHERE active AND table = 'sample_raw'")
+    assert found["rows"].tolist() == [240_000]
+
+
+async def test_a_large_insert_that_the_store_refuses_is_answered(client: TelemetryClient) -> None:
+    wrong = encode({"nonsense": np.zeros(4_000_000, np.uint64)})
+    with pytest.raises(TelemetryError) as refused:
+        await client.insert_stream("sample_raw", wrong)
+    assert not isinstance(refused.value, TelemetryUnavailableError)
+
+
+async def test_a_body_in_chunks_with_its_statement_in_the_url_is_taken(owner: OwnerProcess, client: TelemetryClient) -> None:
+    def send() -> None:
+        driver = clickhouse_connect.get_client(dsn=owner.url, compress=False)
+        block = encode(rows(1000, 1))
+        driver.raw_insert("sample_raw", None, (block[n : n + 777] for n in range(0, len(block), 777)), {}, "Native")
+        driver.close()
+
+    await asyncio.to_thread(send)
+    assert (await client.query("SELECT count() AS n FROM sample_raw"))["n"].tolist() == [1000]
 
 
 async def test_a_list_longer_than_any_url_can_be_bound(client: TelemetryClient) -> None:
