@@ -15,11 +15,11 @@ from typing import Final
 
 from inventory.facts import DeviceFacts, Look, NoAnswer
 from inventory.identity import usable_address
+from inventory.intake import Intake
 from inventory.picture import Picture
-from inventory.reconcile import reconcile
 from inventory.settings import ADDRESSES_MAX, InventorySettings
 from inventory.settle import settle
-from station.clock import NS_PER_MS, NS_PER_S, Clock
+from station.clock import NS_PER_MS, Clock
 from station.hub import Hub
 from station.ids import new_id
 from station.metrics import counter
@@ -29,7 +29,8 @@ from station.security.text import printable
 from station.state import State
 
 SETTLE_EVERY_S: Final = 3.0
-SETTLE_SHARE: Final = 4  # settling may take one part in this many of the time
+SETTLE_GROWTH: Final = 1.4  # all is read again and everyone follows, so it is worth it when there is so much more to show
+SETTLE_AT_LEAST_S: Final = 15.0  # what is new waits no longer
 PROGRESS_EVERY_NS: Final = 200 * NS_PER_MS
 RUNS_KEPT: Final = 20
 SILENT: Final = frozenset({"no_answer", "timeout"})
@@ -63,6 +64,7 @@ class Run:
     ended_ns: int = 0
     ledger: dict[str, Looked] = field(default_factory=dict)
     new_devices: int = 0
+    changes: int = 0  # looks that changed the inventory
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -80,7 +82,7 @@ class Discovery:
         self._look = look
         self._settings = settings
         self._running = asyncio.Lock()
-        self._writing = asyncio.Lock()
+        self._intake = Intake(state, clock, settings.site_rules)
         self._wanted: asyncio.Queue[tuple[Scope, tuple[str, ...]]] = asyncio.Queue(1)
         self._told_ns = 0
         self.runs: deque[Run] = deque(maxlen=RUNS_KEPT)
@@ -179,23 +181,22 @@ class Discovery:
         return neighbours
 
     async def _take(self, scope: Scope, run: Run, facts: DeviceFacts) -> int:
-        async with self._writing:  # two addresses of one device, seen at once, are still one device
-            found = await reconcile(self._state, scope, facts, self._clock.now_ns(), self._settings.site_rules)
+        found = await self._intake.take(scope, facts)
         run.new_devices += found.new
+        run.changes += found.changed
         return found.device_no
 
     async def _settle_until(self, ended: asyncio.Event, scope: Scope, run: Run) -> None:
-        """Let the picture grow while looks go on, at a bounded share of the time."""
-        shown, wait_s = 0, SETTLE_EVERY_S
+        """Let the picture grow while looks go on: often while it is small, then whenever it would grow by a good part."""
+        shown, since_s = 0, 0.0
         while not ended.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
+                async with asyncio.timeout(SETTLE_EVERY_S):
                     await ended.wait()
-            answered = run.outcomes.get("answered", 0)
-            if not ended.is_set() and answered != shown:
-                began_ns, shown = self._clock.monotonic_ns(), answered
+            since_s += SETTLE_EVERY_S
+            if not ended.is_set() and settles(run.changes, shown, since_s):
+                shown, since_s = run.changes, 0.0
                 await settle(self._state, scope, self._picture, self._clock.now_ns())
-                wait_s = max(SETTLE_EVERY_S, SETTLE_SHARE * (self._clock.monotonic_ns() - began_ns) / NS_PER_S)
 
     def _tell(self, run: Run, text: str) -> None:
         """Publish progress: the first, the last, and a few a second between."""
@@ -266,6 +267,11 @@ class _Frontier:
     def done(self) -> None:
         self._busy -= 1
         self._changed.set()
+
+
+def settles(changes: int, shown: int, since_s: float) -> bool:
+    """Whether the picture is to be drawn anew after so many changes, of which it showed `shown` when drawn `since_s` ago."""
+    return changes > shown and (changes >= SETTLE_GROWTH * shown or since_s >= SETTLE_AT_LEAST_S)
 
 
 def networks(ranges: Sequence[str], *, sweep: bool = True) -> tuple[Network, ...]:

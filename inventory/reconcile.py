@@ -41,10 +41,11 @@ class Reconciled:
 async def reconcile(state: State, scope: Scope, facts: DeviceFacts, now_ns: int, rules: Sequence[SiteRule] = ()) -> Reconciled:
     """Write what one look found, in one transaction. A new device is audited; what later looks change is the network's own doing."""
     scope.require(Role.ENGINEER, "changing the inventory")
-    return await state.transact(lambda conn: _reconcile(conn, scope, facts, now_ns, rules))
+    return await state.transact(lambda conn: reconcile_in(conn, scope, facts, now_ns, rules))
 
 
-async def _reconcile(conn: AsyncConnection, scope: Scope, facts: DeviceFacts, now_ns: int, rules: Sequence[SiteRule]) -> Reconciled:
+async def reconcile_in(conn: AsyncConnection, scope: Scope, facts: DeviceFacts, now_ns: int, rules: Sequence[SiteRule]) -> Reconciled:
+    """`reconcile` inside the caller's transaction; who may is the caller's to ask."""
     site_id, moved = await _site(conn, scope.tenant, place_of(facts, rules))
     known = same_device(await _candidates(conn, scope.tenant, facts), facts)
     if known is None:

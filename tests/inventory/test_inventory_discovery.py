@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.discovery import Discovery, DiscoveryError, addresses, networks
+from inventory.discovery import Discovery, DiscoveryError, addresses, networks, settles
 from inventory.facts import DeviceFacts, InterfaceFacts, NeighbourFacts, NoAnswer
 from inventory.picture import Picture
 from inventory.settings import ADDRESSES_MAX, InventorySettings
@@ -235,3 +235,18 @@ def test_every_address_is_inside_and_none_is_network_or_broadcast(number: int, p
     assert 1 <= len(found) <= ADDRESSES_MAX and all(ip_address(one) in network for one in found)
     if prefix < 31:
         assert str(network.network_address) not in found and str(network.broadcast_address) not in found
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown", "since_s", "drawn"),
+    [
+        (0, 0, 60.0, False),  # nothing is new
+        (1, 0, 3.0, True),  # the first is shown at once
+        (130, 100, 3.0, False),  # not worth to read all again
+        (140, 100, 3.0, True),
+        (101, 100, 15.0, True),  # but nobody waits longer
+        (100, 100, 60.0, False),
+    ],
+)
+def test_the_picture_is_drawn_anew_when_it_shows_clearly_more(changes: int, shown: int, since_s: float, *, drawn: bool) -> None:
+    assert settles(changes, shown, since_s) is drawn
