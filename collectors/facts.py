@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from collectors.addresses import own_addresses, resolved_addresses
 from collectors.codecs.ber import Oid, dotted, parse_oid
 from collectors.codecs.snmp import EXCEPTIONS
 from collectors.hardware import read_hardware, read_identity
-from collectors.neighbours import cdp_neighbours, forwarding_neighbours, lldp_chassis_id, lldp_neighbours, resolved_addresses
+from collectors.neighbours import cdp_neighbours, forwarding_neighbours, lldp_chassis_id, lldp_neighbours, routing_neighbours
 from collectors.sensors import Naming, entity_sensors, profile_sensors, told_apart
 from collectors.sessions import read_sessions
 from collectors.snmp.client import Limits, SnmpClient, SnmpError
@@ -14,7 +15,7 @@ from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
 from collectors.snmp.profiles import Profile, Profiles
 from collectors.snmp.reader import Reader
-from collectors.snmp.text import DESCR_MAX, address_text, integer_of, mac_text, text_of
+from collectors.snmp.text import DESCR_MAX, integer_of, mac_text, text_of
 from collectors.snmp.walk import Table
 from inventory.facts import DeviceFacts, InterfaceFacts, NoAnswer, SensorFacts
 
@@ -28,11 +29,6 @@ _IF_DESCR, _IF_TYPE, _IF_SPEED, _IF_MAC, _IF_ADMIN, _IF_OPER = ((*_IF, i) for i 
 _IFX = parse_oid("1.3.6.1.2.1.31.1.1.1")
 IF_NAME = (*_IFX, 1)
 _IF_HIGH_SPEED, _IF_ALIAS = (*_IFX, 15), (*_IFX, 18)
-_IP_AD_ENT_IF_INDEX = parse_oid("1.3.6.1.2.1.4.20.1.2")
-_IP_ADDRESS_TYPE = parse_oid("1.3.6.1.2.1.4.34.1.4")
-_BROADCAST = 3
-_SOFTWARE_LOOPBACK = 24  # IANAifType
-_INET_ADDRESS_TYPES = (1, 2, 3, 4)  # ipv4, ipv6, and both with a zone (RFC 4001)
 _SPEED_UNKNOWN = 0xFFFF_FFFF  # ifSpeed at its ceiling says: see ifHighSpeed (RFC 2863)
 _MBPS = 1_000_000
 INTERFACES_MAX = 20_000
@@ -135,8 +131,9 @@ async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, pro
     interfaces = await read_interfaces(reader)
     hardware = await read_hardware(reader)
     model, serial = await read_identity(reader, profile)
-    neighbours = await lldp_neighbours(reader, interfaces) + await cdp_neighbours(reader, interfaces)
-    addresses, lasting = await _read_addresses(reader, client.address, interfaces)
+    named = await lldp_neighbours(reader, interfaces) + await cdp_neighbours(reader, interfaces)
+    own = await own_addresses(reader, client.address, interfaces)
+    routed, resolved = await routing_neighbours(reader, interfaces, own.subnets), await resolved_addresses(reader, interfaces)
     return DeviceFacts(
         address=client.address,
         snmp_port=client.port,
@@ -154,10 +151,11 @@ async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, pro
         profile=profile.name,
         interfaces=interfaces,
         sensors=await _read_sensors(reader, profile, Naming.of(interfaces, hardware)),
-        neighbours=neighbours or await forwarding_neighbours(reader, interfaces),
-        heard=await resolved_addresses(reader),
-        addresses=addresses,
-        lasting=lasting,
+        neighbours=(named or await forwarding_neighbours(reader, interfaces)) + routed + resolved.neighbours,
+        heard=resolved.heard,
+        addresses=own.seen,
+        subnets=own.subnets,
+        lasting=own.lasting,
         problems=tuple(reader.problems),
     )
 
@@ -202,23 +200,3 @@ async def _read_sensors(reader: Reader, profile: Profile, naming: Naming) -> tup
         *await read_sessions(reader, profile),
     ]
     return tuple(told_apart(found))
-
-
-async def _read_addresses(reader: Reader, asked: str, interfaces: Sequence[InterfaceFacts]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(every address that others may see: a trap may come from any of them; those of loopback interfaces)."""
-    table = await reader.table("ipAddrTable", (_IP_AD_ENT_IF_INDEX, _IP_ADDRESS_TYPE))
-    octets: list[Oid] = [index for index in table.column(_IP_AD_ENT_IF_INDEX) if len(index) == 4]
-    for index, kind in table.column(_IP_ADDRESS_TYPE).items():
-        if len(index) > 2 and index[0] in _INET_ADDRESS_TYPES and integer_of(kind) != _BROADCAST:
-            octets.append(index[2:])
-    texts = [address_text(bytes(index)) for index in octets if all(arc <= 255 for arc in index)]
-    loopbacks = {port.if_index for port in interfaces if port.if_type == _SOFTWARE_LOOPBACK}
-    old = table.column(_IP_AD_ENT_IF_INDEX).items()
-    lasting = [address_text(bytes(index)) for index, port in old if len(index) == 4 and integer_of(port) in loopbacks]
-    seen = dict.fromkeys([asked, *(text for text in texts if text and not _is_local(text))])
-    return tuple(seen), tuple(text for text in lasting if text in seen)
-
-
-def _is_local(address: str) -> bool:
-    """Addresses that say nothing about who sent a packet."""
-    return address.startswith(("127.", "fe80:", "0.0.0.0")) or address in ("::", "::1")  # noqa: S104

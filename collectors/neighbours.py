@@ -1,12 +1,13 @@
-"""Who a device sees: by LLDP (IEEE 802.1AB, both its MIBs) and CDP on its ports, in its address and forwarding tables."""
+"""Who a device sees: by LLDP (IEEE 802.1AB, both its MIBs) and CDP on its ports, by its routing sessions, in its forwarding table."""
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address, ip_network
 
 from collectors.codecs.ber import Oid, parse_oid
 from collectors.snmp.reader import Reader
 from collectors.snmp.text import address_text, chassis_text, integer_of, mac_text, port_text, text_of
 from collectors.snmp.walk import Table
-from inventory.facts import InterfaceFacts, NeighbourFacts
+from inventory.facts import AddressFacts, InterfaceFacts, NeighbourFacts
 
 _LLDP = parse_oid("1.0.8802.1.1.2.1")
 _LOC_CHASSIS_SUBTYPE, _LOC_CHASSIS = (*_LLDP, 3, 1, 0), (*_LLDP, 3, 2, 0)
@@ -18,7 +19,7 @@ _REM_ADDRESS_IF_SUBTYPE = (*_LLDP, 4, 2, 1, 3)
 _LOC2_CHASSIS_SUBTYPE, _LOC2_CHASSIS = (parse_oid(f"1.3.111.2.802.1.1.13.1.3.{i}.0") for i in (1, 2))
 _REM2 = parse_oid("1.3.111.2.802.1.1.13.1.4.1.1")
 _REM2_CHASSIS_SUBTYPE, _REM2_CHASSIS, _REM2_PORT_SUBTYPE, _REM2_PORT, _REM2_PORT_DESCR, _REM2_NAME = ((*_REM2, i) for i in range(5, 11))
-_ARP, _NET_TO_PHYSICAL = parse_oid("1.3.6.1.2.1.4.22.1.2"), parse_oid("1.3.6.1.2.1.4.35.1.4")
+_OSPF_ROUTER, _BGP_STATE = parse_oid("1.3.6.1.2.1.14.10.1.3"), parse_oid("1.3.6.1.2.1.15.3.1.2")
 _BASE_PORT_IF_INDEX = parse_oid("1.3.6.1.2.1.17.1.4.1.2")
 _FDB_PORT, _VLAN_FDB_PORT = parse_oid("1.3.6.1.2.1.17.4.3.1.2"), parse_oid("1.3.6.1.2.1.17.7.1.2.2.1.2")
 _CDP = parse_oid("1.3.6.1.4.1.9.9.23.1.2.1.1")
@@ -27,7 +28,6 @@ _CDP_ADDRESS, _CDP_DEVICE, _CDP_PORT = ((*_CDP, i) for i in (4, 6, 7))
 _INTERFACE_ALIAS, _PORT_MAC, _INTERFACE_NAME, _LOCAL = 1, 3, 5, 7  # LldpPortIdSubtype
 NEIGHBOURS_MAX = 4096
 MAC_ARCS = 6
-HEARD_MAX = 4096  # addresses out of an address table
 
 
 async def lldp_chassis_id(reader: Reader) -> str:
@@ -147,13 +147,26 @@ def _cdp_name(device_id: bytes) -> str:
     return text.partition("(")[0] or mac_text(device_id)
 
 
-async def resolved_addresses(reader: Reader) -> tuple[str, ...]:
-    """The addresses in ipNetToMediaTable and ipNetToPhysicalTable: who was spoken with on the same links (RFC 4293)."""
-    table = await reader.table("ipNetToMediaTable", (_ARP, _NET_TO_PHYSICAL))
-    octets: list[Oid] = [row[1:] for row in table.column(_ARP) if len(row) == 5]
-    octets += [row[3:] for row in table.column(_NET_TO_PHYSICAL) if len(row) > 3 and row[2] == len(row) - 3]
-    found = (address_text(bytes(index)) for index in octets if all(arc <= 255 for arc in index))
-    return tuple(dict.fromkeys(address for address in found if address))[:HEARD_MAX]
+async def routing_neighbours(
+    reader: Reader, interfaces: Sequence[InterfaceFacts], subnets: Sequence[AddressFacts]
+) -> tuple[NeighbourFacts, ...]:
+    """With whom the device has OSPF adjacencies (RFC 4750) and BGP sessions (RFC 4273) over its own links, up or down.
+
+    A session to an address in none of the device's subnets runs over others and tells of no link.
+    """
+    table = await reader.table("the neighbours of OSPF and BGP", (_OSPF_ROUTER, _BGP_STATE))
+    names = {interface.if_index: interface.name for interface in interfaces}
+    ports = {ip_network((one.address, one.prefix_length), strict=False): one.if_index for one in subnets if one.prefix_length >= 0}
+    peers = [("ospf", row[:4]) for row in sorted(table.column(_OSPF_ROUTER)) if len(row) == 5]
+    peers += [("bgp", row) for row in sorted(table.column(_BGP_STATE)) if len(row) == 4]
+    found = []
+    for protocol, octets in peers[:NEIGHBOURS_MAX]:
+        peer = address_text(bytes(octets)) if all(arc <= 255 for arc in octets) else ""
+        over = [network for network in ports if peer and network.num_addresses > 1 and ip_address(peer) in network]
+        if_index = ports[max(over, key=lambda network: network.prefixlen)] if over else 0
+        if if_index in names:
+            found.append(NeighbourFacts(protocol, if_index, names[if_index], "", "", remote_address=peer))
+    return tuple(found)
 
 
 async def forwarding_neighbours(reader: Reader, interfaces: Sequence[InterfaceFacts]) -> tuple[NeighbourFacts, ...]:

@@ -32,10 +32,24 @@ class SensorFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class NeighbourFacts:
-    """One neighbour seen on a local port: by LLDP (IEEE 802.1AB), CDP, or in the forwarding table."""
+class AddressFacts:
+    """One address on an interface (RFC 4293); `prefix_length` -1 where the device does not tell it."""
 
-    protocol: str  # lldp | cdp | fdb: of the last, `remote_port` is the only address a bridge port learned
+    address: str
+    if_index: int
+    prefix_length: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourFacts:
+    """One neighbour seen on a local port.
+
+    By LLDP (IEEE 802.1AB) or CDP it named itself. By OSPF or BGP `remote_address` is who the session is with. Of the
+    tables of forwarding (fdb) and of resolved addresses (arp) it is the only station behind the port, `remote_port` its
+    physical address.
+    """
+
+    protocol: str  # lldp | cdp | ospf | bgp | arp | fdb
     local_if_index: int  # 0 when only the name is known
     local_port: str
     remote_chassis_id: str
@@ -67,6 +81,7 @@ class DeviceFacts:
     sensors: tuple[SensorFacts, ...] = ()
     neighbours: tuple[NeighbourFacts, ...] = ()
     addresses: tuple[str, ...] = ()
+    subnets: tuple[AddressFacts, ...] = ()  # on which interface each address is, and the size of its subnet
     lasting: tuple[str, ...] = ()  # those of `addresses` on a loopback interface: no cable takes them away
     heard: tuple[str, ...] = ()  # addresses on the device's own links, where others may answer
     problems: tuple[str, ...] = ()  # tables that could not be read and why

@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory import store
 from inventory.identity import clean
-from inventory.links import FoundLink, Unresolved, derive
+from inventory.links import FoundLink, Said, Unresolved, derive
+from inventory.subnets import SOURCES
 from station.clock import NS_PER_S
 from station.ids import new_id
 from station.scope import Role, Scope
 from station.security import audit
-from station.state import State, insert_new, upsert
+from station.state import State, insert_new, records, upsert
 
 KEEP_UNHEARD_S: Final = 30 * 86_400  # a cut fibre is silent too: only after this long a link is taken for removed
 SEEN_EVERY_S: Final = 3600  # how often "still there" is written down
@@ -31,7 +32,7 @@ class LinkImportError(Exception):
 async def refresh_links(state: State, scope: Scope, now_ns: int) -> bool:
     """Derive the links anew from all neighbour rows and write what differs; return whether the picture changed."""
     scope.require(Role.ENGINEER, "changing links")
-    tables = (store.device, store.device_address, store.entity, store.lldp_neighbour)
+    tables = (store.device, store.device_address, store.interface_address, store.entity, store.lldp_neighbour)
 
     async def read(conn: AsyncConnection) -> dict[str, list[Row]]:
         return {table.name: await _rows(conn, table, scope.tenant) for table in tables}
@@ -39,7 +40,8 @@ async def refresh_links(state: State, scope: Scope, now_ns: int) -> bool:
     rows = await state.collect(read)
     present = [row for row in rows["entity"] if row["kind"] == "interface" and row["gone_ns"] == 0]
     addresses = {row["address"]: row["device_no"] for row in rows["device_address"]}
-    found, unresolved = await asyncio.to_thread(derive, rows["device"], addresses, present, rows["lldp_neighbour"])
+    said = Said(rows["device"], addresses, present, rows["lldp_neighbour"], rows["interface_address"])
+    found, unresolved = await asyncio.to_thread(derive, said)
     async with state.write() as conn:
         changed = await _write_links(conn, scope.tenant, found, now_ns)
         return await _write_unresolved(conn, scope.tenant, unresolved) or changed
@@ -88,10 +90,15 @@ async def _ports_by_name(conn: AsyncConnection, tenant: int) -> dict[tuple[str, 
 
 async def _write_links(conn: AsyncConnection, tenant: int, found: Sequence[FoundLink], now_ns: int) -> bool:
     known = {_pair(row): row for row in await _rows(conn, store.link, tenant)}
-    manual = {end for pair, row in known.items() if MANUAL in row["sources"].split(",") for end in pair}
+    named = {pair for pair, row in known.items() if not _is_hint(_sources(row))}
+    named |= {(one.a, one.b) for one in found if not _is_hint(one.sources)}
+    joined, busy = {_devices(pair) for pair in named}, {end for pair in named for end in pair}
+    manual = {end for pair, row in known.items() if MANUAL in _sources(row) for end in pair}
     wanted = {(one.a, one.b): one for one in found if (one.a, one.b) in known or not {one.a, one.b} & manual}
+    wanted = {pair: one for pair, one in wanted.items() if pair in named or not (_devices(pair) in joined or set(pair) & busy)}
     removed = await _remove_crossed(conn, tenant, {end for pair in wanted for end in pair}, set(wanted))
-    old = [row["id"] for pair, row in known.items() if pair not in wanted and _is_over(row, now_ns)]
+    outdone = {pair for pair in known if pair not in named and _devices(pair) in joined}
+    old = [row["id"] for pair, row in known.items() if pair in outdone or (pair not in wanted and _is_over(row, now_ns))]
     await conn.execute(sa.delete(store.link).where(store.link.c.id.in_(old)))
     new = [_row(tenant, one, now_ns) for pair, one in wanted.items() if pair not in known]
     await insert_new(conn, store.link, new, ("tenant", "a_device_no", "a_entity_no", "b_device_no", "b_entity_no"))
@@ -101,18 +108,31 @@ async def _write_links(conn: AsyncConnection, tenant: int, found: Sequence[Found
     return changed or removed or bool(old)
 
 
+def _sources(row: Row) -> list[str]:
+    return list(filter(None, row["sources"].split(",")))
+
+
+def _is_hint(sources: Sequence[str]) -> bool:
+    """Whether nobody named himself: such a link stands only where the two devices have no other."""
+    return all(source.partition(":")[0] in SOURCES for source in sources)
+
+
+def _devices(pair: Pair) -> Pair:
+    return pair[0] >> 16, pair[1] >> 16
+
+
 def _is_over(row: Row, now_ns: int) -> bool:
-    return MANUAL not in row["sources"].split(",") and now_ns - row["last_seen_ns"] > KEEP_UNHEARD_S * NS_PER_S
+    return MANUAL not in _sources(row) and now_ns - row["last_seen_ns"] > KEEP_UNHEARD_S * NS_PER_S
 
 
 async def _confirm(conn: AsyncConnection, known: Row, one: FoundLink, now_ns: int) -> bool:
-    """Write down that a known link was heard again; a change is what changes its sources. One side falling silent is not news."""
-    documented = [MANUAL] if MANUAL in known["sources"].split(",") else []
-    sources = ",".join(documented + list(one.sources))
-    better: bool = one.confidence >= known["confidence"] and sources != known["sources"]
+    """Write down that a known link was heard again; a change is what adds to its sources. One side falling silent is not news."""
+    before = _sources(known)
+    sources = sorted({*before, *one.sources}, key=lambda source: (source != MANUAL, source))
+    better = len(sources) > len(before)
     if not better and now_ns - known["last_seen_ns"] < SEEN_EVERY_S * NS_PER_S:
         return False
-    values = {"sources": sources, "confidence": max(one.confidence, known["confidence"])} if better else {}
+    values = {"sources": ",".join(sources), "confidence": max(one.confidence, known["confidence"])} if better else {}
     await conn.execute(sa.update(store.link).where(store.link.c.id == known["id"]).values(last_seen_ns=now_ns, **values))
     return better
 
@@ -163,5 +183,4 @@ def _pair(row: Mapping[str, Any]) -> Pair:
 
 
 async def _rows(conn: AsyncConnection, table: sa.Table, tenant: int) -> list[Row]:
-    query = sa.select(table).where(table.c.tenant == tenant).order_by(*table.primary_key)
-    return [dict(row) for row in (await conn.execute(query)).mappings()]
+    return await records(conn, sa.select(table).where(table.c.tenant == tenant).order_by(*table.primary_key))

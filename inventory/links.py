@@ -1,7 +1,8 @@
 """Links from what devices say of their neighbours: two ends, how they were found, and how sure that is (pure).
 
-A neighbour to whom nothing in the inventory answers is kept as an unresolved end, so that the station can say
-which link is missing.
+Who names himself by LLDP or CDP comes first; addresses and routing (`inventory.subnets`) speak where he is silent. A
+neighbour to whom nothing in the inventory answers is kept as an unresolved end, so that the station can say which link
+is missing.
 """
 
 from collections import defaultdict
@@ -10,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from inventory.identity import compact
+from inventory.subnets import SOURCES, Hint, Owners, hints
 
 TWO_SIDED: Final = 1.0  # both ends name each other
 BY_CHASSIS: Final = 0.8  # one end names the other by its chassis id
-BY_STATION: Final = 0.4  # a bridge port learned the address of the other's port, and no other
 BY_NAME: Final = 0.6  # one end names the other by its name or address
-_HINT: Final = "fdb"  # tells of a link only where both ends are known
 Row = Mapping[str, Any]
 
 
@@ -47,23 +47,45 @@ class Claim(NamedTuple):
     row: Row
 
 
-def derive(
-    devices: Sequence[Row], addresses: Mapping[str, int], entities: Sequence[Row], heard: Sequence[Row]
-) -> tuple[list[FoundLink], list[Unresolved]]:
-    """Links and unresolved ends of all neighbour rows.
-
-    `devices` give no, name, chassis_id; `addresses` every known address -> device number; `entities` the rows of
-    interfaces that are there; `heard` the rows of `lldp_neighbour`.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What links are made of, each as rows of its table: `device`, `device_address`, `interface_address`, interfaces that
+    are there (`entity`), and `lldp_neighbour`.
     """
-    parties, ports = _Parties(devices, addresses, entities), _Ports(entities)
+
+    devices: Sequence[Row]
+    addresses: Mapping[str, int]  # every known address -> device number
+    entities: Sequence[Row]
+    heard: Sequence[Row]
+    held: Sequence[Row] = ()
+
+
+def derive(said: Said) -> tuple[list[FoundLink], list[Unresolved]]:
+    """Links and unresolved ends. At most one link holds a port; no hint makes a second link between two devices."""
+    parties, ports = _Parties(said.devices, said.addresses), _Ports(said.entities)
+    named = [row for row in said.heard if row["protocol"] not in SOURCES]
+    claims, unresolved = _claims(named, parties, ports)
+    links, refused = _choose(_merge(claims))
+    taken = [Unresolved(claim.local, claim.row, "port taken") for claim in claims if {claim.local, claim.remote} in refused]
+    hinted = [(local, row) for row in said.heard if row["protocol"] in SOURCES and (local := ports.local(row)) is not None]
+    weak = _beside(links, hints(Owners(said.entities, said.held), hinted))
+    spoken_for = {row["device_no"] << 16 | entity for row in named for entity in [(ports.local(row) or 0) & 0xFFFF]}
+    strangers = [
+        Unresolved(local, row, "unknown device")
+        for local, row in hinted
+        if row["protocol"] == "ospf" and local not in spoken_for and row["remote_address"] not in said.addresses
+    ]
+    return sorted(links + weak, key=lambda link: (link.a, link.b)), unresolved + taken + strangers
+
+
+def _claims(named: Sequence[Row], parties: "_Parties", ports: "_Ports") -> tuple[list[Claim], list[Unresolved]]:
+    """What neighbours that name themselves tell."""
     claims: list[Claim] = []
     open_ends: list[tuple[int, int, Row, float]] = []  # port, device it leads to, row, confidence: the far port is not known
     unresolved: list[Unresolved] = []
-    for row in heard:
+    for row in named:
         local = ports.local(row)
         there, confidence = parties.find(row)
-        if row["protocol"] == _HINT and (local is None or there is None or ports.remote(there, row) is None):
-            continue  # most stations are no devices of ours
         if local is None or there is None:
             unresolved.append(Unresolved(local or row["device_no"] << 16, row, "unknown local port" if local is None else "unknown device"))
         elif there == row["device_no"]:
@@ -73,10 +95,22 @@ def derive(
         else:
             claims.append(Claim(local, remote, confidence, row))
     extra, still_open = _close(open_ends, claims)
-    claims += extra
-    links, refused = _choose(_merge(claims))
-    taken = [Unresolved(claim.local, claim.row, "port taken") for claim in claims if {claim.local, claim.remote} in refused]
-    return links, unresolved + still_open + taken
+    return claims + extra, unresolved + still_open
+
+
+def _beside(links: Sequence[FoundLink], found: Iterable[Hint]) -> list[FoundLink]:
+    """One link per hinted pair of ports, where none of its devices' named links says more: a subinterface's is its port's."""
+    used = {end for link in links for end in (link.a, link.b)}
+    joined = {(link.a >> 16, link.b >> 16) for link in links}
+    by_pair: dict[tuple[int, int], list[Hint]] = defaultdict(list)
+    for hint in found:
+        by_pair[min(hint.local, hint.remote), max(hint.local, hint.remote)].append(hint)
+    free = {pair: of_pair for pair, of_pair in by_pair.items() if not set(pair) & used and (pair[0] >> 16, pair[1] >> 16) not in joined}
+    return [FoundLink(a, b, _told_by(of_pair, a), max(hint.confidence for hint in of_pair)) for (a, b), of_pair in free.items()]
+
+
+def _told_by(found: Iterable[Hint], a: int) -> tuple[str, ...]:
+    return tuple(sorted({f"{hint.source}:{'a' if hint.local == a else 'b'}" for hint in found}))
 
 
 def _close(open_ends: Iterable[tuple[int, int, Row, float]], claims: Iterable[Claim]) -> tuple[list[Claim], list[Unresolved]]:
@@ -121,17 +155,14 @@ def _choose(found: Iterable[FoundLink]) -> tuple[list[FoundLink], list[set[int]]
 class _Parties:
     """Finds the device a neighbour row means."""
 
-    def __init__(self, devices: Sequence[Row], addresses: Mapping[str, int], entities: Sequence[Row]) -> None:
+    def __init__(self, devices: Sequence[Row], addresses: Mapping[str, int]) -> None:
         self._chassis = _single((compact(device["chassis_id"]), device["no"]) for device in devices)
         self._names = _single((device["name"].lower(), device["no"]) for device in devices)
         self._hosts = _single((device["name"].lower().split(".")[0], device["no"]) for device in devices)
         self._addresses = addresses
-        self._stations = _single((compact(row["mac"]), row["device_no"]) for row in entities)
 
     def find(self, row: Row) -> tuple[int | None, float]:
         """The device's number and how sure that is; by chassis id, else by name (with or without domain), else by address."""
-        if row["protocol"] == _HINT:
-            return self._stations.get(compact(row["remote_port"])), BY_STATION
         by_chassis = self._chassis.get(compact(row["remote_chassis_id"]))
         if by_chassis is not None:
             return by_chassis, BY_CHASSIS

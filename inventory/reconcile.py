@@ -6,19 +6,20 @@ is renumbered, and what disappears is marked, not removed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory.entities import EntityChanges, plan
+from inventory.entities import I32_MAX, EntityChanges, plan
 from inventory.facts import DeviceFacts
 from inventory.identity import DESCR_MAX, clean, identity_of, name_of, same_device, strong_ids, usable_address
 from inventory.neighbours import store_neighbours
 from inventory.places import Place, place_of
 from inventory.roles import role_by_name
 from inventory.settings import SiteRule
-from inventory.store import device, device_address, entity, site
+from inventory.store import device, device_address, entity, interface_address, site
 from station.ids import new_id
 from station.scope import Role, Scope
 from station.security import audit
@@ -56,6 +57,7 @@ async def reconcile_in(conn: AsyncConnection, scope: Scope, facts: DeviceFacts, 
         changed = await _update(conn, known, facts, site_id, now_ns)
     changed |= await _take_endpoint(conn, scope.tenant, number, facts)
     changed |= await _addresses(conn, scope.tenant, number, facts, new=known is None)
+    changed |= await _subnets(conn, scope.tenant, number, facts, new=known is None)
     changed |= await _entities(conn, scope.tenant, number, facts, now_ns)
     changed |= await store_neighbours(conn, scope.tenant, number, facts.neighbours) if _told_neighbours(facts) else False
     return Reconciled(number, known is None, changed or moved)
@@ -169,6 +171,25 @@ async def _addresses(conn: AsyncConnection, tenant: int, number: int, facts: Dev
     await upsert(conn, device_address, [_address(tenant, number, main)], ("tenant", "address"))
     await insert_new(conn, device_address, [_address(tenant, number, one) for one in sorted(told - known)], ("tenant", "address"))
     return new or set((await conn.execute(sa.select(device_address.c.address).where(mine))).scalars()) != known
+
+
+async def _subnets(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts, *, new: bool) -> bool:
+    """On which interface each address is, as the device says now; half an answer takes nothing away."""
+    told: dict[str, dict[str, Any]] = {}
+    for one in facts.subnets[:ADDRESSES_MAX]:
+        address = usable_address(one.address)
+        if address and 0 < one.if_index <= I32_MAX and -1 <= one.prefix_length <= ip_address(address).max_prefixlen:
+            told[address] = _address(tenant, number, address) | {"if_index": one.if_index, "prefix_length": one.prefix_length}
+    mine = (interface_address.c.tenant == tenant) & (interface_address.c.device_no == number)
+    rows = [] if new else [dict(row) for row in (await conn.execute(sa.select(interface_address).where(mine))).mappings()]
+    known = {row["address"]: row for row in rows}
+    if told == known or (facts.problems and not told):
+        return False
+    if known:
+        await conn.execute(sa.delete(interface_address).where(mine))
+    if told:
+        await conn.execute(sa.insert(interface_address), list(told.values()))
+    return True
 
 
 def _address(tenant: int, number: int, address: str) -> dict[str, Any]:

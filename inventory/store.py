@@ -55,6 +55,17 @@ device_address = sa.Table(
     sa.PrimaryKeyConstraint("tenant", "address"),
 )
 
+interface_address = sa.Table(
+    "interface_address",  # what each device says of its own addresses; two may say the same (anycast, a virtual router)
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("device_no", sa.Integer, sa.ForeignKey("device.no"), nullable=False),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("if_index", sa.Integer, nullable=False),
+    sa.Column("prefix_length", sa.Integer, nullable=False, default=-1),  # -1: not told
+    sa.PrimaryKeyConstraint("tenant", "device_no", "address"),
+)
+
 entity = sa.Table(
     "entity",
     metadata,
@@ -145,7 +156,7 @@ service_binding = sa.Table(
 )
 
 lldp_neighbour = sa.Table(
-    "lldp_neighbour",  # what each device says of its neighbours (LLDP, CDP): links are drawn again when the other side appears
+    "lldp_neighbour",  # what each device says of its neighbours, by whatever protocol: links are drawn again when the other side appears
     metadata,
     sa.Column("tenant", sa.Integer, nullable=False),
     sa.Column("device_no", sa.Integer, sa.ForeignKey("device.no"), nullable=False),

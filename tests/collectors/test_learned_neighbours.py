@@ -7,7 +7,7 @@ from collectors.snmp.client import Limits
 from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
 from collectors.snmp.profiles import shipped_profiles
-from inventory.facts import DeviceFacts, NeighbourFacts
+from inventory.facts import AddressFacts, DeviceFacts, NeighbourFacts
 from tests.collectors.recordings import answering, read_recording
 
 SYSTEM = """
@@ -94,3 +94,62 @@ async def test_the_forwarding_table_is_not_asked_where_neighbours_speak_for_them
 
 async def test_addresses_on_the_devices_links_are_heard_of() -> None:
     assert (await _look(ADDRESSES)).heard == ("192.0.2.9", "2001:db8::9")
+
+
+ROUTED = """
+1.3.6.1.2.1.2.2.1.6.49|4x|02aa00000101
+1.3.6.1.2.1.4.20.1.2.198.51.100.1|2|49
+1.3.6.1.2.1.4.20.1.3.198.51.100.1|64|255.255.255.252
+1.3.6.1.2.1.4.20.1.2.192.0.2.1|2|50
+1.3.6.1.2.1.4.20.1.3.192.0.2.1|64|255.0.255.0
+1.3.6.1.2.1.4.34.1.3.2.16.32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.1|2|49
+1.3.6.1.2.1.4.34.1.4.2.16.32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.1|2|1
+1.3.6.1.2.1.4.34.1.5.2.16.32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.1|6|1.3.6.1.2.1.4.32.1.5.49.2.16.32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.0.127
+1.3.6.1.2.1.14.10.1.3.198.51.100.2.0|64|203.0.113.2
+1.3.6.1.2.1.14.10.1.3.198.51.100.99.0|64|203.0.113.9
+1.3.6.1.2.1.15.3.1.2.198.51.100.2|2|6
+1.3.6.1.2.1.15.3.1.2.203.0.113.2|2|6
+"""
+
+
+async def test_addresses_stand_on_their_interfaces_with_the_size_of_their_subnets() -> None:
+    assert (await _look(ROUTED)).subnets == (
+        AddressFacts("192.0.2.1", 50, -1),
+        AddressFacts("198.51.100.1", 49, 30),
+        AddressFacts("2001:db8::1", 49, 127),
+    )
+
+
+async def test_sessions_over_a_devices_own_subnets_are_neighbours_on_that_port() -> None:
+    told = [(one.protocol, one.local_port, one.remote_address) for one in (await _look(ROUTED)).neighbours]
+    assert told == [("ospf", "ge-0/0/1", "198.51.100.2"), ("bgp", "ge-0/0/1", "198.51.100.2")]
+
+
+async def test_whoever_is_alone_on_a_link_is_a_neighbour_and_the_device_itself_is_nobody() -> None:
+    own = "1.3.6.1.2.1.4.22.1.2.49.198.51.100.1|4x|02aa00000101\n"
+    everybody = "1.3.6.1.2.1.4.22.1.2.49.198.51.100.3|4x|ffffffffffff\n"
+    other = "1.3.6.1.2.1.4.22.1.2.49.198.51.100.2|4x|02aa00000201\n"
+    another = "1.3.6.1.2.1.4.22.1.2.50.192.0.2.7|4x|02aa00000301\n1.3.6.1.2.1.4.22.1.2.50.192.0.2.8|4x|02aa00000401\n"
+    told = (await _look(ROUTED.partition("1.3.6.1.2.1.14")[0] + own + everybody + other + another)).neighbours
+    assert told == (NeighbourFacts("arp", 49, "ge-0/0/1", "", "02:aa:00:00:02:01", remote_address="198.51.100.2"),)
+
+
+async def test_tables_of_the_wrong_kind_tell_nothing_and_break_nothing() -> None:
+    wrong = """
+1.3.6.1.2.1.4.20.1.2.198.51.100.1|4|forty-nine
+1.3.6.1.2.1.4.20.1.3.198.51.100.1|2|30
+1.3.6.1.2.1.4.20.1.2.999.51.100.1|2|49
+1.3.6.1.2.1.4.22.1.2.49.198.51.100.2|2|17
+1.3.6.1.2.1.4.34.1.4.2.16.32.1|4|x
+1.3.6.1.2.1.4.34.1.5.1.4.198.51.100.9|6|0.0
+1.3.6.1.2.1.4.34.1.4.1.4.198.51.100.9|2|1
+1.3.6.1.2.1.14.10.1.3.7|4|x
+1.3.6.1.2.1.15.3.1.2.300.0.0.1|2|6
+1.3.6.1.2.1.17.1.4.1.2.1|4|port
+1.3.6.1.2.1.17.4.3.1.2.1|4|x
+1.0.8802.1.1.2.1.4.1.1.5.0.1.7|2|7
+1.0.8802.1.1.2.1.4.1.1.7.0.1.7|6|1.3
+1.3.6.1.4.1.9.9.23.1.2.1.1.6.49.1|2|1
+"""
+    facts = await _look(wrong)
+    assert facts.subnets == () and [one.protocol for one in facts.neighbours] == ["lldp", "cdp"]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from inventory.facts import DeviceFacts, InterfaceFacts, NeighbourFacts
 from inventory.link_store import KEEP_UNHEARD_S, LinkImportError, import_links, refresh_links
-from inventory.links import derive
+from inventory.links import FoundLink, Said, Unresolved, derive
 from inventory.picture import Picture
 from inventory.reconcile import reconcile
 from inventory.store import link
@@ -52,12 +52,16 @@ def key(device_no: int, n: int) -> int:
     return device_no << 16 | n
 
 
+def links_of(rows: list[dict[str, Any]], held: list[dict[str, Any]] | None = None) -> tuple[list[FoundLink], list[Unresolved]]:
+    return derive(Said(DEVICES, ADDRESSES, PORTS, rows, held or []))
+
+
 def ends(rows: list[dict[str, Any]]) -> list[tuple[int, int, float]]:
-    return [(one.a, one.b, one.confidence) for one in derive(DEVICES, ADDRESSES, PORTS, rows)[0]]
+    return [(one.a, one.b, one.confidence) for one in links_of(rows)[0]]
 
 
 def test_two_ends_that_name_each_other_are_certain() -> None:
-    [found], unresolved = derive(DEVICES, ADDRESSES, PORTS, [heard(1, 1, 2), heard(2, 1, 1)])
+    [found], unresolved = links_of([heard(1, 1, 2), heard(2, 1, 1)])
     assert (found.a, found.b, found.sources, found.confidence) == (key(1, 1), key(2, 1), ("lldp:a", "lldp:b"), 1.0)
     assert unresolved == []
 
@@ -83,7 +87,7 @@ def test_one_side_is_enough_by_whichever_name_it_uses(words: dict[str, Any], con
 
 
 def test_a_port_nobody_knows_is_found_through_the_other_sides_word() -> None:
-    [found], unresolved = derive(DEVICES, ADDRESSES, PORTS, [heard(1, 1, 2, remote_port="local 99"), heard(2, 2, 1, remote_port="xe-1")])
+    [found], unresolved = links_of([heard(1, 1, 2, remote_port="local 99"), heard(2, 2, 1, remote_port="xe-1")])
     assert (found.a, found.b, found.confidence, unresolved) == (key(1, 1), key(2, 2), 1.0, [])
 
 
@@ -96,29 +100,29 @@ def test_a_port_nobody_knows_is_found_through_the_other_sides_word() -> None:
     ],
 )
 def test_an_end_nobody_answers_to_is_kept_with_the_reason(words: dict[str, Any], local: int, why: str) -> None:
-    links, [missing] = derive(DEVICES, ADDRESSES, PORTS, [heard(1, 1, 2, **words)])
+    links, [missing] = links_of([heard(1, 1, 2, **words)])
     assert links == [] and (missing.local, missing.why) == (local, why)
 
 
 def test_a_port_has_one_cable_and_two_sides_outvote_one() -> None:
-    links, [missing] = derive(DEVICES, ADDRESSES, PORTS, [heard(3, 1, 2), heard(1, 1, 2), heard(2, 1, 1)])
+    links, [missing] = links_of([heard(3, 1, 2), heard(1, 1, 2), heard(2, 1, 1)])
     assert [(one.a, one.b) for one in links] == [(key(1, 1), key(2, 1))]
     assert (missing.local, missing.why) == (key(3, 1), "port taken")
 
 
 def test_a_device_that_hears_itself_has_no_link() -> None:
-    assert derive(DEVICES, ADDRESSES, PORTS, [heard(1, 1, 1)]) == ([], [])
+    assert links_of([heard(1, 1, 1)]) == ([], [])
 
 
 def test_a_name_that_two_devices_have_means_neither() -> None:
     twins = [{"no": n, "name": "same", "chassis_id": ""} for n in (2, 3)]
-    links, [missing] = derive([DEVICES[0], *twins], {}, PORTS, [heard(1, 1, 2, remote_name="same")])
+    links, [missing] = derive(Said([DEVICES[0], *twins], {}, PORTS, [heard(1, 1, 2, remote_name="same")]))
     assert links == [] and missing.why == "unknown device"
 
 
 def test_the_order_of_the_words_does_not_matter() -> None:
     rows = [heard(1, 1, 2), heard(2, 1, 1), heard(2, 2, 3), heard(3, 1, 2), heard(1, 2, 3)]
-    assert derive(DEVICES, ADDRESSES, PORTS, rows)[0] == derive(DEVICES, ADDRESSES, PORTS, rows[::-1])[0]
+    assert links_of(rows)[0] == links_of(rows[::-1])[0]
 
 
 @pytest.fixture
@@ -229,5 +233,5 @@ async def test_hostile_neighbours_are_bounded_and_kept_as_text(state: State) -> 
 def test_the_only_station_behind_a_bridge_port_is_a_link_when_it_is_a_port_of_ours_and_nothing_when_it_is_not() -> None:
     behind = {"protocol": "fdb", "remote_chassis_id": ""}
     rows = [heard(1, 1, 2, **behind, remote_port="02:aa:00:00:02:01"), heard(1, 2, 3, **behind, remote_port="02:ff:00:00:00:01")]
-    found, unresolved = derive(DEVICES, ADDRESSES, PORTS, rows)
+    found, unresolved = links_of(rows)
     assert ([(one.a, one.b, one.confidence) for one in found], unresolved) == ([(key(1, 1), key(2, 1), 0.4)], [])
