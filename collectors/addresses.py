@@ -102,6 +102,16 @@ async def resolved_addresses(reader: Reader, interfaces: Sequence[InterfaceFacts
     return Resolved(tuple(heard)[:HEARD_MAX], tuple(_only_stations(behind, interfaces)))
 
 
+def _resolved_rows(table: Table) -> Iterator[tuple[int, Oid, VarBind]]:
+    """(ifIndex, octets of the address, physical address) of both tables."""
+    for row, cell in table.column(_ARP).items():
+        if len(row) == 5:
+            yield row[0], row[1:], cell
+    for row, cell in table.column(_NET_TO_PHYSICAL).items():
+        if len(row) > 3 and row[2] == len(row) - 3:
+            yield row[0], row[3:], cell
+
+
 def _only_stations(behind: dict[int, dict[str, list[str]]], interfaces: Sequence[InterfaceFacts]) -> Iterator[NeighbourFacts]:
     """Whoever is alone behind an interface, by its physical address and the first of its other addresses."""
     names = {port.if_index: port.name for port in interfaces}
