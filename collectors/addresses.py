@@ -88,12 +88,10 @@ def _prefix_length(cell: VarBind | None) -> int:
 async def resolved_addresses(reader: Reader, interfaces: Sequence[InterfaceFacts]) -> Resolved:
     """ipNetToMediaTable and ipNetToPhysicalTable: who was spoken with on the same links."""
     table = await reader.table("ipNetToMediaTable", (_ARP, _NET_TO_PHYSICAL))
-    rows = [(row[0], row[1:], cell) for row, cell in table.column(_ARP).items() if len(row) == 5]
-    rows += [(row[0], row[3:], cell) for row, cell in table.column(_NET_TO_PHYSICAL).items() if len(row) > 3 and row[2] == len(row) - 3]
     own = {port.mac for port in interfaces}
     heard: dict[str, None] = {}
     behind: dict[int, dict[str, list[str]]] = {}
-    for if_index, octets, cell in rows:
+    for if_index, octets, cell in _resolved_rows(table):
         address, mac = _text(octets), mac_text(cell.value)
         if address:
             heard[address] = None
