@@ -1,6 +1,7 @@
-"""Keeping the books: append with chain, take usage with a verdict per record, prove afterwards that nothing changed."""
+"""Keeping the books: append with chain, take usage with a verdict per record."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,34 +11,32 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_bridge.metrics import USAGE_VERDICTS
 from billing_bridge.settings import BillingSettings
-from billing_bridge.store import BOOKS, usage_evidence, usage_fence, usage_head, usage_record, usage_rejected, usage_tally
+from billing_bridge.store import usage_evidence, usage_fence, usage_head, usage_record, usage_rejected, usage_tally
 from billing_bridge.usage import UnparsableError, UsageRecord, Verdict, VerdictKind, Window, fault_of, parse
 from station.ids import derived_id
 from station.scope import Role, Scope
-from station.state import State, insert_new
+from station.state import insert_new, insert_whole
 
 LOOKUP_CHUNK = 500  # SQLite takes 32,766 bound values in one statement
-VERIFY_PAGE = 5_000
 UNREAD_SOURCE = "import"
 
 Row = Mapping[str, Any]
 
 
-async def append(conn: AsyncConnection, tenant: int, book: sa.Table, source: str, rows: Sequence[Row]) -> list[str]:
-    """Append facts to a book in the caller's transaction; return each one's chain hash."""
+async def append(conn: AsyncConnection, tenant: int, book: sa.Table, source: str, rows: Sequence[Row]) -> int:
+    """Append facts, each with every column of its own, to a book in the caller's transaction; return the last one's `seq`."""
     if not rows:
-        return []
+        return 0
     seq, chain = await _head(conn, tenant, book, source)
-    chains, chained = [], []
+    names, link, chained = _columns(book), linker(book), []
     for row in rows:
         seq += 1
         fact = {"tenant": tenant, "source": source, "seq": seq, **row}
-        chain = _link(chain, book, fact)
-        chains.append(chain)
-        chained.append(fact | {"chain": chain})
-    await conn.execute(sa.insert(book), chained)
+        chain = fact["chain"] = link(chain, fact)
+        chained.append(tuple([fact[name] for name in names]))
+    await insert_whole(conn, book, chained)
     await conn.execute(sa.update(usage_head).where(*_at_head(tenant, book, source)).values(seq=seq, chain=chain))
-    return chains
+    return seq
 
 
 async def _head(conn: AsyncConnection, tenant: int, book: sa.Table, source: str) -> tuple[int, str]:
@@ -52,15 +51,20 @@ def _at_head(tenant: int, book: sa.Table, source: str) -> tuple[sa.ColumnElement
     return usage_head.c.tenant == tenant, usage_head.c.book == book.name, usage_head.c.source == source
 
 
-def _link(before: str, book: sa.Table, fact: Row) -> str:
-    parts = [fact[name] for name in _facts(book)]
-    return derived_id(before, book.name, *[part.hex() if isinstance(part, bytes) else part for part in parts])
+def linker(book: sa.Table) -> Callable[[str, Row], str]:
+    """The chain hash of a fact: over the one before, the book's name and every column but the chain itself."""
+    names = tuple(name for name in _columns(book) if name != "chain")
+
+    def link(before: str, fact: Row) -> str:
+        parts = [fact[name] for name in names]
+        return derived_id(before, book.name, *[part.hex() if isinstance(part, bytes) else part for part in parts])
+
+    return link
 
 
 @cache
-def _facts(book: sa.Table) -> tuple[str, ...]:
-    """The columns that the chain covers: all but the chain."""
-    return tuple(column.name for column in book.columns if column.name != "chain")
+def _columns(book: sa.Table) -> tuple[str, ...]:
+    return tuple(column.name for column in book.columns)
 
 
 async def known_now(conn: AsyncConnection, tenant: int, now_ns: int) -> int:
@@ -202,57 +206,16 @@ def _row(record: UsageRecord, known_ns: int) -> Row:
     return {"known_ns": known_ns, "evidence": record.evidence.sha256} | {name: getattr(record, name) for name in names}
 
 
-async def tally(conn: AsyncConnection, tenant: int, came: Sequence[tuple[str, Verdict]]) -> None:
+async def tally(conn: AsyncConnection, tenant: int, came: Iterable[tuple[str, Verdict]]) -> None:
     """Count (source, verdict) of what arrived: `received` is counted on its own, so that the law can be checked."""
-    counts: dict[tuple[str, str, str], int] = {}
-    for source, verdict in came:
-        for key in ((source, "received", ""), (source, verdict.kind.value, verdict.reason)):
-            counts[key] = counts.get(key, 0) + 1
-        USAGE_VERDICTS.labels(verdict.kind.value, verdict.reason).inc()
-    for (source, name, reason), n in sorted(counts.items()):
+    counts = Counter((source, verdict.kind.value, verdict.reason) for source, verdict in came)
+    for (_, kind, reason), n in counts.items():
+        USAGE_VERDICTS.labels(kind, reason).inc(n)
+    received: Counter[tuple[str, str, str]] = Counter()
+    for (source, _, _), n in counts.items():
+        received[source, "received", ""] += n
+    for (source, name, reason), n in sorted((counts + received).items()):
         row = {"tenant": tenant, "source": source, "verdict": name, "reason": reason}
         await insert_new(conn, usage_tally, [row | {"n": 0}], tuple(row))
         where = [usage_tally.c[column] == value for column, value in row.items()]
         await conn.execute(sa.update(usage_tally).where(*where).values(n=usage_tally.c.n + n))
-
-
-@dataclass(frozen=True, slots=True)
-class Break:
-    """The first fact of a book that is not as it was written."""
-
-    book: str
-    source: str
-    seq: int
-    why: str
-
-
-async def verify(state: State, scope: Scope) -> Break | None:
-    """Walk every chain of the tenant; None when every fact is as written and none is missing."""
-    scope.require(Role.BILLING, "verifying the books")
-    async with state.read() as conn:
-        heads = {
-            (row.book, row.source): row for row in await conn.execute(sa.select(usage_head).where(usage_head.c.tenant == scope.tenant))
-        }
-        for book in BOOKS:
-            sources = set((await conn.execute(sa.select(book.c.source).where(book.c.tenant == scope.tenant).distinct())).scalars())
-            for source in sorted(sources | {source for name, source in heads if name == book.name}):
-                if broken := await _verify(conn, scope.tenant, book, source, heads.get((book.name, source))):
-                    return broken
-    return None
-
-
-async def _verify(conn: AsyncConnection, tenant: int, book: sa.Table, source: str, head: Any) -> Break | None:
-    if head is None:
-        return Break(book.name, source, 0, "the head is missing")
-    seq, chain = 0, ""
-    while True:
-        where = (book.c.tenant == tenant, book.c.source == source, book.c.seq > seq)
-        rows = (await conn.execute(sa.select(book).where(*where).order_by(book.c.seq).limit(VERIFY_PAGE))).mappings().all()
-        for row in rows:
-            seq += 1
-            chain = _link(chain, book, dict(row))
-            if row["seq"] != seq or row["chain"] != chain:
-                return Break(book.name, source, seq, "the fact is missing" if row["seq"] != seq else "the fact is not what was written")
-        if len(rows) < VERIFY_PAGE:
-            break
-    return None if (seq, chain) == (head.seq, head.chain) else Break(book.name, source, seq, f"the head says {head.seq} facts")

@@ -67,6 +67,7 @@ class Meter:
         self._samples = samples
         self._settings = settings
         self._late_checked_ns = -(1 << 62)
+        self._owners_mark = ""
         self._first_ns: dict[str, int] = {}  # the first sample of each point: days before it were never measured
 
     async def run(self, clock: Clock) -> None:
@@ -97,8 +98,16 @@ class Meter:
         if late and not total.failed_points:
             self._late_checked_ns = now_ns
         guided = await guiding.guide(self._state, self._scope, days[0].start_ns if days else now_ns, now_ns)
-        await events.guide(self._state, self._scope, now_ns, days[0].start_ns if days else now_ns)
+        await self._guide_events(now_ns, days[0].start_ns if days else now_ns)
         return replace(total, changed_guidings=guided.changed, recycled=guided.recycled)
+
+    async def _guide_events(self, now_ns: int, since_ns: int) -> None:
+        """Events were guided when they came; only other services or customers can change that."""
+        async with self._state.read() as conn:
+            mark = await events.owners_mark(conn, self._scope.tenant)
+        if mark != self._owners_mark:
+            await events.guide(self._state, self._scope, now_ns, since_ns)
+        self._owners_mark = mark
 
     def _closed_days(self, now_ns: int) -> list[Period]:
         closed_ns = now_ns - self._settings.settle_s * NS_PER_S

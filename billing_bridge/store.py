@@ -103,20 +103,34 @@ usage_billed = _book(
     sa.UniqueConstraint("tenant", "start_ns", "record_id", "portion", "invoice_id", "line_no"),
 )
 
-# What other systems measured: one row an event, or a total of theirs, in whole base units of its meter.
-usage_event = _book(
+# What other systems measured: one row an event, or a total of theirs, in whole base units of its meter, as it was guided
+# when it came. Events are many, so that a chain link stands for a batch of one source: `sha256` is over its events' facts.
+usage_event_batch = _book("usage_event_batch", _number("n"), _id("sha256"))
+
+usage_event = sa.Table(
     "usage_event",
-    _number("start_ns"),
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("source", sa.String(64), nullable=False),
+    _number("batch"),  # `seq` of its batch
+    _number("known_ns"),
     _id("id"),
+    _id("external_id", 255),
     _id("meter", 32),
     _id("service"),  # as the other system names it: an id or a number
+    _number("start_ns"),
     _number("quantity"),
     _id("key"),  # where it went: digits, "" for nowhere
-    sa.Column("content", sa.Text, nullable=False),  # JSON, as it was read
-    sa.UniqueConstraint("tenant", "id"),
+    _id("state", 16),  # guided | recycled, as are the four below: its first guiding
+    _id("reason", 64),
+    _id("service_id", 36),
+    _id("customer_id", 36),
+    sa.PrimaryKeyConstraint("tenant", "id"),
     sa.Index(None, "tenant", "start_ns", "id"),
+    sa.Index(None, "tenant", "source", "batch"),
 )
 
+# Later guidings of events, when their service or its customer became another.
 usage_event_guiding = _book(
     "usage_event_guiding",
     _number("start_ns"),
@@ -159,4 +173,4 @@ usage_fence = sa.Table(
     sa.Column("cutoff_ns", sa.BigInteger, nullable=False),
 )
 
-BOOKS = (usage_record, usage_rejected, usage_guiding, usage_rated, usage_billed, usage_event, usage_event_guiding)
+BOOKS = (usage_record, usage_rejected, usage_guiding, usage_rated, usage_billed, usage_event_batch, usage_event_guiding)

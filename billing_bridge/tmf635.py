@@ -129,14 +129,12 @@ def _characteristics(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 async def _take(state: State, caller: Scope, event: EventIn, settings: BillingSettings, now_ns: int) -> tuple[Any, Usage]:
-    """Ingest and guide one event; tell subscribers what is new."""
+    """Take one event; tell subscribers what is new."""
     async with state.write() as conn:
-        verdict = (await events.ingest(conn, caller, [event], settings, now_ns))[0]
+        verdict = (await events.take_in(conn, caller, [event], settings, now_ns))[0]
         received = _event_usage({"id": event.id, "chain": "", **event.model_dump(), "start_ns": event.time_ns}, None)
         if verdict.kind == VerdictKind.ACCEPTED:
             await publish(conn, caller.tenant, API, [("UsageCreateEvent", "usage", "", received)], now_ns)
-    if verdict.kind == VerdictKind.ACCEPTED:
-        await events.guide(state, caller, now_ns, event.time_ns)
     async with state.read() as conn:
         found = await _usages(conn, caller, Span(event.time_ns, event.time_ns + 1))
     return verdict, next((one for one in found if one["id"] == received["id"]), received)

@@ -19,6 +19,7 @@ user_app = typer.Typer(help="Users and tokens.", no_args_is_help=True)
 credential_app = typer.Typer(help="SNMP credentials in the vault.", no_args_is_help=True)
 mib_app = typer.Typer(help="MIB modules.", no_args_is_help=True)
 bill_app = typer.Typer(help="Bill runs.", no_args_is_help=True)
+usage_app = typer.Typer(help="Usage records.", no_args_is_help=True)
 db_app = typer.Typer(help="The state store.", no_args_is_help=True)
 grafana_app = typer.Typer(help="Grafana dashboards.", no_args_is_help=True)
 for name, sub in {
@@ -29,6 +30,7 @@ for name, sub in {
     "credential": credential_app,
     "mib": mib_app,
     "bill": bill_app,
+    "usage": usage_app,
     "db": db_app,
     "grafana": grafana_app,
 }.items():
@@ -289,6 +291,29 @@ def bill_run(
     from station.commands.money import bill
 
     raise typer.Exit(bill(config, data, period, as_json))
+
+
+@usage_app.command("import")
+def usage_import(
+    file: Path,
+    source: Annotated[str, typer.Option(help="The system the file comes from; its ids are ids of this source.")],
+    form: Annotated[str, typer.Option("--format", help="jsonl or csv.")] = "jsonl",
+    config: Config = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Take in a file of other systems' usage; taking it in again changes nothing."""
+    from station.commands.money import import_usage
+
+    raise typer.Exit(import_usage(config, data, file, source, form, as_json))
+
+
+@usage_app.command("verify")
+def usage_verify(config: Config = None, data: Data = None) -> None:
+    """Prove that no usage record, guiding, rating or billing was changed since it was written."""
+    from station.commands.money import verify_usage
+
+    raise typer.Exit(verify_usage(config, data))
 
 
 @db_app.command("upgrade")

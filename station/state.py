@@ -5,8 +5,10 @@ each unique key. SQLite runs in WAL with synchronous=FULL and one writer at a ti
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
@@ -101,6 +103,9 @@ class _Direct:
     async def execute(self, *asked: Any) -> sa.CursorResult[Any]:
         return self._conn.execute(*asked)
 
+    async def exec_driver_sql(self, *asked: Any) -> sa.CursorResult[Any]:
+        return self._conn.exec_driver_sql(*asked)
+
 
 def _run(engine: sa.Engine, work: Work[T]) -> T:
     """Run `work` to its end in this thread, in a transaction."""
@@ -163,6 +168,25 @@ async def insert_new(conn: AsyncConnection, table: sa.Table, rows: Sequence[Row]
     """Insert the rows whose `key` is new; the others change nothing."""
     if rows:
         await conn.execute(_insert(conn, table).on_conflict_do_nothing(index_elements=list(key)), list(rows))
+
+
+async def insert_whole(conn: AsyncConnection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows that name every column, in the table's own order: the driver takes them as they are."""
+    if rows:
+        await conn.exec_driver_sql(_insert_text(table, conn.dialect), list(rows))
+
+
+@cache
+def _insert_text(table: sa.Table, dialect: sa.Dialect) -> str:
+    return str(sa.insert(table).compile(dialect=dialect))
+
+
+def among(conn: AsyncConnection, column: "sa.Column[str]", values: Collection[str]) -> sa.ColumnElement[bool]:
+    """Where `column` is one of any number of texts: one bound value, so that neither a limit nor the statement grows with them."""
+    if conn.dialect.name == "sqlite":
+        held = sa.func.json_each(json.dumps(sorted(values))).table_valued("value")
+        return column.in_(sa.select(held.c.value))
+    return column == sa.any_(sa.cast(sorted(values), postgresql.ARRAY(sa.Text)))
 
 
 def _insert(conn: AsyncConnection, table: sa.Table) -> Any:

@@ -62,3 +62,41 @@ def explain(config: Path | None, data: Path | None, line: str, as_json: bool) ->
         return OK
 
     return with_store(config, data, act)
+
+
+def import_usage(config: Path | None, data: Path | None, file: Path, source: str, form: str, as_json: bool) -> int:
+    """Exit code 3 when some lines were refused; a file delivered again changes nothing."""
+
+    async def act(settings: StationSettings, _folder: Path, state: State) -> int:
+        from collections import Counter
+
+        from billing_bridge import events, intake
+
+        found: Counter[str] = Counter()
+        try:
+            with file.open("rb") as lines:
+                for batch in intake.batches(intake.read(lines, intake.Form(form), source), settings.billing.batch_max):
+                    verdicts = await events.take(state, STATION, batch, settings.billing, SystemClock().now_ns())
+                    found.update(f"{it.kind.value} {it.reason}".strip() for it in verdicts)
+        except (OSError, ValueError) as error:
+            complain(f"{file}: {error}")
+            return USAGE
+        say(json.dumps(found) if as_json else "\n".join(f"{n:>10} {kind}" for kind, n in sorted(found.items())) or "nothing")
+        return PARTLY if any(kind.startswith(("rejected", "duplicate_conflict")) for kind in found) else OK
+
+    return with_store(config, data, act)
+
+
+def verify_usage(config: Path | None, data: Path | None) -> int:
+    """Exit code 1 when a fact of the usage books was changed, removed or is missing."""
+
+    async def act(_settings: StationSettings, _folder: Path, state: State) -> int:
+        from billing_bridge.proof import verify
+
+        if (broken := await verify(state, STATION)) is None:
+            say("every fact is as it was written")
+            return OK
+        complain(f"{broken.book} of {broken.source}, fact {broken.seq}: {broken.why}")
+        return FAILED
+
+    return with_store(config, data, act)

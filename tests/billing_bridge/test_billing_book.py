@@ -2,11 +2,12 @@
 
 import sqlalchemy as sa
 
-from billing_bridge.book import ingest, verify
+from billing_bridge.book import ingest
 from billing_bridge.completeness import accounts, unguided
 from billing_bridge.guiding import FOREVER_NS, guide
 from billing_bridge.meter import day_records
 from billing_bridge.points import MeteringPoint
+from billing_bridge.proof import verify
 from billing_bridge.settings import BillingSettings
 from billing_bridge.slots import slots_of
 from billing_bridge.store import usage_record

@@ -77,3 +77,11 @@ def test_a_demo_does_not_touch_a_folder_of_somebody_else(tmp_path: Path) -> None
     done = trunkline("demo", "--data", str(tmp_path))
     assert done.returncode == 2
     assert (tmp_path / "precious").read_text() == "data"
+
+
+def test_a_file_of_usage_is_taken_once_and_proved(tmp_path: Path) -> None:
+    data, file = ("--data", str(tmp_path / "data")), tmp_path / "calls.csv"
+    file.write_text("meter,service,time,quantity\nvoice_seconds,S-1,2020-01-01T00:00:00Z,60\nvoice_seconds,S-1,yesterday,60\n")
+    done = trunkline("usage", "import", str(file), "--source", "switch", "--format", "csv", "--json", *data)
+    assert (done.returncode, json.loads(done.stdout)) == (3, {"rejected too_old": 1, "rejected bad_time": 1})
+    assert trunkline("usage", "verify", *data).returncode == 0
