@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any, Final
@@ -26,6 +26,8 @@ ENTITIES = gauge("inventory_entities", "Interfaces, sensors and sessions in the 
 LINKS = gauge("inventory_links", "Links in the inventory.")
 FLUSH_FAILED = counter("inventory_flush_failed", "Times the store did not take the statuses; they wait for the next try.")
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
+NextHops = Callable[[Collection[str]], frozenset[str]]
+"""The gateways on this machine's way to these addresses."""
 _TABLES: Final = (
     store.site,
     store.device,
@@ -49,7 +51,17 @@ class Picture:
     snapshot at the next flush without a new version, so that nobody recompiles for it.
     """
 
-    def __init__(self, state: State, hub: Hub, *, station_devices: Sequence[str] = (), tenant: int = OPERATOR_TENANT) -> None:
+    def __init__(
+        self,
+        state: State,
+        hub: Hub,
+        *,
+        station_devices: Sequence[str] = (),
+        next_hops: NextHops | None = None,
+        tenant: int = OPERATOR_TENANT,
+    ) -> None:
+        """`station_devices` are names of what the station hangs on; where there are none, `next_hops` tells."""
+        self._next_hops = next_hops or (lambda _: frozenset())
         self._state = state
         self._hub = hub
         self._station_devices = tuple(station_devices)
@@ -73,9 +85,14 @@ class Picture:
                 serving = self._asked
                 await self._write_statuses()
                 rows = await self._state.collect(self._rows)
-                self._replace(await asyncio.to_thread(build, rows, self._topology.version + 1, self._station_devices))
+                self._replace(await asyncio.to_thread(self._drawn, rows))
                 self._served = serving
         return self._topology
+
+    def _drawn(self, rows: Rows) -> Topology:
+        """The next picture; in a thread."""
+        hops = self._next_hops({row["management_address"] for row in rows["device"]})
+        return build(rows, self._topology.version + 1, self._station_devices, hops)
 
     async def set_device_status(self, no: int, status: str, last_seen_ns: int) -> None:
         """What polling sees of a device: up | down | unreachable | unknown. Written with the next flush; a change is published at once."""
@@ -137,7 +154,7 @@ class Picture:
         self._hub.publish("topology", {"version": topology.version})
 
 
-def build(rows: Rows, version: int, station_devices: Sequence[str] = ()) -> Topology:
+def build(rows: Rows, version: int, station_devices: Sequence[str] = (), gateways: Collection[str] = ()) -> Topology:
     """The topology that the tables' rows describe (pure)."""
     devices = {row["no"]: Device(site_id=row["site_id"] or "", **{name: row[name] for name in _DEVICE}) for row in rows["device"]}
     entities = {key: _entity(key, row) for row in rows["entity"] if (key := row["device_no"] << 16 | row["entity_no"]) >> 16 in devices}
@@ -153,7 +170,7 @@ def build(rows: Rows, version: int, station_devices: Sequence[str] = ()) -> Topo
         addresses={row["address"]: row["device_no"] for row in rows["device_address"]},
         missing=tuple(_missing(row) for row in rows["unresolved_neighbour"]),
     )
-    return replace(topology, station_devices=roots(topology, station_devices))
+    return replace(topology, station_devices=roots(topology, station_devices, gateways))
 
 
 def with_statuses(before: Topology, devices: Mapping[int, tuple[str, int]], interfaces: Mapping[int, tuple[int, int]]) -> Topology:

@@ -38,7 +38,7 @@ class InventorySettings(Settings):
     looks_at_once: int = Field(default=64, ge=1, le=1024)
     look_timeout_s: float = Field(default=20.0, gt=0)
     site_rules: tuple[SiteRule, ...] = ()
-    station_devices: tuple[str, ...] = ()  # sysNames of what the station hangs on; empty: the best connected core device
+    station_devices: tuple[str, ...] = ()  # sysNames of what the station hangs on; empty: its gateways, else the best connected core device
 
     @field_validator("ranges")
     @classmethod
