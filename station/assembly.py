@@ -53,6 +53,7 @@ from fault.service import FaultService
 from inventory.discovery import Discovery
 from inventory.facts import DeviceFacts, NoAnswer
 from inventory.picture import Picture
+from inventory.routes import next_hops
 from perf.pipeline import Pipeline
 from perf.store import TelemetryStore
 from perf.totals import Totals
@@ -127,7 +128,7 @@ class Ground:
         self.state = State(plan.settings.state_url(plan.folder))
         self.security = Security(self.state, plan.clock)
         self.vault = Vault(self.state, load_key(plan.folder, plan.environ), plan.clock)
-        self.picture = Picture(self.state, self.hub, station_devices=plan.settings.inventory.station_devices)
+        self.picture = Picture(self.state, self.hub, station_devices=plan.settings.inventory.station_devices, next_hops=next_hops)
         self.secrets: dict[str, dict[str, Any]] = {}
 
     async def open(self) -> None:
