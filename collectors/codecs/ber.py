@@ -22,6 +22,8 @@ _MAX_INTEGER_OCTETS = 9  # a Counter64 of 2^63 or more with its leading zero
 _ARC_CACHE = 32_768
 _ARC_OCTETS_MAX = 5
 
+_FIRST_ARCS: Final = tuple((min(octet // 40, 2), octet - 40 * min(octet // 40, 2)) for octet in range(0x80))
+
 Oid = tuple[int, ...]
 
 
@@ -35,10 +37,10 @@ class DecodeError(Exception):
 
 def read_tlv(data: bytes, pos: int, end: int) -> tuple[int, int, int]:
     """(tag, start, stop) of the value at `pos`; it ends at or before `end`, or DecodeError."""
-    if pos + 2 > end:
+    start = pos + 2
+    if start > end:
         raise DecodeError("truncated", f"no tag and length at {pos}")
     tag, length = data[pos], data[pos + 1]
-    start = pos + 2
     if length >= 0x80:
         octets = length & 0x7F
         if not 0 < octets <= MAX_LENGTH_OCTETS:
@@ -54,6 +56,9 @@ def read_tlv(data: bytes, pos: int, end: int) -> tuple[int, int, int]:
 
 def expect(data: bytes, pos: int, end: int, tag: int) -> tuple[int, int]:
     """(start, stop) of the value at `pos`, which must carry `tag`."""
+    start = pos + 2
+    if start <= end and data[pos] == tag and (length := data[pos + 1]) < 0x80 and start + length <= end:
+        return start, start + length  # as almost all are
     found, start, stop = read_tlv(data, pos, end)
     if found != tag:
         raise DecodeError("tag", f"0x{found:02x} at {pos}, want 0x{tag:02x}")
@@ -100,13 +105,16 @@ def unsigned(data: bytes, start: int, stop: int, bits: int) -> int:
 def decode_oid(data: bytes, start: int, stop: int) -> Oid:
     """The arcs of an object identifier's content; empty content is 0.0, as some agents send it.
 
-    All but the last arc is looked up: the variables of a table differ in little else.
+    Arcs of one octet are the octets. Of others all but the last is looked up: the variables of a table differ in little else.
     """
+    content = bytes(data[start:stop])
+    if content.isascii() and 0 < len(content) < MAX_ARCS:
+        return (*_FIRST_ARCS[content[0]], *content[1:])
     last = stop - 1
     while last > start and data[last - 1] & 0x80:
         last -= 1
     if last - start < 2 or stop - last > _ARC_OCTETS_MAX:
-        return _arcs(bytes(data[start:stop]))
+        return _arcs(content)
     head = _arcs(bytes(data[start:last]))
     if len(head) >= MAX_ARCS:
         raise DecodeError("arcs", f"{len(head) + 1} arcs")

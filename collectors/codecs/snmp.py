@@ -1,6 +1,7 @@
 """SNMP messages: v1 (RFC 1157), v2c (RFC 1901, 3416) and the v3 frame (RFC 3412). Bytes in, values out, no I/O."""
 
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from ipaddress import IPv4Address
@@ -82,6 +83,9 @@ class VarBind(NamedTuple):
     @property
     def exists(self) -> bool:
         return self.tag not in EXCEPTIONS
+
+
+_BEHIND: Final = VarBind((), END_OF_MIB_VIEW, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,15 +211,18 @@ def scoped_head(data: bytes) -> tuple[bytes, bytes, int, int]:
     return engine_id, context, pos, stop
 
 
-def decode_pdu(data: bytes, start: int, stop: int) -> Pdu:
-    """The PDU that fills data[start:stop], or DecodeError."""
-    pdu, pos = _pdu(data, start, stop)
+def decode_pdu(data: bytes, start: int, stop: int, columns: Sequence[Oid] = ()) -> Pdu:
+    """The PDU that fills data[start:stop], or DecodeError.
+
+    With the `columns` of a walk, variables in turn are of each; one behind the end of its column is not read.
+    """
+    pdu, pos = _pdu(data, start, stop, columns)
     if isinstance(pdu, TrapV1) or pos != stop:
         raise DecodeError("pdu", "not alone")
     return pdu
 
 
-def _pdu(data: bytes, pos: int, end: int) -> tuple[Pdu | TrapV1, int]:
+def _pdu(data: bytes, pos: int, end: int, columns: Sequence[Oid] = ()) -> tuple[Pdu | TrapV1, int]:
     tag, start, stop = ber.read_tlv(data, pos, end)
     try:
         kind = PduType(tag)
@@ -226,7 +233,7 @@ def _pdu(data: bytes, pos: int, end: int) -> tuple[Pdu | TrapV1, int]:
     request_id, pos = ber.read_integer(data, start, stop)
     status, pos = ber.read_integer(data, pos, stop)
     index, pos = ber.read_integer(data, pos, stop)
-    return Pdu(kind, request_id, status, index, _varbinds(data, pos, stop)), stop
+    return Pdu(kind, request_id, status, index, _rows(data, pos, stop, columns) if columns else _varbinds(data, pos, stop)), stop
 
 
 def _trap_v1(data: bytes, start: int, stop: int) -> TrapV1:
@@ -248,20 +255,44 @@ def _trap_v1(data: bytes, start: int, stop: int) -> TrapV1:
 
 
 def _varbinds(data: bytes, pos: int, end: int) -> tuple[VarBind, ...]:
+    return tuple(_varbind(data, start, stop) for start, stop in _bounds(data, pos, end))
+
+
+def _rows(data: bytes, pos: int, end: int, columns: Sequence[Oid]) -> tuple[VarBind, ...]:
+    """Variables in turn of each column. Most of what a short table is answered with is what stands behind it."""
+    found: list[VarBind] = []
+    over = [False] * len(columns)
+    for n, (start, stop) in enumerate(_bounds(data, pos, end)):
+        at = n % len(columns)
+        if over[at]:
+            found.append(_BEHIND)
+            continue
+        one = _varbind(data, start, stop)
+        over[at] = one.tag == END_OF_MIB_VIEW or one.oid[: len(columns[at])] != columns[at]
+        found.append(one)
+    return tuple(found)
+
+
+def _bounds(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where the content of each variable starts and stops."""
     pos, stop = ber.expect(data, pos, end, ber.SEQUENCE)
     if stop != end:
         raise DecodeError("trailing", f"{end - stop} octets after the variables")
-    found: list[VarBind] = []
-    while pos < stop:
-        if len(found) >= MAX_VARBINDS:
-            raise DecodeError("varbinds", f"more than {MAX_VARBINDS}")
+    for _ in range(MAX_VARBINDS):
+        if pos >= stop:
+            return
         start, pos = ber.expect(data, pos, stop, ber.SEQUENCE)
-        oid, oid_end = ber.expect(data, start, pos, ber.OBJECT_IDENTIFIER)
-        tag, value, value_end = ber.read_tlv(data, oid_end, pos)
-        if value_end != pos:
-            raise DecodeError("trailing", "octets after a value")
-        found.append(VarBind(ber.decode_oid(data, oid, oid_end), tag, decode_value(tag, data, value, value_end)))
-    return tuple(found)
+        yield start, pos
+    if pos < stop:
+        raise DecodeError("varbinds", f"more than {MAX_VARBINDS}")
+
+
+def _varbind(data: bytes, start: int, stop: int) -> VarBind:
+    oid, oid_end = ber.expect(data, start, stop, ber.OBJECT_IDENTIFIER)
+    tag, value, value_end = ber.read_tlv(data, oid_end, stop)
+    if value_end != stop:
+        raise DecodeError("trailing", "octets after a value")
+    return VarBind(ber.decode_oid(data, oid, oid_end), tag, decode_value(tag, data, value, value_end))
 
 
 def decode_value(tag: int, data: bytes, start: int, stop: int) -> Value:

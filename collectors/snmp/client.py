@@ -183,12 +183,12 @@ class SnmpClient:
         self._rttvar_s += (abs(self._srtt_s - rtt_s) - self._rttvar_s) / 4
         self._srtt_s += (rtt_s - self._srtt_s) / 8
 
-    async def _ask(self, pdu: Pdu) -> Pdu:
-        """The response PDU to a request PDU."""
+    async def _ask(self, pdu: Pdu, columns: Sequence[Oid] = ()) -> Pdu:
+        """The response PDU to a request PDU; of a walk's `columns` nothing behind their ends."""
         head, tail = split_at_id(pdu)
         buffer, start, stop = await self.ask_raw(head, tail)
         try:
-            return decode_response(buffer, start, stop)
+            return decode_response(buffer, start, stop, columns)
         except DecodeError as error:
             self.problem(error.reason)
             raise UnreadableError(error.reason, str(error)) from error
@@ -226,7 +226,7 @@ class SnmpClient:
     async def _walk_step(self, walk: Walk, columns: list[Oid]) -> None:
         repetitions = max(1, int(self._varbinds) // len(columns))
         try:
-            pdu = await self._ask(self._next_pdu(walk.cursors(columns), 0, repetitions))
+            pdu = await self._ask(self._next_pdu(walk.cursors(columns), 0, repetitions), columns)
         except SnmpError as error:
             if isinstance(error, TargetUnreachableError) and (repetitions == 1 or not self._srtt_s):
                 raise
@@ -260,9 +260,9 @@ def split_at_id(pdu: Pdu) -> tuple[bytes, bytes]:
     return bytes((pdu.type,)) + ber.length_octets(6 + len(tail)) + b"\x02\x04", tail
 
 
-def decode_response(buffer: bytes, start: int, stop: int) -> Pdu:
-    """The Response PDU in a buffer, or DecodeError."""
-    pdu = snmp.decode_pdu(buffer, start, stop)
+def decode_response(buffer: bytes, start: int, stop: int, columns: Sequence[Oid] = ()) -> Pdu:
+    """The Response PDU in a buffer, or DecodeError; of a walk's `columns` nothing behind their ends."""
+    pdu = snmp.decode_pdu(buffer, start, stop, columns)
     if pdu.type is not PduType.RESPONSE:
         raise DecodeError("pdu", pdu.type.name)
     return pdu
