@@ -20,6 +20,7 @@ from station.state import State, insert_new, records, upsert
 KEEP_UNHEARD_S: Final = 30 * 86_400  # a cut fibre is silent too: only after this long a link is taken for removed
 SEEN_EVERY_S: Final = 3600  # how often "still there" is written down
 MANUAL: Final = "manual"
+UP: Final = 1  # ifOperStatus (RFC 2863)
 IMPORT_MAX: Final = 100_000
 Pair = tuple[int, int]
 Row = dict[str, Any]
@@ -44,7 +45,8 @@ async def refresh_links(state: State, scope: Scope, now_ns: int) -> bool:
     found, unresolved = await asyncio.to_thread(derive, said)
     async with state.write() as conn:
         changed = await _write_links(conn, scope.tenant, found, now_ns)
-        return await _write_unresolved(conn, scope.tenant, unresolved) or changed
+        dark = {_key(row) for row in present if row["oper_status"] != UP} - {end for one in found for end in (one.a, one.b)}
+        return await _write_unresolved(conn, scope.tenant, unresolved, dark) or changed
 
 
 async def import_links(state: State, scope: Scope, rows: Sequence[Mapping[str, str]], now_ns: int) -> int:
@@ -144,10 +146,13 @@ async def _remove_crossed(conn: AsyncConnection, tenant: int, ends: set[int], ke
     return bool(crossed)
 
 
-async def _write_unresolved(conn: AsyncConnection, tenant: int, found: Sequence[Unresolved]) -> bool:
+async def _write_unresolved(conn: AsyncConnection, tenant: int, found: Sequence[Unresolved], dark: set[int]) -> bool:
+    """Make the rows say who is heard and not known. Who was heard on a port that is `dark` now is remembered: a cut takes his word."""
     table = store.unresolved_neighbour
     rows = {(row["device_no"], row["key"]): row for row in (_unresolved(tenant, one) for one in found)}
     known = {(row["device_no"], row["key"]): row for row in await _rows(conn, table, tenant)}
+    silent = dark - {_key(row) for row in rows.values()}
+    rows = {key: row for key, row in known.items() if _key(row) in silent} | rows
     if rows == known:
         return False
     await conn.execute(sa.delete(table).where(table.c.tenant == tenant))
@@ -156,10 +161,17 @@ async def _write_unresolved(conn: AsyncConnection, tenant: int, found: Sequence[
     return True
 
 
+def _key(row: Row) -> int:
+    key: int = row["device_no"] << 16 | row["entity_no"]
+    return key
+
+
 def _unresolved(tenant: int, one: Unresolved) -> Row:
-    names = ("key", "remote_name", "remote_port", "remote_chassis_id", "remote_address")
+    """The row of an end; a neighbour without a name is called by whatever else is known of him."""
+    names = ("key", "remote_port", "remote_chassis_id", "remote_address")
     place = {"tenant": tenant, "device_no": one.local >> 16, "entity_no": one.local & 0xFFFF, "why": one.why}
-    return place | {name: one.row[name] for name in names}
+    called = one.row["remote_name"] or one.row["remote_chassis_id"] or one.row["remote_address"]
+    return place | {"remote_name": called} | {name: one.row[name] for name in names}
 
 
 def _row(tenant: int, one: FoundLink, now_ns: int) -> Row:

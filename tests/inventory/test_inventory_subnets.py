@@ -178,3 +178,20 @@ async def test_half_an_answer_takes_no_address_away(state: State) -> None:
     await told(state, *SILENT)
     half = replace(router(1, "198.51.100.0", problems=("ipAddrTable: timeout",)), subnets=())
     assert await told(state, half) == [("r1 xe-1.100 - r2 xe-1.100", ("subnet:a",), 0.5)]
+
+
+async def missing(state: State) -> list[tuple[str, str]]:
+    topology = await Picture(state, Hub()).reload()
+    return [(topology.entities[end.local].name, end.remote_name) for end in topology.missing]
+
+
+async def test_a_stranger_is_remembered_while_his_port_is_dark_and_forgotten_when_it_is_up_without_him(state: State) -> None:
+    stranger = NeighbourFacts("ospf", 2, "xe-1.100", "", "", remote_address="198.51.100.1")
+    lit, dark = ((InterfaceFacts(2, "xe-1.100", oper_status=oper),) for oper in (1, 2))
+    alone = router(1, "198.51.100.0")
+    await told(state, replace(alone, interfaces=lit, neighbours=(stranger,)))
+    assert await missing(state) == [("xe-1.100", "198.51.100.1")]
+    await told(state, replace(alone, interfaces=dark))
+    assert await missing(state) == [("xe-1.100", "198.51.100.1")]
+    await told(state, replace(alone, interfaces=lit))
+    assert await missing(state) == []
