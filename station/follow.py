@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from collectors.preference import without_covered
-from collectors.proof import Proof
+from collectors.proof import INTERFACES_MAX, Proof
 from fault.service import FaultService
 from inventory.picture import Picture
 from inventory.topology import Entity
@@ -17,7 +17,10 @@ from station.clock import Clock
 from station.series import entity_keys, metrics_of
 
 UP: Final = 1
+NOT_PRESENT: Final = 6  # what the station says of an interface whose row is gone from a table that is there
 IF_STATUS: Final = "ifStatus"
+UNREACHABLE: Final = "communications.device_unreachable"
+IN_THE_WAY: Final = frozenset({"link", "duct", "device", "card", "interface"})  # kinds of roots that cut off, and do not kill
 SESSION_STATE: Final = "sessionState"
 IF_STATES: Final = ("", "up", "down", "testing", "unknown", "dormant", "notPresent", "lowerLayerDown")  # RFC 2863
 DECISIVE: Final = frozenset({1, 2, 5, 6, 7})  # ifOperStatus testing and unknown say nothing about the link
@@ -53,6 +56,7 @@ class Follower:
         self._admin: dict[int, int] = {}
         self._sessions: dict[int, int] = {}
         self._suspects: dict[int, set[str]] = {}
+        self._silent: set[int] = set()  # devices that did not answer their last poll
 
     async def pass_on(self, polled: Channel[SampleBatch], covered: Callable[[], frozenset[int]], samples: Channel[SampleBatch]) -> None:
         """Carry polled batches on until the channel closes, without what a live stream delivers."""
@@ -69,7 +73,7 @@ class Follower:
         changed: dict[int, int] = {}
         for key, metric, value, time_ns in zip(keys, metrics, batch.value[rows].tolist(), batch.time_ns[rows].tolist(), strict=True):
             if metric == _AVAILABLE:
-                await self._picture.set_device_status(key >> 16, "up" if value else "down", time_ns if value else 0)
+                await self._answered(key >> 16, time_ns if value else 0)
             elif metric == _ADMIN:
                 self._admin[key] = int(value)
             elif metric == _SESSION:
@@ -78,6 +82,26 @@ class Follower:
                 self._oper[key] = int(value)
                 changed[key] = before if before is not None else self._known(key) or int(value)
         await self._changed(changed)
+        await self._tell_silent()
+
+    async def _answered(self, device_no: int, at_ns: int) -> None:
+        """A device answered its poll `at_ns`, or, 0, did not."""
+        if at_ns:
+            self._silent.discard(device_no)
+            await self._picture.set_device_status(device_no, "up", at_ns)
+        elif device_no not in self._silent:
+            self._silent.add(device_no)
+            await self._picture.set_device_status(device_no, "down", 0)
+
+    async def _tell_silent(self) -> None:
+        """A silent device is down, or, where the incident it belongs to has its root elsewhere, merely unreachable."""
+        if not self._silent:
+            return
+        behind, devices = cut_off(self._fault), self._picture.current().devices
+        for no in self._silent & devices.keys():
+            status = "unreachable" if devices[no].id in behind else "down"
+            if status != devices[no].status:
+                await self._picture.set_device_status(no, status, 0)
 
     def _session(self, key: int, state: int) -> None:
         """A session that changed is looked at closely: its table says by which name messages call the neighbour."""
@@ -119,14 +143,25 @@ class Follower:
             return frozenset() if await self._poll(device_no) else None
         entities = self._picture.current().entities
         asked_ns = self._clock.now_ns()
-        indexes = {entities[key].if_index: key for key in doubts.ports}
+        indexes = {entities[key].if_index: key for key in (*doubts.ports, *(self._linked(device_no) if sessions else ()))}
         proof = await self._look_at(device_no, list(indexes), {name.partition(" ")[0] for name in sessions})
         if proof is None:
             return None
-        seen = {indexes[index]: states for index, states in proof.ports.items() if states[1] in DECISIVE}
-        await self._saw(seen, asked_ns)
+        there = {index: proof.ports.get(index, (UP, NOT_PRESENT)) for index in list(indexes)[:INTERFACES_MAX]}
+        seen = {indexes[index]: states for index, states in there.items() if states[1] in DECISIVE}
+        await self._saw({key: states for key, states in seen.items() if key in doubts.ports or self._is_new(key, states[1])}, asked_ns)
         decided = await self._tell_sessions(device_no, proof, sessions, asked_ns)
-        return frozenset({*(doubts.ports[key] for key in seen), *decided})
+        return frozenset({*(doubts.ports[key] for key in seen if key in doubts.ports), *decided})
+
+    def _linked(self, device_no: int) -> list[int]:
+        """The ports with a link of a device, by entity key: a lost session is looked into together with what it ran over."""
+        topology = self._picture.current()
+        return [port.key for port in topology.interfaces_of.get(device_no, ()) if port.if_index and port.key in topology.link_at]
+
+    def _is_new(self, key: int, oper: int) -> bool:
+        """Whether a port's state is another than the one known. Of one that was never seen up it is no news that it is down."""
+        before = self._oper.get(key) or self._known(key)
+        return before == UP != oper or (oper == UP and before in DECISIVE - {UP})
 
     def _doubts(self, device_no: int) -> _Doubts:
         """Open alarms of the device that nothing trusted has confirmed, or of which somebody says that they are over."""
@@ -167,7 +202,8 @@ class Follower:
         return decided - {""}
 
     async def _tell(self, entities: Iterable[Entity], at_ns: int = 0) -> None:
-        now_ns, devices = at_ns or self._clock.now_ns(), self._picture.current().devices
+        now_ns, topology = at_ns or self._clock.now_ns(), self._picture.current()
+        devices, unresolved = topology.devices, {end.local for end in topology.missing}
         said = tuple(
             Notification(
                 now_ns,
@@ -180,6 +216,7 @@ class Follower:
                     "ifName": entity.name,
                     "ifOperStatus": _label(self._oper[entity.key]),
                     "ifAdminStatus": _label(self._admin.get(entity.key, UP)),
+                    "linked": "yes" if entity.key in topology.link_at or entity.key in unresolved else "no",
                 },
                 authenticated=True,
             )
@@ -187,6 +224,17 @@ class Follower:
         )
         if said:
             await self._fault.notifications.put(said)
+
+
+def cut_off(fault: FaultService) -> frozenset[str]:
+    """Ids of the devices whose silence an open incident puts down to something else than themselves: what is in the way."""
+    open_ones = [it for it in fault.incidents.incidents.values() if it.state == "open" and it.root.kind in IN_THE_WAY]
+    members = [(it.root.resource_id, fault.book.alarms.get(key)) for it in open_ones for key in it.alarm_ids]
+    return frozenset(
+        alarm.resource
+        for root, alarm in members
+        if alarm is not None and not alarm.is_cleared and alarm.alarm_type == UNREACHABLE and alarm.resource != root
+    )
 
 
 def _label(state: int) -> str:
