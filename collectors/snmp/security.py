@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from collectors.codecs import ber, snmp, usm
@@ -78,6 +79,21 @@ class CommunitySecurity:
         return data, pos, stop
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the compiled steps need to speak for a user on an engine whose clock showed `time_s` `age_s` ago."""
+
+    engine_id: bytes
+    user: bytes
+    context: bytes  # contextEngineID and contextName, encoded
+    keys: Keys = field(repr=False)
+    level: int
+    boots: int
+    time_s: int
+    age_s: float
+    confirmed: bool
+
+
 class UserSecurity:
     """v3 with one user on one authoritative engine: engine discovery, time synchronisation, Reports.
 
@@ -99,6 +115,14 @@ class UserSecurity:
         self._synced_s = 0.0
         self._confirmed = False
         self._salt = time.time_ns()
+
+    def terms(self) -> Terms:
+        """As things stand now."""
+        context = ber.tlv(ber.OCTET_STRING, self.engine_id) + ber.tlv(ber.OCTET_STRING, self._credential.context.encode())
+        age_s = self._monotonic_s() - self._synced_s
+        return Terms(
+            self.engine_id, self._user, context, self._keys, self._level, self._boots, self._time_s, age_s, confirmed=self._confirmed
+        )
 
     def discovery(self, request_id: int) -> bytes:
         """A request without an engine id, which the agent answers with a Report naming its own (RFC 3414, 4)."""

@@ -121,6 +121,7 @@ class Sweeper:
         assert not agent.polling, "one poll at a time"
         if not self._wire.begin(agent.no, self._clock.monotonic_ns(), agent.budget_s, outstanding=outstanding):
             return False
+        self._secure(agent)
         agent.polling, agent.resyncs, agent.garbled, agent.kept = True, 0, "", None
         agent.absent.clear()
         agent.odd.clear()
@@ -131,6 +132,11 @@ class Sweeper:
         if self._timer is None:
             self._timer = loop.call_later(_TICK_S, self._tick)
         return True
+
+    def _secure(self, agent: Agent) -> None:
+        """Tell the compiled steps what is known of a v3 agent's engine now."""
+        if isinstance(agent.security, UserSecurity) and agent.security.ready:
+            self._wire.secure(agent.no, agent.security.terms(), self._clock.monotonic_ns())
 
     def batches(self) -> list[SampleBatch]:
         """The finished rows since the last call."""
@@ -198,7 +204,7 @@ class Sweeper:
 
     def _pack(self, chosen: Table, at: int, n: int) -> None:
         sent = self._sent
-        self._wire.pack((sent.payload, sent.slot, sent.headers, sent.iovecs, sent.names), chosen, at, n)
+        self._wire.pack((sent.payload, sent.slot, sent.headers, sent.iovecs, sent.names), chosen, at, n, self._clock.monotonic_ns())
         for i in range(n):
             if not sent.iovecs[2 * i + 1]:
                 sent.put(i, self._seal(int(chosen[at + i])))
@@ -255,7 +261,7 @@ class Sweeper:
                 kept.told[at], kept.raw[at] = uptime_cs, uptime_cs
 
     def _events(self) -> None:
-        """What the compiled steps leave to us: sealed answers, absent names, odd answers, garbage."""
+        """What the compiled steps leave to us: unusual v3 answers, absent names, odd answers, garbage."""
         while len(events := self._wire.events()):
             for what, agent_no, question, detail in events.tolist():
                 if what == state.SEALED:
@@ -289,7 +295,7 @@ class Sweeper:
             agent.problems[error.reason] += 1
 
     def _open(self, flight: int, i: int) -> None:
-        """A sealed answer: its PDU to the compiled steps, a Report to a new attempt, what is not right to the counters."""
+        """A v3 answer that is not as always: its PDU to the compiled steps, a Report to a new attempt, what is wrong to the counters."""
         row = self._wire.flight(flight)
         agent = self._agents[int(row["agent"])]
         try:
@@ -302,6 +308,7 @@ class Sweeper:
             agent.garbled = report.reason
             agent.resyncs += 1
             if report.resync and agent.resyncs <= RESYNCS_MAX:
+                self._secure(agent)
                 self._wire.again(flight, self._clock.monotonic_ns())
             else:
                 self._wire.abort(agent.no)
@@ -309,6 +316,7 @@ class Sweeper:
             agent.problems[error.reason] += 1
             agent.garbled = error.reason
         else:
+            self._secure(agent)
             if self._wire.nearly_full:
                 self._fetch()
             self._wire.take(scoped, start, stop, flight, self._clock.monotonic_ns(), self._clock.now_ns())

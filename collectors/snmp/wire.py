@@ -7,6 +7,7 @@ move it on, and what comes out is finished sample rows. Everything here is given
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from collectors.codecs.snmp import Version
+from collectors.codecs.usm import DIGEST_OCTETS, Priv
+from collectors.datagrams import RECEIVE_SLOT
 from collectors.snmp import wire_state as state
 from collectors.snmp.client import Limits
+from collectors.snmp.security import Terms
 from collectors.snmp.sheets import Sheet, Sheets
 from station.batch import SampleBatch
 from station.clock import NS_PER_S
@@ -28,8 +32,12 @@ _steps: ModuleType | None = None
 
 Table = npt.NDArray[Any]
 _BESIDE: Final = Path(__file__).parent
-_SOURCES: Final = (_BESIDE / "wire_kernels.py", _BESIDE / "wire_state.py", _BESIDE.parent / "codecs" / "snmp_kernels.py")
+_KERNELS: Final = ("wire_kernels", "seal_kernels", "snmp_kernels", "aes_kernels", "digest_kernels")
+_SOURCES: Final = (*_BESIDE.glob("*_kernels.py"), *(_BESIDE.parent / "codecs").glob("*_kernels.py"), _BESIDE / "wire_state.py")
 _FIRST_AGENTS: Final = 256
+_FIRST_SEALS: Final = 16
+_PADDING: Final = 256  # octets behind what is digested
+_OUR_SALTS: Final = 1 << 63  # `UserSecurity` counts from the time, so that the two never give the same one
 COUNTERS: Final = {
     state.REPLIES: "replies",
     state.TIMEOUTS: "timeouts",
@@ -88,7 +96,7 @@ def _folder(cache: Path | None) -> Path:
 
 
 def _indexes(folder: Path) -> list[Path]:
-    return list(folder.rglob("wire_kernels.*.nbi"))
+    return [index for name in _KERNELS for index in folder.rglob(f"{name}.*.nbi")]
 
 
 def _is_fresh(index: Path) -> bool:
@@ -123,6 +131,10 @@ class Wire:
         self._events = np.zeros(state.EVENTS, state.EVENT)
         self._kept = np.zeros(state.EVENTS, state.KEPT_ROW)
         self._columns = _columns()
+        self._seals: Table = np.zeros(_FIRST_SEALS, state.SEAL)
+        self._spare_seals = list(range(_FIRST_SEALS - 1, -1, -1))
+        sizes = ((RECEIVE_SLOT + _PADDING, np.uint8), (2 * _PADDING, np.uint8), (2 * _PADDING, np.uint64))  # more than is ever needed
+        self._room = tuple(np.zeros(n, dtype) for n, dtype in sizes)
 
     @property
     def flying(self) -> int:
@@ -145,6 +157,7 @@ class Wire:
         row["first_timeout_ns"] = limits.timeout_s * NS_PER_S
         row["least_timeout_ns"], row["most_timeout_ns"] = limits.timeout_min_s * NS_PER_S, limits.timeout_max_s * NS_PER_S
         row["state"], row["srtt_ns"], row["var_ns"], row["base_rtt_ns"] = state.IDLE, 0, 0, 0
+        row["seal"] = self._new_seal() if self._is_sealed(sheet) else -1
         self.give(agent, sheet)
         return agent
 
@@ -153,12 +166,44 @@ class Wire:
         row = self._agents[agent]
         assert row["state"] == state.IDLE, "questions change between polls"
         row["first"], row["count"] = sheet.first, sheet.count
-        row["sealed"] = self.sheets.tables[1][sheet.first]["version"] == Version.V3
+        assert self._is_sealed(sheet) == (row["seal"] >= 0), "another version makes another agent"
+
+    def _is_sealed(self, sheet: Sheet) -> bool:
+        return bool(self.sheets.tables[1][sheet.first]["version"] == Version.V3)
+
+    def _new_seal(self) -> int:
+        if not self._spare_seals:
+            n = len(self._seals)
+            self._seals = np.concatenate([self._seals, np.zeros_like(self._seals)])
+            self._spare_seals = list(range(2 * n - 1, n - 1, -1))
+        return self._spare_seals.pop()
+
+    def secure(self, agent: int, terms: Terms, now_ns: int) -> None:
+        """Under which terms an agent's messages are made and opened from now on; unusual ones are left to be done outside."""
+        no = int(self._agents[agent]["seal"])
+        row, keys = self._seals[no], terms.keys
+        if row["engine"][: row["engine_octets"]].tobytes() != terms.engine_id:
+            self._seals[no] = 0
+            fits = len(terms.user) <= row["user"].size and len(terms.context) <= state.CONTEXT_MAX
+            if not fits or keys.priv is Priv.DES:
+                return
+            for name, octets in (("engine", terms.engine_id), ("user", terms.user), ("context", terms.context)):
+                row[name][: len(octets)], row[f"{name}_octets"] = np.frombuffer(octets, np.uint8), len(octets)
+            auth = 0 if keys.auth is None else self._steps.DIGESTS[keys.auth.value]
+            row["digest_octets"] = 0 if keys.auth is None else DIGEST_OCTETS[keys.auth]
+            row["level"], row["salt"] = terms.level, _OUR_SALTS | time.time_ns()
+            self._steps.key(no, auth, np.frombuffer(keys.auth_key, np.uint8), np.frombuffer(keys.priv_key, np.uint8), self._vault)
+        row["boots"], row["time_s"], row["synced_ns"] = terms.boots, terms.time_s, now_ns - int(terms.age_s * NS_PER_S)
+        row["confirmed"], row["ready"] = terms.confirmed, 1
 
     def leave(self, agent: int) -> None:
         """Forget an idle agent."""
         assert self._agents[agent]["state"] == state.IDLE, "a poll is ended before its agent leaves"
         self._spare.append(agent)
+        seal = int(self._agents[agent]["seal"])
+        if seal >= 0:
+            self._seals[seal] = 0  # its keys, too
+            self._spare_seals.append(seal)
 
     def begin(self, agent: int, now_ns: int, budget_s: float, *, outstanding: int) -> bool:
         """Start a poll; False when too many are under way. `outstanding` may be less than the agent's limit."""
@@ -188,7 +233,8 @@ class Wire:
         payload, slot, headers, names = received
         return int(
             self._steps.arrived(
-                payload, slot, headers, names, first, n, now_ns, time_ns, self.sheets.tables, self._out, self._scratch, self._tables
+                *(payload, slot, headers, names, first, n, now_ns, time_ns),
+                *(self.sheets.tables, self._out, self._scratch, self._tables, self._vault),
             )
         )
 
@@ -197,10 +243,11 @@ class Wire:
         octets = np.frombuffer(data, np.uint8)
         self._steps.take(octets, start, stop, flight, now_ns, time_ns, self.sheets.tables, self._out, self._scratch, self._tables)
 
-    def pack(self, table: "Sendable", flights: Table, first: int, n: int) -> None:
-        """Write the requests of flights first .. first + n into a send table; a sealed one is left empty."""
+    def pack(self, table: "Sendable", flights: Table, first: int, n: int, now_ns: int) -> None:
+        """Write the requests of flights first .. first + n into a send table; one that must be sealed outside is left empty."""
         payload, slot, headers, iovecs, names = table
-        self._steps.pack(payload, slot, headers, iovecs, names, flights, first, n, self.sheets.tables, self._tables)
+        tables = self.sheets.tables, self._tables, self._vault
+        self._steps.pack(payload, slot, headers, iovecs, names, flights, first, n, now_ns, *tables)
 
     def octets_of(self, flights: Table) -> Table:
         """The length of the name of each flight's agent: 16 is IPv4."""
@@ -276,6 +323,10 @@ class Wire:
     @property
     def _tables(self) -> tuple[Table, ...]:
         return self._agents, self._flights, self._free, self._sends, self._done, self.counters
+
+    @property
+    def _vault(self) -> tuple[Table, ...]:
+        return self._seals, *self._room
 
     @property
     def _out(self) -> tuple[Table, ...]:

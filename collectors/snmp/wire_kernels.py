@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collectors.codecs.snmp_kernels import FLOATING, INTEGER_32, INTEGER_64, OCTETS, Int, compiled, content, number, small
+from collectors.snmp import seal_kernels
 from collectors.snmp.wire_state import (
     ABSENT,
     AGENT,
@@ -63,6 +64,7 @@ from collectors.snmp.wire_state import (
     VERSION,
 )
 
+key, DIGESTS = seal_kernels.key, seal_kernels.DIGESTS  # for `Wire`, which loads this module when it is time
 _types: Any = numba.types
 Array = npt.NDArray[Any]
 Tables = tuple[Array, ...]
@@ -451,7 +453,7 @@ def _flight_of(data: Array, at: Int, end: Int, i: Int, names: Array, sheets: Tab
     return flight_no
 
 
-@compiled(_INT, OCTETS, _INT, numba.uint32[::1], OCTETS, _INT, _INT, _INT, _INT, _SHEETS, _OUT, _SCRATCH, _WIRE)
+@compiled(_INT, OCTETS, _INT, numba.uint32[::1], OCTETS, _INT, _INT, _INT, _INT, _SHEETS, _OUT, _SCRATCH, _WIRE, seal_kernels.VAULT)
 def arrived(
     data: Array,
     slot_octets: Int,
@@ -465,10 +467,11 @@ def arrived(
     out: Tables,
     scratch: Tables,
     wire: Tables,
+    vault: Tables,
 ) -> Int:
     """Read datagrams first .. n of a receive table; return where it stopped: n, or sooner when `out` must be emptied first.
 
-    The answer to a sealed question is told by an event with its flight and datagram, and is opened outside.
+    A v3 answer that is not as always is told by an event with its flight and datagram, and is opened outside.
     """
     counters = wire[5]
     for i in range(first, n):
@@ -483,15 +486,22 @@ def arrived(
         flight_no = _flight_of(data, at, end, i, names, sheets, out, wire)
         if flight_no < 0:
             continue
-        if wire[0][wire[1][flight_no]["agent"]]["sealed"]:
-            _tell(SEALED, flight_no, i, 0, out, counters)
+        seal_no = wire[0][wire[1][flight_no]["agent"]]["seal"]
+        if seal_no < 0:
+            _, _, _, _, pdu, stop = _message(data, at, end)
+            take(data, pdu, stop, flight_no, now_ns, time_ns, sheets, out, scratch, wire)
             continue
-        _, _, _, _, pdu, stop = _message(data, at, end)
-        take(data, pdu, stop, flight_no, now_ns, time_ns, sheets, out, scratch, wire)
+        pdu, stop = np.int64(-1), np.int64(0)
+        if vault[0][seal_no]["ready"]:
+            pdu, stop = seal_kernels.opened(seal_no, wire[1][flight_no]["id"], now_ns, data, at, end, vault)
+        if pdu < 0:
+            _tell(SEALED, flight_no, i, 0, out, counters)
+        else:
+            take(vault[1], pdu, stop, flight_no, now_ns, time_ns, sheets, out, scratch, wire)
     return n
 
 
-@compiled(None, _U8, _INT, numba.uint32[::1], _U64, _U8, _I32, _INT, _INT, _SHEETS, _WIRE)
+@compiled(None, _U8, _INT, numba.uint32[::1], _U64, _U8, _I32, _INT, _INT, _INT, _SHEETS, _WIRE, seal_kernels.VAULT)
 def pack(
     payload: Array,
     slot_octets: Int,
@@ -501,10 +511,12 @@ def pack(
     sends: Array,
     first: Int,
     n: Int,
+    now_ns: Int,
     sheets: Tables,
     wire: Tables,
+    vault: Tables,
 ) -> None:
-    """Write sends first .. first + n into a send table; of a sealed question the name only, its message is made outside."""
+    """Write sends first .. first + n into a send table; of one whose message must be made outside the name only."""
     agents, flights, _, _, _, _ = wire
     arena, questions, _ = sheets
     for i in range(n):
@@ -514,10 +526,15 @@ def pack(
         for j in range(NAME):
             names[i * NAME + j] = agent["name"][j]
         headers[16 * i + 2] = agent["octets"]
-        if agent["sealed"]:
-            iovecs[2 * i + 1] = 0
-            continue
         at, to = question["at"], i * slot_octets
+        if agent["seal"] >= 0:
+            made = np.int64(0)
+            if vault[0][agent["seal"]]["ready"]:
+                made = seal_kernels.seal(
+                    agent["seal"], flight["id"], now_ns, arena, at, question["octets"], question["id_at"], payload, to, slot_octets, vault
+                )
+            iovecs[2 * i + 1] = made
+            continue
         for j in range(question["octets"]):
             payload[to + j] = arena[at + j]
         request_id = flight["id"]

@@ -19,6 +19,7 @@ FLIGHTS: Final = 1 << FLIGHT_BITS  # requests in flight at most, all agents toge
 GENERATION_FIRST: Final = 1 << (24 - FLIGHT_BITS)  # every request-id takes four octets and can be patched into a request
 GENERATIONS: Final = (1 << (31 - FLIGHT_BITS)) - GENERATION_FIRST
 NAME: Final = datagrams.NAME
+CONTEXT_MAX: Final = 104  # octets; of a longer context name the messages are made outside
 VARIABLES_MAX: Final = 1024  # of one question
 ROWS: Final = 1 << 16  # finished samples that wait to be taken over
 EVENTS: Final = 4096
@@ -31,7 +32,7 @@ AGENT: Final = np.dtype(
     [
         ("name", np.uint8, NAME),  # the kernel's sockaddr
         ("octets", np.int32),  # of it
-        ("sealed", np.int32),  # 1: v3, messages are made and opened outside
+        ("seal", np.int32),  # of v3 the row of its engine, -1 of v1 and v2c
         ("base", np.uint64),  # device number << 24
         ("first", np.int32),  # its questions are first .. first + count
         ("count", np.int32),
@@ -53,6 +54,30 @@ AGENT: Final = np.dtype(
         ("base_rtt_ns", np.int64),
         ("deadline_ns", np.int64),
         ("uptime_cs", np.int64),  # of the last answer, -1: none
+    ],
+    align=True,
+)
+SEAL: Final = np.dtype(
+    [
+        ("ready", np.int32),  # 1: the compiled steps can make and open its messages; 0: they are made and opened outside
+        ("level", np.int32),  # msgFlags without reportable
+        ("auth", np.int32),  # the kind of its digest, 0: none
+        ("digest_octets", np.int32),  # as truncated
+        ("rounds", np.int32),  # of AES, 0: none
+        ("confirmed", np.int32),  # its clock was told by an authenticated message
+        ("engine_octets", np.int32),
+        ("user_octets", np.int32),
+        ("context_octets", np.int32),
+        ("engine", np.uint8, 32),
+        ("user", np.uint8, 32),
+        ("context", np.uint8, CONTEXT_MAX),  # contextEngineID and contextName, encoded
+        ("boots", np.int64),
+        ("time_s", np.int64),  # of its clock at `synced_ns` of ours
+        ("synced_ns", np.int64),
+        ("salt", np.uint64),
+        ("inner", np.uint64, 8),  # the states that HMAC begins with
+        ("outer", np.uint64, 8),
+        ("schedule", np.uint32, 60),  # the key schedule of AES
     ],
     align=True,
 )
