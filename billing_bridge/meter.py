@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_bridge import book, events, guiding, periods
+from billing_bridge import book, events, guiding, periods, sessions
 from billing_bridge.evidence import Evidence, pack
 from billing_bridge.metrics import METER_FAILED, USAGE_PRODUCED
 from billing_bridge.periods import Period
@@ -99,6 +99,7 @@ class Meter:
             self._late_checked_ns = now_ns
         guided = await guiding.guide(self._state, self._scope, days[0].start_ns if days else now_ns, now_ns)
         await self._guide_events(now_ns, days[0].start_ns if days else now_ns)
+        await sessions.forget(self._state, self._scope, now_ns - self._settings.lookback_days * NS_PER_DAY)
         return replace(total, changed_guidings=guided.changed, recycled=guided.recycled)
 
     async def _guide_events(self, now_ns: int, since_ns: int) -> None:

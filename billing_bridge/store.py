@@ -144,6 +144,25 @@ usage_event_guiding = _book(
     sa.UniqueConstraint("tenant", "start_ns", "record_id", "guide_rev"),
 )
 
+# The sessions that NASes account for, each with the counters of its latest report: what is more later is new usage.
+usage_session = sa.Table(
+    "usage_session",
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    _id("nas", 255),
+    _id("session", 255),
+    _number("instance"),  # grows when a NAS gives an id again
+    sa.Column("service", sa.String(64), nullable=False),
+    _id("state", 16),  # open | stopped | lost (its NAS restarted)
+    _number("start_ns"),
+    _number("last_ns"),
+    _number("in_octets"),
+    _number("out_octets"),
+    _number("seconds"),
+    sa.PrimaryKeyConstraint("tenant", "nas", "session", "instance"),
+    sa.Index(None, "tenant", "last_ns"),
+)
+
 usage_head = sa.Table(
     "usage_head",
     metadata,

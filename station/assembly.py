@@ -22,7 +22,9 @@ import perf.api
 import perf.capacity_api
 import perf.export_api
 import perf.rules_api
+from billing_bridge import sessions
 from billing_bridge.meter import Meter
+from billing_bridge.sessions import SessionReport
 from bss.billing import Biller
 from bss.tariffs import Tariffs
 from collectors import flow_api
@@ -35,6 +37,7 @@ from collectors.inputs.gnmi import Gnmi
 from collectors.inputs.mqtt import Mqtt
 from collectors.inputs.netconf import Netconf
 from collectors.inputs.probes import Probes
+from collectors.inputs.radius import Accounting, Radius, Status
 from collectors.inputs.syslog import Syslog
 from collectors.inputs.traps import Receiver
 from collectors.mibs import site_mibs
@@ -221,6 +224,7 @@ class Station:
         self.mqtt = Mqtt(settings.mqtt, topology, clock, ground.login, self.samples, heard, spool, lambda: self.pipeline.durable)
         self.netconf = Netconf(settings.netconf, topology, clock, ground.login, self.streamed, heard)
         self.probes = Probes(settings.probes, topology, clock, self.streamed)
+        self.radius = Radius(settings.radius, clock, ground.login, self._take_sessions)
         self.meter = Meter(ground.state, STATION, self.telemetry, settings.billing)
         self.biller = Biller(
             ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
@@ -241,6 +245,25 @@ class Station:
             return None
         limits = self.profiles.named(device.profile).client_limits()
         return await look_at(SnmpClient(self.engine, device.management_address, device.snmp_port, credential, limits), ports, protocols)
+
+    async def _take_sessions(self, said: Sequence[Accounting]) -> None:
+        """Session accounting becomes usage of the service its attribute names, durable on return."""
+        settings, named = self.ground.settings, self.ground.settings.radius.service_attribute
+        reports = [
+            SessionReport(
+                nas=one.nas,
+                session=one.session if one.of_session else "",
+                service=one.names.get(named, ""),
+                time_ns=one.time_ns,
+                in_octets=one.in_octets,
+                out_octets=one.out_octets,
+                seconds=one.seconds,
+                starts=one.status == Status.START,
+                stops=one.status == Status.STOP,
+            )
+            for one in said
+        ]
+        await sessions.take(self.ground.state, STATION, reports, settings.billing, self.ground.clock.now_ns())
 
     async def run(self) -> None:
         """Everything at once, until cancelled."""
@@ -266,6 +289,7 @@ class Station:
             "mqtt": self.mqtt.run,
             "netconf": self.netconf.run,
             "probes": self.probes.run,
+            "radius": self.radius.run,
             "discovery": self.discovery.run,
             "meter": lambda: self.meter.run(ground.clock),
             "freshness": lambda: freshness.publish(self.totals, ground.hub),

@@ -11,6 +11,7 @@ from collectors.inputs.gnmi import GnmiSettings
 from collectors.inputs.mqtt import MqttSettings
 from collectors.inputs.netconf import NetconfSettings
 from collectors.inputs.probes import ProbeSettings
+from collectors.inputs.radius import RadiusSettings
 from collectors.inputs.syslog import SyslogSettings
 from collectors.settings import SnmpSettings, TrapSettings
 from dashboards.settings import WebSettings
@@ -43,6 +44,7 @@ class StationSettings(Settings):
     mqtt: MqttSettings = MqttSettings()
     netconf: NetconfSettings = NetconfSettings()
     probes: ProbeSettings = ProbeSettings()
+    radius: RadiusSettings = RadiusSettings()
     perf: PerfSettings = PerfSettings()
     fault: FaultSettings = FaultSettings()
     notify: NotifySettings = NotifySettings()

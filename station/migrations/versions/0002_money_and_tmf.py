@@ -306,6 +306,22 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "usage_session",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("nas", sa.String(length=255), nullable=False),
+        sa.Column("session", sa.String(length=255), nullable=False),
+        sa.Column("instance", sa.BigInteger(), nullable=False),
+        sa.Column("service", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("start_ns", sa.BigInteger(), nullable=False),
+        sa.Column("last_ns", sa.BigInteger(), nullable=False),
+        sa.Column("in_octets", sa.BigInteger(), nullable=False),
+        sa.Column("out_octets", sa.BigInteger(), nullable=False),
+        sa.Column("seconds", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "nas", "session", "instance", name=op.f("pk_usage_session")),
+    )
+    op.create_index(op.f("ix_usage_session_tenant_last_ns"), "usage_session", ["tenant", "last_ns"], unique=False)
+    op.create_table(
         "interface_address",
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("device_no", sa.Integer(), nullable=False),
@@ -316,4 +332,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "device_no", "address", name=op.f("pk_interface_address")),
     )
     op.add_column("alarm", sa.Column("maintenance", sa.String(length=36), server_default="", nullable=False))
+    op.create_index(op.f("ix_device_tenant_chassis_id"), "device", ["tenant", "chassis_id"], unique=False)
+    op.create_index(op.f("ix_device_tenant_engine_id"), "device", ["tenant", "engine_id"], unique=False)
+    op.create_index(op.f("ix_device_tenant_management_address"), "device", ["tenant", "management_address"], unique=False)
+    op.create_index(op.f("ix_device_tenant_serial"), "device", ["tenant", "serial"], unique=False)
+    op.create_index(op.f("ix_device_address_tenant_device_no"), "device_address", ["tenant", "device_no"], unique=False)
     op.add_column("incident", sa.Column("maintenance", sa.String(length=36), server_default="", nullable=False))
