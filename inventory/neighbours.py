@@ -11,20 +11,24 @@ from inventory.identity import clean, usable_address
 from inventory.store import lldp_neighbour
 from station.ids import derived_id
 from station.metrics import counter
+from station.state import records
 
 NEIGHBOURS_MAX: Final = 4096  # per device
 REFUSED = counter("inventory_neighbours_refused", "Neighbours beyond what one device may have.")
 I32_MAX: Final = (1 << 31) - 1
 
 
-async def store_neighbours(conn: AsyncConnection, tenant: int, device_no: int, found: Sequence[NeighbourFacts]) -> bool:
-    """Make the rows say what the device says now; return whether that was a change."""
+async def store_neighbours(
+    conn: AsyncConnection, tenant: int, device_no: int, found: Sequence[NeighbourFacts], *, new: bool = False
+) -> bool:
+    """Make the rows say what the device says now; return whether that was a change. A `new` device has said nothing before."""
     rows = {row["key"]: row for row in _rows(tenant, device_no, found)}
     mine = (lldp_neighbour.c.tenant == tenant) & (lldp_neighbour.c.device_no == device_no)
-    known = {row["key"]: dict(row) for row in (await conn.execute(sa.select(lldp_neighbour).where(mine))).mappings()}
+    known = {row["key"]: row for row in ([] if new else await records(conn, sa.select(lldp_neighbour).where(mine)))}
     if rows == known:
         return False
-    await conn.execute(sa.delete(lldp_neighbour).where(mine))
+    if known:
+        await conn.execute(sa.delete(lldp_neighbour).where(mine))
     if rows:
         await conn.execute(sa.insert(lldp_neighbour), list(rows.values()))
     return True

@@ -23,7 +23,7 @@ from inventory.store import device, device_address, entity, interface_address, s
 from station.ids import new_id
 from station.scope import Role, Scope
 from station.security import audit
-from station.state import State, insert_new, upsert
+from station.state import State, insert_new, records, upsert
 
 ADDRESSES_MAX: Final = 1024  # per device
 _BOUNDED: Final = {"sys_object_id": 255, "sys_descr": DESCR_MAX, "vendor": 64, "model": 255, "profile": 64, "credential": 64}
@@ -48,18 +48,20 @@ async def reconcile(state: State, scope: Scope, facts: DeviceFacts, now_ns: int,
 async def reconcile_in(conn: AsyncConnection, scope: Scope, facts: DeviceFacts, now_ns: int, rules: Sequence[SiteRule]) -> Reconciled:
     """`reconcile` inside the caller's transaction; who may is the caller's to ask."""
     site_id, moved = await _site(conn, scope.tenant, place_of(facts, rules))
-    known = same_device(await _candidates(conn, scope.tenant, facts), facts)
+    candidates = await _candidates(conn, scope.tenant, facts)
+    known = same_device(candidates, facts)
     if known is None:
         number = await _insert(conn, scope, facts, site_id, now_ns)
         changed = True
     else:
         number = known["no"]
         changed = await _update(conn, known, facts, site_id, now_ns)
-    changed |= await _take_endpoint(conn, scope.tenant, number, facts)
+    changed |= await _take_endpoint(conn, scope.tenant, number, facts, candidates)
     changed |= await _addresses(conn, scope.tenant, number, facts, new=known is None)
     changed |= await _subnets(conn, scope.tenant, number, facts, new=known is None)
-    changed |= await _entities(conn, scope.tenant, number, facts, now_ns)
-    changed |= await store_neighbours(conn, scope.tenant, number, facts.neighbours) if _told_neighbours(facts) else False
+    changed |= await _entities(conn, scope.tenant, number, facts, now_ns, new=known is None)
+    if _told_neighbours(facts):
+        changed |= await store_neighbours(conn, scope.tenant, number, facts.neighbours, new=known is None)
     return Reconciled(number, known is None, changed or moved)
 
 
@@ -68,14 +70,15 @@ def _told_neighbours(facts: DeviceFacts) -> bool:
     return bool(facts.neighbours) or not facts.problems
 
 
-async def _candidates(conn: AsyncConnection, tenant: int, facts: DeviceFacts) -> list[Mapping[str, Any]]:
-    """The devices the facts could be about: those that share an identifier, or the address."""
+async def _candidates(conn: AsyncConnection, tenant: int, facts: DeviceFacts) -> Sequence[Mapping[str, Any]]:
+    """The devices the facts could be about: those that share an identifier, or the address.
+
+    The tenant stands beside each, so that each is found by its own index.
+    """
     ids = strong_ids(facts)
-    possible = [device.c[column] == value for column, value in ids.items()]
-    possible.append(device.c.identity == identity_of(ids, name_of(facts), facts.address))
-    possible.append(device.c.management_address == facts.address)
-    query = sa.select(device).where(device.c.tenant == tenant, sa.or_(*possible)).order_by(device.c.no)
-    return [dict(row) for row in (await conn.execute(query)).mappings()]
+    asked = ids | {"identity": identity_of(ids, name_of(facts), facts.address), "management_address": facts.address}
+    possible = [(device.c.tenant == tenant) & (device.c[column] == value) for column, value in asked.items()]
+    return await records(conn, sa.select(device).where(sa.or_(*possible)).order_by(device.c.no))
 
 
 def _told(facts: DeviceFacts) -> dict[str, Any]:
@@ -130,12 +133,16 @@ def _keeps_address(known: Mapping[str, Any], facts: DeviceFacts) -> bool:
     return before in facts.lasting or facts.address not in facts.lasting
 
 
-async def _take_endpoint(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts) -> bool:
+async def _take_endpoint(
+    conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts, candidates: Sequence[Mapping[str, Any]]
+) -> bool:
     """A device that answers at an address and port is the only one polled there: whoever was, has moved to a place unknown."""
-    endpoint = (device.c.management_address == facts.address) & (device.c.snmp_port == facts.snmp_port)
-    others = (device.c.tenant == tenant) & endpoint & (device.c.no != number)
-    moved = await conn.execute(sa.update(device).where(others).values(management_address="", status="unknown"))
-    return moved.rowcount > 0
+    here = (facts.address, facts.snmp_port)
+    moved = [row["no"] for row in candidates if (row["management_address"], row["snmp_port"]) == here and row["no"] != number]
+    if moved:
+        others = (device.c.tenant == tenant) & device.c.no.in_(moved)
+        await conn.execute(sa.update(device).where(others).values(management_address="", status="unknown"))
+    return bool(moved)
 
 
 async def _site(conn: AsyncConnection, tenant: int, place: Place | None) -> tuple[str | None, bool]:
@@ -155,10 +162,7 @@ async def _site(conn: AsyncConnection, tenant: int, place: Place | None) -> tupl
 
 
 async def _addresses(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts, *, new: bool) -> bool:
-    """The device's addresses: its own to answer at for certain, the others unless another device has them.
-
-    Whose an address is is kept by address: to ask for a device's own reads the whole table, so a new one is not asked.
-    """
+    """The device's addresses: its own to answer at for certain, the others unless another device has them."""
     told = {usable for text in facts.addresses[:ADDRESSES_MAX] if (usable := usable_address(text))}
     main = usable_address(facts.address) or facts.address
     mine = (device_address.c.tenant == tenant) & (device_address.c.device_no == number)
@@ -181,7 +185,7 @@ async def _subnets(conn: AsyncConnection, tenant: int, number: int, facts: Devic
         if address and 0 < one.if_index <= I32_MAX and -1 <= one.prefix_length <= ip_address(address).max_prefixlen:
             told[address] = _address(tenant, number, address) | {"if_index": one.if_index, "prefix_length": one.prefix_length}
     mine = (interface_address.c.tenant == tenant) & (interface_address.c.device_no == number)
-    rows = [] if new else [dict(row) for row in (await conn.execute(sa.select(interface_address).where(mine))).mappings()]
+    rows = [] if new else await records(conn, sa.select(interface_address).where(mine))
     known = {row["address"]: row for row in rows}
     if told == known or (facts.problems and not told):
         return False
@@ -196,9 +200,9 @@ def _address(tenant: int, number: int, address: str) -> dict[str, Any]:
     return {"tenant": tenant, "address": address, "device_no": number}
 
 
-async def _entities(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts, now_ns: int) -> bool:
-    query = sa.select(entity).where(entity.c.tenant == tenant, entity.c.device_no == number)
-    existing = [dict(row) for row in (await conn.execute(query)).mappings()]
+async def _entities(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts, now_ns: int, *, new: bool) -> bool:
+    mine = (entity.c.tenant == tenant) & (entity.c.device_no == number)
+    existing = [] if new else await records(conn, sa.select(entity).where(mine))
     changes: EntityChanges = plan(facts, existing, device_no=number, tenant=tenant, now_ns=now_ns)
     if changes.new:
         await conn.execute(sa.insert(entity), changes.new)

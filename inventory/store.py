@@ -43,6 +43,10 @@ device = sa.Table(
     sa.Column("discovered_ns", sa.BigInteger, nullable=False, default=0),
     sa.UniqueConstraint("tenant", "id"),
     sa.UniqueConstraint("tenant", "identity"),
+    sa.Index(None, "tenant", "chassis_id"),  # whose facts these are is asked by each of them
+    sa.Index(None, "tenant", "serial"),
+    sa.Index(None, "tenant", "engine_id"),
+    sa.Index(None, "tenant", "management_address"),
     sqlite_autoincrement=True,
 )
 
@@ -53,6 +57,7 @@ device_address = sa.Table(
     sa.Column("address", sa.String(64), nullable=False),
     sa.Column("device_no", sa.Integer, sa.ForeignKey("device.no"), nullable=False),
     sa.PrimaryKeyConstraint("tenant", "address"),
+    sa.Index(None, "tenant", "device_no"),
 )
 
 interface_address = sa.Table(

@@ -108,10 +108,11 @@ async def _page(conn: AsyncConnection, tenant: int, after: int) -> list[dict[str
 
 async def _next(conn: AsyncConnection, tenant: int) -> tuple[int, str]:
     """The next number and the hash to build on; the update locks the head until the transaction ends."""
-    mine = audit_head.c.tenant == tenant
-    if (await conn.execute(sa.update(audit_head).where(mine).values(seq=audit_head.c.seq + 1))).rowcount == 0:
+    taken = sa.update(audit_head).where(audit_head.c.tenant == tenant).values(seq=audit_head.c.seq + 1)
+    head = (await conn.execute(taken.returning(audit_head.c.seq, audit_head.c.hash))).one_or_none()
+    if head is None:
         await conn.execute(sa.insert(audit_head).values(tenant=tenant, seq=1, hash=FIRST_HASH))
-    head = (await conn.execute(sa.select(audit_head).where(mine))).one()
+        return 1, FIRST_HASH
     return head.seq, head.hash
 
 

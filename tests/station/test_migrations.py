@@ -11,20 +11,18 @@ from alembic.migration import MigrationContext
 from station.migrate import NewerSchemaError, migrate
 from station.state import State, metadata
 
-STORES = (
-    "inventory.store",
-    "station.security.store",
-    "station.tmf.store",
-    "fault.store",
-    "fault.notify.store",
-    "billing_bridge.store",
-    "bss.store",
-    "bss.receivables.store",
-)
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = ("station", "inventory", "collectors", "perf", "fault", "billing_bridge", "bss", "dashboards")
+
+
+def stores() -> list[str]:
+    """Every module that declares tables."""
+    found = [file for package in PACKAGES for file in (ROOT / package).rglob("store.py") if "station.state import" in file.read_text()]
+    return [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in found]
 
 
 def differences(connection: sa.Connection) -> list[object]:
-    for name in STORES:
+    for name in stores():
         importlib.import_module(name)
     found: list[object] = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
     return found
