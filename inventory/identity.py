@@ -1,7 +1,7 @@
 """Who a device is, whatever its address today; and what a device's strings may look like in the store."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -66,10 +66,32 @@ def same_device(candidates: Sequence[Mapping[str, Any]], facts: DeviceFacts) -> 
             if column == strongest and compact(row[column]) == compact(ids[column]):
                 return row
     named = identity_of({}, name_of(facts), facts.address)
-    for row, column in shared:
-        if column is None and named in {row["identity"], identity_of({}, row["name"], row["management_address"])}:
+    for row in [row for row, column in shared if column is None]:
+        if named in {row["identity"], identity_of({}, row["name"], row["management_address"])} or _names_it(facts, row):
             return row
     return None
+
+
+def _names_it(facts: DeviceFacts, row: Mapping[str, Any]) -> bool:
+    """Whether the facts, of another address, say of the row's name and address that they are the device's own too."""
+    return bool(facts.sys_name) and clean(facts.sys_name) == row["name"] and row["management_address"] in facts.addresses
+
+
+def by_engine_only(row: Mapping[str, Any], facts: DeviceFacts) -> bool:
+    """Whether nothing but the SNMP engine id says that the facts are about this row, not even its address."""
+    ids = strong_ids(facts)
+    better = any(row[column] and column in ids for column, _ in _STRONGEST_FIRST if column != "engine_id")
+    return not better and "engine_id" in ids and row["management_address"] not in {facts.address, *facts.addresses}
+
+
+def shares_hardware(facts: DeviceFacts, macs: Collection[str], addresses: Collection[str]) -> bool:
+    """Whether a device with these physical and other addresses may be the one the facts tell of: they share one, or one tells none.
+
+    Engines copied with a disk image or a configuration have one id (RFC 3411, section 5, wants it unique).
+    """
+    told = {compact(port.mac) for port in facts.interfaces if meaningful(port.mac)}
+    known = {compact(mac) for mac in macs if meaningful(mac)}
+    return not told or not known or bool(told & known) or not {facts.address, *facts.addresses}.isdisjoint(addresses)
 
 
 def _engine(text: str) -> str:

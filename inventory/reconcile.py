@@ -5,7 +5,7 @@ is renumbered, and what disappears is marked, not removed.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -14,7 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory.entities import I32_MAX, EntityChanges, plan
 from inventory.facts import DeviceFacts
-from inventory.identity import DESCR_MAX, clean, identity_of, name_of, same_device, strong_ids, usable_address
+from inventory.identity import (
+    DESCR_MAX,
+    by_engine_only,
+    clean,
+    identity_of,
+    name_of,
+    same_device,
+    shares_hardware,
+    strong_ids,
+    usable_address,
+)
 from inventory.neighbours import store_neighbours
 from inventory.places import Place, place_of
 from inventory.roles import role_by_name
@@ -26,6 +36,7 @@ from station.security import audit
 from station.state import State, insert_new, records, upsert
 
 ADDRESSES_MAX: Final = 1024  # per device
+ADDRESSES_ASKED_MAX: Final = 64  # of one device: under which of its addresses it may be known already
 _BOUNDED: Final = {"sys_object_id": 255, "sys_descr": DESCR_MAX, "vendor": 64, "model": 255, "profile": 64, "credential": 64}
 _SIMULATED: Final = tuple(f"127.{n}." for n in range(64, 80))  # 127.64.0.0/12: the simulator's, where nothing real can stand
 
@@ -50,6 +61,9 @@ async def reconcile_in(conn: AsyncConnection, scope: Scope, facts: DeviceFacts, 
     site_id, moved = await _site(conn, scope.tenant, place_of(facts, rules))
     candidates = await _candidates(conn, scope.tenant, facts)
     known = same_device(candidates, facts)
+    if known is not None and by_engine_only(known, facts) and not await _same_hardware(conn, scope.tenant, known["no"], facts):
+        facts = replace(facts, engine_id="")
+        known = same_device(await _candidates(conn, scope.tenant, facts), facts)
     if known is None:
         number = await _insert(conn, scope, facts, site_id, now_ns)
         changed = True
@@ -78,7 +92,15 @@ async def _candidates(conn: AsyncConnection, tenant: int, facts: DeviceFacts) ->
     ids = strong_ids(facts)
     asked = ids | {"identity": identity_of(ids, name_of(facts), facts.address), "management_address": facts.address}
     possible = [(device.c.tenant == tenant) & (device.c[column] == value) for column, value in asked.items()]
+    own = [usable for text in facts.addresses[:ADDRESSES_ASKED_MAX] if (usable := usable_address(text))]
+    possible.append((device.c.tenant == tenant) & device.c.management_address.in_(own) & (device.c.name == name_of(facts)))
     return await records(conn, sa.select(device).where(sa.or_(*possible)).order_by(device.c.no))
+
+
+async def _same_hardware(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts) -> bool:
+    macs = sa.select(entity.c.mac).where(entity.c.tenant == tenant, entity.c.device_no == number, entity.c.mac != "")
+    known = sa.select(device_address.c.address).where(device_address.c.tenant == tenant, device_address.c.device_no == number)
+    return shares_hardware(facts, (await conn.execute(macs)).scalars().all(), (await conn.execute(known)).scalars().all())
 
 
 def _told(facts: DeviceFacts) -> dict[str, Any]:

@@ -141,6 +141,40 @@ async def test_a_copied_engine_id_does_not_merge_two_routers(state: State) -> No
     assert (await look(state, other)).new
 
 
+MACS = tuple(replace(port, mac=f"02:aa:00:00:01:0{port.if_index}") for port in PORTS)
+CLONE = replace(CORE, chassis_id="", serial="", interfaces=MACS)
+
+
+def cloned(n: int, name: str = "r", *, at: str = "") -> DeviceFacts:
+    """Router n of several made of one disk image: one engine id, perhaps one name; `at` another of its addresses."""
+    ports = tuple(replace(port, mac=f"02:aa:00:00:0{n}:0{port.if_index}") for port in PORTS)
+    own = (f"192.0.2.{n}", f"198.51.100.{n}")
+    return replace(CLONE, address=at or own[0], addresses=own, sys_name=name, interfaces=ports)
+
+
+@pytest.mark.parametrize("names", [("r1", "r2"), ("r", "r")], ids=["names of their own", "one name"])
+async def test_routers_of_one_disk_image_stay_two_at_every_address_they_answer_at(state: State, names: tuple[str, str]) -> None:
+    for n, name in enumerate(names, 1):
+        assert await look(state, cloned(n, name)) == Reconciled(n, new=True, changed=True)
+    for n, name in enumerate(names, 1):
+        assert await look(state, cloned(n, name)) == Reconciled(n, new=False, changed=False)
+        assert not (await look(state, cloned(n, name, at=f"198.51.100.{n}"))).new
+    assert [row["name"] for row in await rows(state, device)] == list(names)
+
+
+async def test_a_router_known_by_its_engine_alone_may_move_with_all_its_addresses(state: State) -> None:
+    await look(state, CLONE)
+    moved = replace(CLONE, address="203.0.113.9", addresses=("203.0.113.9",))
+    assert await look(state, moved) == Reconciled(1, new=False, changed=True)
+
+
+async def test_a_device_without_lasting_identifiers_that_answers_at_two_addresses_is_one(state: State) -> None:
+    plain = replace(CORE, chassis_id="", serial="", engine_id="", addresses=("192.0.2.1", "198.51.100.1"))
+    await look(state, plain)
+    assert not (await look(state, replace(plain, address="198.51.100.1"))).new
+    assert (await look(state, replace(plain, address="198.51.100.9", addresses=("198.51.100.9",)))).new
+
+
 async def test_other_hardware_at_the_same_address_is_another_device_and_the_old_one_is_no_longer_polled(state: State) -> None:
     await look(state, CORE)
     replaced = replace(CORE, chassis_id="02:00:00:00:00:99", serial="SN-2", engine_id="0x8000000002")
