@@ -59,13 +59,9 @@ class ExampleEvent(Settings):
     key: str = ""
 
 
-class Example(Settings):
-    """Usage of one month and the items it must give: [charge, quantity, amount], amounts in major units as text.
+class MonthUsage(Settings):
+    """Usage of one service in one month. `carried` and `pooled` are base units by the place of an allowance in the file."""
 
-    `carried` and `pooled` are base units by the place of an allowance in the file.
-    """
-
-    says: str
     days: Annotated[int, Field(ge=28, le=31)] = 30
     active_days: Annotated[int, Field(ge=0, le=31)] = 30
     in_gb: Exact = Decimal(0)
@@ -75,7 +71,6 @@ class Example(Settings):
     events: Mapping[str, tuple[ExampleEvent, ...]] = {}
     carried: Mapping[int, int] = {}
     pooled: Mapping[int, int] = {}
-    expect: tuple[tuple[str, str, str], ...]
 
     def usage(self) -> ServiceUsage:
         return ServiceUsage(
@@ -92,6 +87,13 @@ class Example(Settings):
             carried=self.carried,
             pooled=self.pooled,
         )
+
+
+class Example(MonthUsage):
+    """Usage and the items it must give: [charge, quantity, amount], amounts in major units as text."""
+
+    says: str
+    expect: tuple[tuple[str, str, str], ...]
 
 
 class Tariff(Settings):

@@ -20,6 +20,7 @@ credential_app = typer.Typer(help="SNMP credentials in the vault.", no_args_is_h
 mib_app = typer.Typer(help="MIB modules.", no_args_is_help=True)
 bill_app = typer.Typer(help="Bill runs.", no_args_is_help=True)
 usage_app = typer.Typer(help="Usage records.", no_args_is_help=True)
+try_app = typer.Typer(help="See what the station would make of a file; nothing is kept.", no_args_is_help=True)
 db_app = typer.Typer(help="The state store.", no_args_is_help=True)
 grafana_app = typer.Typer(help="Grafana dashboards.", no_args_is_help=True)
 for name, sub in {
@@ -31,6 +32,7 @@ for name, sub in {
     "mib": mib_app,
     "bill": bill_app,
     "usage": usage_app,
+    "try": try_app,
     "db": db_app,
     "grafana": grafana_app,
 }.items():
@@ -195,6 +197,21 @@ def device_ask(
     raise typer.Exit(snmp(config, data, address, port, credential, oids))
 
 
+@device_app.command("test")
+def device_test(
+    host: Annotated[str, typer.Argument(help="Address or name of the device.")],
+    credential: Annotated[list[str] | None, typer.Option("--credential", help="Names of what to try; default: all that discovery tries.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="UDP port of the agent.")] = None,
+    config: Config = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Say in plain words what works with a device and what does not; nothing is written."""
+    from station.commands.check import device as act
+
+    raise typer.Exit(act(config, data, host, port, credential or [], as_json=as_json))
+
+
 @device_app.command("gnmi")
 def device_gnmi(
     address: str,
@@ -314,6 +331,52 @@ def usage_verify(config: Config = None, data: Data = None) -> None:
     from station.commands.money import verify_usage
 
     raise typer.Exit(verify_usage(config, data))
+
+
+@try_app.command("recording")
+def try_recording(files: Annotated[list[Path], typer.Argument(help="snmpwalk -On or snmprec files.")], as_json: Json = False) -> None:
+    """Discover and poll a device from a recording of its agent: profile, interfaces, every sensor with its value."""
+    from station.commands.tries import recordings
+
+    raise typer.Exit(recordings(files, as_json))
+
+
+@try_app.command("syslog")
+def try_syslog(file: Annotated[Path, typer.Argument(help="Lines as they came, or - for standard input.")], as_json: Json = False) -> None:
+    """Read syslog lines: the event that a rule makes of each, and its fields."""
+    from station.commands.tries import syslog
+
+    raise typer.Exit(syslog(file, as_json))
+
+
+@try_app.command("flow")
+def try_flow(file: Annotated[Path, typer.Argument(help="A capture (pcap, pcapng) of flow export.")], as_json: Json = False) -> None:
+    """Read a capture of NetFlow, IPFIX or sFlow: flows, octets and packets, what was lost and refused."""
+    from station.commands.tries import flow
+
+    raise typer.Exit(flow(file, as_json))
+
+
+@try_app.command("tariff")
+def try_tariff(
+    file: Annotated[Path, typer.Argument(help="A tariff file.")],
+    usage: Annotated[Path | None, typer.Argument(help="One month's usage as JSON, in the words of a tariff's examples.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Rate one month's usage by a tariff; without usage, check the tariff's own examples."""
+    from station.commands.tries import tariff
+
+    raise typer.Exit(tariff(file, usage, as_json))
+
+
+@app.command()
+def correlate(stdio: Annotated[bool, typer.Option("--stdio", help="Speak over standard input and output.")] = False) -> None:
+    """Correlate alarms that come as JSON lines, with the station's own engine: {"topology": FILE}, then {"now": s, "alarms": [...]}."""
+    from station.commands.tries import correlate as act
+
+    if not stdio:
+        raise typer.BadParameter("the protocol is spoken over --stdio")
+    raise typer.Exit(act())
 
 
 @db_app.command("upgrade")

@@ -1,81 +1,24 @@
 """Device profiles against recordings: discovery and one poll over UDP, everything found compared with what must be."""
 
-import math
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from collectors.codecs.ber import OBJECT_IDENTIFIER, Oid, parse_oid
-from collectors.codecs.snmp import TIME_TICKS, VarBind
-from collectors.facts import look
-from collectors.settings import SnmpSettings
-from collectors.snmp.client import Limits
-from collectors.snmp.credentials import SnmpCredential
-from collectors.snmp.engine import Engine
-from collectors.snmp.poller import Poller
+from collectors.codecs.ber import OBJECT_IDENTIFIER, OCTET_STRING, Oid, parse_oid
+from collectors.codecs.snmp import TIME_TICKS, Value, VarBind
+from collectors.recording import look_and_poll, read_recording
 from collectors.snmp.profile_model import Example, Profile
 from collectors.snmp.profiles import ProfileError, load_profile, shipped_profiles
-from inventory.entities import plan
 from inventory.facts import DeviceFacts
-from inventory.topology import Device, Entity, Topology
-from station.batch import Notification, SampleBatch
-from station.catalogue import metrics_by_code
-from station.channel import Channel
-from station.clock import SystemClock
-from station.series import entity_key
-from tests.collectors.recordings import answering, read_recording, text_cell
 
 PROFILES = shipped_profiles()
 EXAMPLES = [(profile, example) for profile in PROFILES.by_name.values() for example in profile.examples]
-CREDENTIAL = SnmpCredential(community="public")
-_OF_EVERY_DEVICE = ("device.availability", "device.poll_duration", "device.uptime")
 
 
-async def look_and_poll(cells: dict[Oid, VarBind]) -> tuple[DeviceFacts, dict[str, float]]:
-    """What discovery finds in a recording, and every value of one poll by metric and entity name; interfaces left out."""
-    engine = Engine()
-    try:
-        async with answering(cells) as port:
-            facts = await look(engine, "127.0.0.1", port, [CREDENTIAL], PROFILES, limits=Limits(timeout_s=1.0, retries=1))
-            assert isinstance(facts, DeviceFacts), facts
-            return facts, await _poll(facts, port)
-    finally:
-        engine.close()
-
-
-def topology_of(facts: DeviceFacts, port: int) -> Topology:
-    """The inventory after that one look."""
-    rows = plan(facts, [], device_no=1, tenant=1, now_ns=1).new
-    names = ("id", "kind", "name", "if_index", "oid", "scale", "metric", "parent_entity_no")
-    entities = [Entity(key=entity_key(1, row["entity_no"]), **{name: row[name] for name in names}) for row in rows]
-    device = Device(1, "1", "recorded", "", "127.0.0.1", snmp_port=port, profile=facts.profile)
-    return Topology(version=1, devices={1: device}, entities={entity.key: entity for entity in entities})
-
-
-async def _poll(facts: DeviceFacts, port: int) -> dict[str, float]:
-    topology = topology_of(facts, port)
-    samples = Channel[SampleBatch]("recorded samples", 1000)
-    poller = Poller(
-        SnmpSettings(),
-        topology=lambda: topology,
-        credential_of=lambda _: CREDENTIAL,
-        profiles=PROFILES,
-        samples=samples,
-        notifications=Channel[tuple[Notification, ...]]("recorded notifications", 10),
-        clock=SystemClock(),
-    )
-    try:
-        assert await poller.poll_now(1)
-    finally:
-        poller.close()
-    batch = await samples.get()
-    found: dict[str, float] = {}
-    for series, value, raw in zip(batch.series.tolist(), batch.value.tolist(), batch.raw.tolist(), strict=True):
-        metric, entity = metrics_by_code()[series & 0xFF], topology.entities.get(series >> 8)
-        if metric.name not in _OF_EVERY_DEVICE and not metric.name.startswith("interface."):
-            found[metric.name if entity is None else f"{metric.name} {entity.name}"] = raw if math.isnan(value) else value
-    return found
+def text_cell(oid: str, value: Value, tag: int = OCTET_STRING) -> VarBind:
+    """One variable, by default text."""
+    return VarBind(parse_oid(oid), tag, value.encode() if isinstance(value, str) and tag == OCTET_STRING else value)
 
 
 def cells_of(example: Example) -> dict[Oid, VarBind]:
@@ -90,7 +33,8 @@ def cells_of(example: Example) -> dict[Oid, VarBind]:
 
 @pytest.mark.parametrize(("profile", "example"), EXAMPLES, ids=lambda value: value.says if isinstance(value, Example) else value.name)
 async def test_every_example_of_every_profile_gives_what_it_must_over_the_wire(profile: Profile, example: Example) -> None:
-    facts, found = await look_and_poll(cells_of(example))
+    facts, found = await look_and_poll(cells_of(example), PROFILES)
+    assert isinstance(facts, DeviceFacts), facts
     if example.expect:
         assert facts.profile == (profile.name if profile.match or not profile.everywhere else "generic")
     assert found == pytest.approx(dict(example.expect), rel=1e-6)

@@ -3,12 +3,12 @@
 import pytest
 
 from collectors.facts import look
+from collectors.recording import answering, read_recording
 from collectors.snmp.client import Limits
 from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
 from collectors.snmp.profiles import shipped_profiles
 from inventory.facts import AddressFacts, DeviceFacts, NeighbourFacts
-from tests.collectors.recordings import answering, read_recording
 
 SYSTEM = """
 1.3.6.1.2.1.1.1.0|4|a switch

@@ -3,8 +3,9 @@
 from collectors.codecs import ber, snmp
 from collectors.codecs.ber import parse_oid
 from collectors.codecs.snmp import VarBind
-from tests.collectors.recordings import read_recording
-from tests.collectors.test_device_profiles import look_and_poll
+from collectors.recording import look_and_poll, read_recording
+from collectors.snmp.profiles import shipped_profiles
+from inventory.facts import DeviceFacts
 
 SNMPREC = """1.3.6.1.2.1.1.1.0|4|Juniper Networks, Inc. mx960
 1.3.6.1.2.1.1.2.0|6|1.3.6.1.4.1.2636.1.1.1.2.21
@@ -32,10 +33,12 @@ EXPECTED = {"sensor.optical_receive_power xe-0/0/0 receive power": -3.12, "senso
 
 
 async def test_a_walk_and_a_recording_of_one_device_are_one_device() -> None:
-    recorded, walked = await look_and_poll(read_recording(SNMPREC)), await look_and_poll(read_recording(WALK))
-    assert recorded[1] == walked[1] == EXPECTED
-    assert [(one.if_index, one.name, one.oper_status) for one in walked[0].interfaces] == [(507, "xe-0/0/0", 1)]
-    assert (walked[0].sys_name, walked[0].profile) == ("mx-1", "juniper_junos")
+    profiles = shipped_profiles()
+    (_, recorded), (facts, walked) = [await look_and_poll(read_recording(text), profiles) for text in (SNMPREC, WALK)]
+    assert recorded == walked == EXPECTED
+    assert isinstance(facts, DeviceFacts), facts
+    assert [(one.if_index, one.name, one.oper_status) for one in facts.interfaces] == [(507, "xe-0/0/0", 1)]
+    assert (facts.sys_name, facts.profile) == ("mx-1", "juniper_junos")
 
 
 def test_values_of_a_walk_go_on_over_lines_and_have_every_type() -> None:

@@ -1,7 +1,11 @@
-"""Recordings of agents: read (snmpsim's `oid|tag|value`, net-snmp's `snmpwalk -On`), and answered over UDP."""
+"""Recordings of agents: read (snmpsim's `oid|tag|value`, net-snmp's `snmpwalk -On`), and answered over UDP.
+
+What discovery and a poll make of one is what they would make of the device.
+"""
 
 import asyncio
 import bisect
+import math
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -9,8 +13,25 @@ from typing import cast
 
 from collectors.codecs import ber, snmp
 from collectors.codecs.ber import DecodeError, Oid, parse_oid
-from collectors.codecs.snmp import END_OF_MIB_VIEW, ErrorStatus, Message, Pdu, PduType, Value, VarBind, Version
+from collectors.codecs.snmp import END_OF_MIB_VIEW, ErrorStatus, Message, Pdu, PduType, VarBind, Version
+from collectors.facts import look
+from collectors.settings import SnmpSettings
+from collectors.snmp.client import Limits
+from collectors.snmp.credentials import SnmpCredential
+from collectors.snmp.engine import Engine
+from collectors.snmp.poller import Poller
+from collectors.snmp.profiles import Profiles
+from inventory.entities import plan
+from inventory.facts import DeviceFacts, NoAnswer
+from inventory.topology import Device, Entity, Topology
+from station.batch import Notification, SampleBatch
+from station.catalogue import metrics_by_code
+from station.channel import Channel
+from station.clock import SystemClock
+from station.series import entity_key
 
+CREDENTIAL = SnmpCredential(community="public")
+OF_EVERY_DEVICE = ("device.availability", "device.poll_duration", "device.uptime")
 _ANSWER_OCTETS = 8192
 _REPETITIONS_MAX = 200
 _SNMPREC = re.compile(r"\.?([\d.]+)\|(\d+)([a-z]?)(?::[^|]*)?\|(.*)", re.DOTALL)
@@ -146,6 +167,47 @@ async def answering(cells: dict[Oid, VarBind], address: str = "127.0.0.1") -> As
         transport.close()
 
 
-def text_cell(oid: str, value: Value, tag: int = ber.OCTET_STRING) -> VarBind:
-    """One variable, by default text."""
-    return VarBind(parse_oid(oid), tag, value.encode() if isinstance(value, str) and tag == ber.OCTET_STRING else value)
+async def look_and_poll(cells: dict[Oid, VarBind], profiles: Profiles) -> tuple[DeviceFacts | NoAnswer, dict[str, float]]:
+    """What discovery finds in a recording, and every value of one poll by metric and entity name; interfaces left out."""
+    engine = Engine()
+    try:
+        async with answering(cells) as port:
+            facts = await look(engine, "127.0.0.1", port, [CREDENTIAL], profiles, limits=Limits(timeout_s=1.0, retries=1))
+            return facts, {} if isinstance(facts, NoAnswer) else await _poll(facts, port, profiles)
+    finally:
+        engine.close()
+
+
+def topology_of(facts: DeviceFacts, port: int) -> Topology:
+    """The inventory after that one look."""
+    rows = plan(facts, [], device_no=1, tenant=1, now_ns=1).new
+    names = ("id", "kind", "name", "if_index", "oid", "scale", "metric", "parent_entity_no")
+    entities = [Entity(key=entity_key(1, row["entity_no"]), **{name: row[name] for name in names}) for row in rows]
+    device = Device(1, "1", "recorded", "", "127.0.0.1", snmp_port=port, profile=facts.profile)
+    return Topology(version=1, devices={1: device}, entities={entity.key: entity for entity in entities})
+
+
+async def _poll(facts: DeviceFacts, port: int, profiles: Profiles) -> dict[str, float]:
+    topology = topology_of(facts, port)
+    samples = Channel[SampleBatch]("recorded samples", 1000)
+    poller = Poller(
+        SnmpSettings(),
+        topology=lambda: topology,
+        credential_of=lambda _: CREDENTIAL,
+        profiles=profiles,
+        samples=samples,
+        notifications=Channel[tuple[Notification, ...]]("recorded notifications", 10),
+        clock=SystemClock(),
+    )
+    try:
+        if not await poller.poll_now(1):
+            return {}
+    finally:
+        poller.close()
+    batch = await samples.get()
+    found: dict[str, float] = {}
+    for series, value, raw in zip(batch.series.tolist(), batch.value.tolist(), batch.raw.tolist(), strict=True):
+        metric, entity = metrics_by_code()[series & 0xFF], topology.entities.get(series >> 8)
+        if metric.name not in OF_EVERY_DEVICE and not metric.name.startswith("interface."):
+            found[metric.name if entity is None else f"{metric.name} {entity.name}"] = raw if math.isnan(value) else value
+    return found
