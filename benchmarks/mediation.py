@@ -34,7 +34,8 @@ def made(n: int) -> list[bytes]:
     """Lines of JSON as another system's export has them."""
     named = {"source": "switch", "meter": "voice_seconds", "quantity": 60}
     return [
-        json.dumps(named | {"external_id": f"c{i}", "service": f"S-{i % SERVICES}", "time_ns": NOW_NS - i}).encode() for i in range(1, n + 1)
+        json.dumps(named | {"external_id": f"c{i}", "service": f"S-{i % SERVICES}", "time_ns": NOW_NS - i}).encode()
+        for i in range(1, n + 1)
     ]
 
 
@@ -92,7 +93,12 @@ def main() -> None:
         "unit": "events to guided, durable, per CPU-second",
         "n": n,
     }
-    found |= {"wall_per_s": round(n / wall), "goal": 100_000, "peer": "the same lines read and inserted plainly", "peer_value": round(n / peer)}
+    found |= {
+        "wall_per_s": round(n / wall),
+        "goal": 100_000,
+        "peer": "the same lines read and inserted plainly",
+        "peer_value": round(n / peer),
+    }
     found |= {"ratio": round(peer / cpu, 3)}
     print(json.dumps(found) if options.json else "  ".join(f"{name} {value}" for name, value in found.items()), flush=True)
 

@@ -114,7 +114,7 @@ def flow(file: Path, as_json: bool) -> int:
     decoder, datagrams = FlowDecoder(), 0
     try:
         with file.open("rb") as capture:
-            for packet in PcapReader(capture):
+            for packet in PcapReader(capture):  # type: ignore[arg-type]  # it takes an open file as well
                 if UDP in packet and (IP in packet or IPv6 in packet):
                     datagrams += 1
                     source = packet[IP].src if IP in packet else packet[IPv6].src
