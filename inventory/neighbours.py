@@ -11,7 +11,7 @@ from inventory.identity import clean, usable_address
 from inventory.store import lldp_neighbour
 from station.ids import derived_id
 from station.metrics import counter
-from station.state import records
+from station.state import records, rows_where
 
 NEIGHBOURS_MAX: Final = 4096  # per device
 REFUSED = counter("inventory_neighbours_refused", "Neighbours beyond what one device may have.")
@@ -23,12 +23,12 @@ async def store_neighbours(
 ) -> bool:
     """Make the rows say what the device says now; return whether that was a change. A `new` device has said nothing before."""
     rows = {row["key"]: row for row in _rows(tenant, device_no, found)}
-    mine = (lldp_neighbour.c.tenant == tenant) & (lldp_neighbour.c.device_no == device_no)
-    known = {row["key"]: row for row in ([] if new else await records(conn, sa.select(lldp_neighbour).where(mine)))}
+    mine = {"tenant": tenant, "device_no": device_no}
+    known = {row["key"]: row for row in ([] if new else await records(conn, rows_where(lldp_neighbour, *mine), mine))}
     if rows == known:
         return False
     if known:
-        await conn.execute(sa.delete(lldp_neighbour).where(mine))
+        await conn.execute(sa.delete(lldp_neighbour).filter_by(**mine))
     if rows:
         await conn.execute(sa.insert(lldp_neighbour), list(rows.values()))
     return True

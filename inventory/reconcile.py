@@ -6,6 +6,7 @@ is renumbered, and what disappears is marked, not removed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -33,10 +34,11 @@ from inventory.store import device, device_address, entity, interface_address, s
 from station.ids import new_id
 from station.scope import Role, Scope
 from station.security import audit
-from station.state import State, insert_new, records, upsert
+from station.state import State, insert_new, records, rows_where, upsert
 
 ADDRESSES_MAX: Final = 1024  # per device
 ADDRESSES_ASKED_MAX: Final = 64  # of one device: under which of its addresses it may be known already
+_INSERT: Final = sa.insert(device).returning(device.c.no)
 _BOUNDED: Final = {"sys_object_id": 255, "sys_descr": DESCR_MAX, "vendor": 64, "model": 255, "profile": 64, "credential": 64}
 _SIMULATED: Final = tuple(f"127.{n}." for n in range(64, 80))  # 127.64.0.0/12: the simulator's, where nothing real can stand
 
@@ -91,10 +93,16 @@ async def _candidates(conn: AsyncConnection, tenant: int, facts: DeviceFacts) ->
     """
     ids = strong_ids(facts)
     asked = ids | {"identity": identity_of(ids, name_of(facts), facts.address), "management_address": facts.address}
-    possible = [(device.c.tenant == tenant) & (device.c[column] == value) for column, value in asked.items()]
     own = [usable for text in facts.addresses[:ADDRESSES_ASKED_MAX] if (usable := usable_address(text))]
-    possible.append((device.c.tenant == tenant) & device.c.management_address.in_(own) & (device.c.name == name_of(facts)))
-    return await records(conn, sa.select(device).where(sa.or_(*possible)).order_by(device.c.no))
+    return await records(conn, _with_any(*asked), asked | {"tenant": tenant, "own": own, "name": name_of(facts)})
+
+
+@cache
+def _with_any(*columns: str) -> sa.Select[Any]:
+    mine = device.c.tenant == sa.bindparam("tenant")
+    possible = [mine & (device.c[column] == sa.bindparam(column)) for column in columns]
+    named = device.c.management_address.in_(sa.bindparam("own", expanding=True)) & (device.c.name == sa.bindparam("name"))
+    return sa.select(device).where(sa.or_(*possible, mine & named)).order_by(device.c.no)
 
 
 async def _same_hardware(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts) -> bool:
@@ -124,7 +132,7 @@ async def _insert(conn: AsyncConnection, scope: Scope, facts: DeviceFacts, site_
         "discovered_ns": now_ns,
         **told,
     }
-    number = (await conn.execute(sa.insert(device).values(row).returning(device.c.no))).scalar_one()
+    number = (await conn.execute(_INSERT, row)).scalar_one()
     after = {"name": told["name"], "address": facts.address, "identity": row["identity"]}
     await audit.record(conn, scope, "device.add", f"device:{row['id']}", now_ns=now_ns, after=after)
     return int(number)
@@ -171,32 +179,37 @@ async def _site(conn: AsyncConnection, tenant: int, place: Place | None) -> tupl
     """The id of the place's site, made when new; and whether the site changed."""
     if place is None:
         return None, False
-    mine = (site.c.tenant == tenant) & (site.c.name == place.site)
-    known = (await conn.execute(sa.select(site).where(mine))).mappings().one_or_none()
+    mine = {"tenant": tenant, "name": place.site}
     told = {"region": place.region, "latitude": place.latitude, "longitude": place.longitude}
-    if known is None:
-        await insert_new(conn, site, [{"tenant": tenant, "id": new_id(), "name": place.site, **told}], ("tenant", "name"))
-        return str((await conn.execute(sa.select(site.c.id).where(mine))).scalar_one()), True
-    different = {name: value for name, value in told.items() if value not in {None, "", known[name]}}
+    known = await records(conn, rows_where(site, *mine), mine)
+    if not known:
+        await insert_new(conn, site, [{"id": new_id(), **mine, **told}], ("tenant", "name"))
+        (made,) = await records(conn, rows_where(site, *mine), mine)
+        return str(made["id"]), True
+    different = {name: value for name, value in told.items() if value not in {None, "", known[0][name]}}
     if different:
-        await conn.execute(sa.update(site).where(mine).values(**different))
-    return str(known["id"]), bool(different)
+        await conn.execute(sa.update(site).where(site.c.id == known[0]["id"]).values(**different))
+    return str(known[0]["id"]), bool(different)
 
 
 async def _addresses(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts, *, new: bool) -> bool:
     """The device's addresses: its own to answer at for certain, the others unless another device has them."""
     told = {usable for text in facts.addresses[:ADDRESSES_MAX] if (usable := usable_address(text))}
     main = usable_address(facts.address) or facts.address
-    mine = (device_address.c.tenant == tenant) & (device_address.c.device_no == number)
-    known: set[str] = set() if new else set((await conn.execute(sa.select(device_address.c.address).where(mine))).scalars())
+    known = set() if new else await _known_addresses(conn, tenant, number)
     stale = known - told - {main} if told and not facts.problems else set()
     if not stale and told | {main} <= known:
         return False
     if stale:
-        await conn.execute(sa.delete(device_address).where(mine, device_address.c.address.in_(stale)))
+        await conn.execute(sa.delete(device_address).where(device_address.c.tenant == tenant, device_address.c.address.in_(stale)))
     await upsert(conn, device_address, [_address(tenant, number, main)], ("tenant", "address"))
     await insert_new(conn, device_address, [_address(tenant, number, one) for one in sorted(told - known)], ("tenant", "address"))
-    return new or set((await conn.execute(sa.select(device_address.c.address).where(mine))).scalars()) != known
+    return new or await _known_addresses(conn, tenant, number) != known
+
+
+async def _known_addresses(conn: AsyncConnection, tenant: int, number: int) -> set[str]:
+    mine = {"tenant": tenant, "device_no": number}
+    return {row["address"] for row in await records(conn, rows_where(device_address, *mine), mine)}
 
 
 async def _subnets(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts, *, new: bool) -> bool:
@@ -206,13 +219,13 @@ async def _subnets(conn: AsyncConnection, tenant: int, number: int, facts: Devic
         address = usable_address(one.address)
         if address and 0 < one.if_index <= I32_MAX and -1 <= one.prefix_length <= ip_address(address).max_prefixlen:
             told[address] = _address(tenant, number, address) | {"if_index": one.if_index, "prefix_length": one.prefix_length}
-    mine = (interface_address.c.tenant == tenant) & (interface_address.c.device_no == number)
-    rows = [] if new else await records(conn, sa.select(interface_address).where(mine))
+    mine = {"tenant": tenant, "device_no": number}
+    rows = [] if new else await records(conn, rows_where(interface_address, *mine), mine)
     known = {row["address"]: row for row in rows}
     if told == known or (facts.problems and not told):
         return False
     if known:
-        await conn.execute(sa.delete(interface_address).where(mine))
+        await conn.execute(sa.delete(interface_address).filter_by(**mine))
     if told:
         await conn.execute(sa.insert(interface_address), list(told.values()))
     return True
@@ -223,8 +236,8 @@ def _address(tenant: int, number: int, address: str) -> dict[str, Any]:
 
 
 async def _entities(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts, now_ns: int, *, new: bool) -> bool:
-    mine = (entity.c.tenant == tenant) & (entity.c.device_no == number)
-    existing = [] if new else await records(conn, sa.select(entity).where(mine))
+    mine = {"tenant": tenant, "device_no": number}
+    existing = [] if new else await records(conn, rows_where(entity, *mine), mine)
     changes: EntityChanges = plan(facts, existing, device_no=number, tenant=tenant, now_ns=now_ns)
     if changes.new:
         await conn.execute(sa.insert(entity), changes.new)

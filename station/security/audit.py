@@ -21,6 +21,11 @@ PAGE: Final = 1000
 FIRST_HASH: Final = ""
 LIST_MAX: Final = 1000
 
+_MINE: Final = sa.update(audit_head).where(audit_head.c.tenant == sa.bindparam("of"))
+_TAKE: Final = _MINE.values(seq=audit_head.c.seq + 1).returning(audit_head.c.seq, audit_head.c.hash)
+_APPEND: Final = sa.insert(audit)
+_SEAL: Final = _MINE.values(hash=sa.bindparam("sealed"))
+
 
 @dataclass(frozen=True, slots=True)
 class AuditBreak:
@@ -60,8 +65,8 @@ async def record(
         "reason": _storable(reason, DETAIL_MAX),
     }
     row["hash"] = _hash(row, previous)
-    await conn.execute(sa.insert(audit).values(row))
-    await conn.execute(sa.update(audit_head).where(audit_head.c.tenant == scope.tenant).values(hash=row["hash"]))
+    await conn.execute(_APPEND, row)
+    await conn.execute(_SEAL, {"of": scope.tenant, "sealed": row["hash"]})
 
 
 async def rows(state: State, scope: Scope, *, before_seq: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
@@ -108,8 +113,7 @@ async def _page(conn: AsyncConnection, tenant: int, after: int) -> list[dict[str
 
 async def _next(conn: AsyncConnection, tenant: int) -> tuple[int, str]:
     """The next number and the hash to build on; the update locks the head until the transaction ends."""
-    taken = sa.update(audit_head).where(audit_head.c.tenant == tenant).values(seq=audit_head.c.seq + 1)
-    head = (await conn.execute(taken.returning(audit_head.c.seq, audit_head.c.hash))).one_or_none()
+    head = (await conn.execute(_TAKE, {"of": tenant})).one_or_none()
     if head is None:
         await conn.execute(sa.insert(audit_head).values(tenant=tenant, seq=1, hash=FIRST_HASH))
         return 1, FIRST_HASH
