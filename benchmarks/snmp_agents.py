@@ -190,68 +190,89 @@ def _start_long(tx: Array, to: int, tag: int, length: int) -> int:  # tag and le
 
 
 @numba.njit(nogil=True, cache=True)
+def _iv(rx: Array, after: int, end: int) -> Any:
+    """(the two halves of the IV of RFC 3826, first octet lowest, position of the digest) of security parameters behind the engine id."""
+    low, salt, digest_at = np.uint64(0), np.uint64(0), np.int64(0)
+    for part in range(1, 6):
+        field, stop = content(rx, after, end)
+        if part < 3:
+            number = np.uint64(0)
+            for j in range(field, stop):
+                number = number << np.uint64(8) | np.uint64(rx[j])
+            for j in range(4):
+                low |= (number >> np.uint64(8 * (3 - j)) & np.uint64(0xFF)) << np.uint64(8 * j + 32 * (part - 1))
+        elif part == 4:
+            digest_at = field
+        elif part == 5:
+            for j in range(8):
+                salt |= np.uint64(rx[field + j]) << np.uint64(8 * j)
+        after = stop
+    return low, salt, digest_at
+
+
+@numba.njit(nogil=True, cache=True)
+def _head(rx: Array, at: int, end: int) -> Any:
+    """(start of the content, of the flags, of the security parameters behind their engine id, their end, length of the engine id)."""
+    start, stop = content(rx, at, end)
+    _, head = content(rx, start, stop)
+    flags, head_end = content(rx, head, stop)
+    for _ in range(2):
+        _, flags = content(rx, flags, head_end)
+    parameters, parameters_end = content(rx, head_end, stop)
+    field, _ = content(rx, parameters, parameters_end)
+    engine, after = content(rx, field, parameters_end)
+    return start, flags + 2, after, parameters_end, after - engine
+
+
+@numba.njit(nogil=True, cache=True)
+def _scoped_reply(work: Array, n: int, tables: Any, tx: Array, to: int) -> Any:
+    """Write the scoped reply to the scoped request work[:n]; its length, 0 when it is not known."""
+    hashes, places, store = tables
+    inside, end = content(work, 0, n)
+    pdu = inside
+    for _ in range(2):
+        _, pdu = content(work, pdu, end)
+    id_at = content(work, pdu, end)[0] + 2
+    octets = np.int64(work[id_at - 1])
+    place = known(hashed(work, pdu, end - pdu, id_at, octets), hashes)
+    if place < 0:
+        return 0
+    stored, size, reply_id = places[place, 0], places[place, 1], places[place, 2]
+    pos = _start_long(tx, to, 0x30, pdu - inside + size)
+    tx[pos : pos + pdu - inside] = work[inside:pdu]
+    pos += pdu - inside
+    tx[pos : pos + size] = store[stored : stored + size]
+    tx[pos + reply_id : pos + reply_id + octets] = work[id_at : id_at + octets]
+    return pos + size - to
+
+
+@numba.njit(nogil=True, cache=True)
 def reply_v3(
     rx: Array, headers: Array, control: Array, tx: Array, iovecs: Array, first: int, n: int, tables: Any, keys: Any, room: Any
-) -> int:
+) -> Any:
     """Answer datagrams from `first` on; the next that must be answered by `Sealed`, else n. An agent believes every digest."""
-    hashes, places, store = tables
     schedules, inner, outer = keys
     work, digest, words = room
     for i in range(first, n):
-        at, to = i * SLOT, i * SLOT
+        to, end = i * SLOT, i * SLOT + np.int64(headers[16 * i + 14])
         agent = np.int64(control[64 * i + 22]) << 8 | np.int64(control[64 * i + 23])
-        start, end = content(rx, at, at + np.int64(headers[16 * i + 14]))
-        _, head = content(rx, start, end)
-        flags, head_end = content(rx, head, end)
-        for _ in range(2):
-            _, flags = content(rx, flags, head_end)
-        flags += 2
-        parameters, parameters_end = content(rx, head_end, end)
-        field, _ = content(rx, parameters, parameters_end)
-        engine, after = content(rx, field, parameters_end)
-        if schedules[agent, 0] == 0 or rx[flags] & 3 != 3 or after == engine:
+        start, flags, after, parameters_end, engine_octets = _head(rx, to, end)
+        if schedules[agent, 0] == 0 or rx[flags] & 3 != 3 or engine_octets == 0:
             return i
-        low, salt, digest_at = np.uint64(0), np.uint64(0), np.int64(0)
-        for part in range(1, 6):
-            field, stop = content(rx, after, parameters_end)
-            if part < 3:
-                number = np.uint64(0)
-                for j in range(field, stop):
-                    number = number << np.uint64(8) | np.uint64(rx[j])
-                for j in range(4):  # the IV has the octets of boots and time in network order, the first is the lowest
-                    low |= (number >> np.uint64(8 * (3 - j)) & np.uint64(0xFF)) << np.uint64(8 * j + 32 * (part - 1))
-            elif part == 4:
-                digest_at = field
-            elif part == 5:
-                for j in range(8):
-                    salt |= np.uint64(rx[field + j]) << np.uint64(8 * j)
-            after = stop
+        low, salt, digest_at = _iv(rx, after, parameters_end)
         cipher, cipher_end = content(rx, parameters_end, end)
         aes_kernels.cfb(False, schedules[agent], 10, low, salt, rx, cipher, cipher_end - cipher, work, 0)
-        inside, scoped_end = content(work, 0, cipher_end - cipher)
-        pdu = inside
-        for _ in range(2):
-            _, pdu = content(work, pdu, scoped_end)
-        id_at = content(work, pdu, scoped_end)[0] + 2
-        octets = np.int64(work[id_at - 1])
-        place = known(hashed(work, pdu, scoped_end - pdu, id_at, octets), hashes)
-        if place < 0:
+        moved, clear = to + 4 - start, parameters_end + to + 8 - start
+        scoped = _scoped_reply(work, cipher_end - cipher, tables, tx, clear)
+        if scoped == 0:
             return i
-        start_at, size, reply_id = places[place, 0], places[place, 1], places[place, 2]
-        scoped = (pdu - inside) + size
-        pos = _start_long(tx, to, 0x30, (parameters_end - start) + 8 + scoped)
-        moved = pos - start
-        tx[pos : pos + parameters_end - start] = rx[start:parameters_end]
+        _start_long(tx, to, 0x30, parameters_end - start + 4 + scoped)
+        tx[to + 4 : clear - 4] = rx[start:parameters_end]
         tx[flags + moved] = 3
         tx[digest_at + moved : digest_at + moved + 24] = 0
-        clear = _start_long(tx, parameters_end + moved, 0x04, 4 + scoped)
-        pos = _start_long(tx, clear, 0x30, scoped)
-        tx[pos : pos + pdu - inside] = work[inside:pdu]
-        pos += pdu - inside
-        tx[pos : pos + size] = store[start_at : start_at + size]
-        tx[pos + reply_id : pos + reply_id + octets] = work[id_at : id_at + octets]
-        aes_kernels.cfb(True, schedules[agent], 10, low, salt, tx, clear, 4 + scoped, tx, clear)
-        length = clear + 4 + scoped - to
+        _start_long(tx, clear - 4, 0x04, scoped)
+        aes_kernels.cfb(True, schedules[agent], 10, low, salt, tx, clear, scoped, tx, clear)
+        length = clear + scoped - to
         digest_kernels.hmac(digest_kernels.SHA256, inner[agent], outer[agent], tx, to, length, digest, words)
         tx[digest_at + moved : digest_at + moved + 24] = digest[:24]
         iovecs[2 * i + 1] = length
