@@ -200,7 +200,7 @@ def device_ask(
 @device_app.command("test")
 def device_test(
     host: Annotated[str, typer.Argument(help="Address or name of the device.")],
-    credential: Annotated[list[str] | None, typer.Option("--credential", help="Names of what to try; default: all that discovery tries.")] = None,
+    credential: Annotated[list[str] | None, typer.Option("--credential", help="What to try; default: all that discovery does.")] = None,
     port: Annotated[int | None, typer.Option("--port", help="UDP port of the agent.")] = None,
     config: Config = None,
     data: Data = None,
