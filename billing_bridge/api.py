@@ -13,6 +13,7 @@ from billing_bridge.completeness import accounts
 from billing_bridge.export import Export, Format, export
 from billing_bridge.guiding import FOREVER_NS
 from billing_bridge.portions import Place, Span, portions, with_progress
+from billing_bridge.reconcile import TOLERANCE_PPM, reconciled
 from billing_bridge.store import usage_billed, usage_guiding, usage_rated, usage_record, usage_rejected
 from billing_bridge.usage import UsageState
 from station.clock import NS_PER_MS, NS_PER_S, Clock
@@ -65,6 +66,17 @@ def router(state: State, clock: Clock) -> APIRouter:
             rows = await portions(conn, caller, Span(max(0, now_ns - SPAN_DAYS * DAY_NS), FOREVER_NS))
             found = [row | {"age_s": (now_ns - row["since_ns"]) // NS_PER_S} for row in rows if row["state"] == UsageState.RECYCLED]
             return await _page(conn, caller, found, cursor, limit)
+
+    @routes.get("/reconciliation")
+    async def reconciliation(
+        caller: Caller, span: Annotated[Span, Depends(asked)], tolerance_ppm: Annotated[int, Query(ge=0, le=1_000_000)] = TOLERANCE_PPM
+    ) -> dict[str, Any]:
+        """Interface octets against session octets, service by service."""
+        caller.require(Role.BILLING, "reconciling usage")
+        whole_view(caller, "reconciliation")
+        async with state.read() as conn:
+            rows = await reconciled(conn, caller, span, tolerance_ppm)
+        return {"items": rows, "next": None, "total": len(rows), "verdicts": dict(Counter(row["verdict"] for row in rows))}
 
     @routes.get("/export")
     async def file(

@@ -165,7 +165,7 @@ def _events(before: _Session | None, now: _Session) -> Iterable[EventIn]:
         if until > since:
             yield EventIn(
                 source=SOURCE,
-                external_id=f"{name}/{since}-{until}",
+                external_id=f"{name}/{counter}/{since}-{until}",
                 meter=meter,
                 service=now.service,
                 time_ns=now.last_ns,

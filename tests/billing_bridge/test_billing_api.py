@@ -14,6 +14,7 @@ from billing_bridge.api import router
 from billing_bridge.export import COLUMNS, Format, export
 from billing_bridge.meter import Meter
 from billing_bridge.portions import Place, Span
+from billing_bridge.sessions import SessionReport, take
 from billing_bridge.settings import BillingSettings
 from station.clock import VirtualClock
 from station.scope import Role, Scope
@@ -73,6 +74,24 @@ async def test_a_customer_sees_its_own_part_of_a_port_that_changed_hands(metered
     assert sum(row["quantity"] for row in mine["items"]) == 2 * (432 * 300 * 12 * 125_000)
     counts = (await get(metered, replace(VIEWER, customers=("customer-2",)), "/pipeline")).json()["counts"]
     assert (counts["guided"], counts["recycled"]) == (4, 0)
+
+
+async def test_sessions_are_held_against_the_ports_they_ran_over(metered: State) -> None:
+    await add_service(metered, 4, "customer-1", "volume", {})
+    mbit = 432 * 300 * 125_000  # octets of one Mbit/s over the day and a half that each customer had the port
+    sessions = [("S-1", 8 * mbit, 4 * mbit), ("S-2", 7 * mbit, 4 * mbit), ("S-4", 5, 5), ("S-9", 5, 5)]
+    reports = [SessionReport("bras", name, name, JUNE + DAY_NS, into, out) for name, into, out in sessions]
+    await take(metered, CLERK, reports, BillingSettings(), NOW)
+    said = (await get(metered, CLERK, "/reconciliation", **SPAN)).json()
+    assert [(row["number"], row["interface_octets"], row["session_octets"], row["verdict"]) for row in said["items"]] == [
+        ("S-1", 12 * mbit, 12 * mbit, "agree"),
+        ("S-2", 12 * mbit, 11 * mbit, "differ"),
+        ("S-4", None, 10, "no_interface"),
+    ]
+    assert said["items"][1]["difference_ppm"] == 1_000_000 // 12
+    loose = (await get(metered, CLERK, "/reconciliation", tolerance_ppm=100_000, **SPAN)).json()
+    assert loose["verdicts"] == {"agree": 2, "no_interface": 1}
+    assert (await get(metered, VIEWER, "/reconciliation")).status_code == 403
 
 
 async def test_a_region_sees_its_own_ports_only(metered: State) -> None:

@@ -77,6 +77,7 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/usage", Role.VIEWER, SPAN, None),
     ("GET /api/v1/usage/pipeline", Role.VIEWER, "", None),
     ("GET /api/v1/usage/suspense", Role.VIEWER, "", None),
+    ("GET /api/v1/usage/reconciliation", Role.BILLING, SPAN, None),
     ("GET /api/v1/usage/export", Role.BILLING, SPAN, None),
     ("GET /api/v1/usage/export/manifest", Role.BILLING, SPAN, None),
     ("GET /api/v1/usage/completeness", Role.BILLING, SPAN, None),
