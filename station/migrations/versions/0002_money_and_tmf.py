@@ -338,8 +338,3 @@ def upgrade() -> None:
     op.create_index(op.f("ix_device_tenant_serial"), "device", ["tenant", "serial"], unique=False)
     op.create_index(op.f("ix_device_address_tenant_device_no"), "device_address", ["tenant", "device_no"], unique=False)
     op.add_column("incident", sa.Column("maintenance", sa.String(length=36), server_default="", nullable=False))
-    op.create_index(op.f("ix_device_tenant_chassis_id"), "device", ["tenant", "chassis_id"], unique=False)
-    op.create_index(op.f("ix_device_tenant_engine_id"), "device", ["tenant", "engine_id"], unique=False)
-    op.create_index(op.f("ix_device_tenant_management_address"), "device", ["tenant", "management_address"], unique=False)
-    op.create_index(op.f("ix_device_tenant_serial"), "device", ["tenant", "serial"], unique=False)
-    op.create_index(op.f("ix_device_address_tenant_device_no"), "device_address", ["tenant", "device_no"], unique=False)
