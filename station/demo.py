@@ -34,6 +34,7 @@ log = structlog.get_logger("demo")
 USER: Final = "demo"
 TICKETS: Final = "Demo ticket system"
 USEFUL_EVERY_S: Final = 0.5
+SMALL: Final = 240  # devices that are polled often, and at once when found
 
 
 async def run_demo(network: SimulatedNetwork, folder: Path, *, port: int | None, history: bool) -> None:
@@ -69,7 +70,8 @@ def demo_settings(settings: StationSettings, world: World, ready: dict[str, Any]
     values["flow"] |= {"netflow_port": 0}  # simulated devices meter no flows
     values["inventory"] |= {"ranges": ranges([device.address for device in world.devices]), "port": ready["port"]}
     values["bss"] |= {"operator_country": "DE", "operator_tax_id": "DE000000000"}  # electronic invoices want both
-    values["snmp"] |= {"interval_s": 15.0 if len(world.devices) <= 240 else 60.0}
+    small = len(world.devices) <= SMALL
+    values["snmp"] |= {"interval_s": 15.0 if small else 60.0, "first_spread_s": 5.0 if small else 60.0}
     gnmi = ready.get("gnmi") or {"addresses": [], "port": 1, "ca_file": ""}
     values["gnmi"] |= {"targets": [{"address": address, "port": gnmi["port"], "ca_file": gnmi["ca_file"]} for address in gnmi["addresses"]]}
     return StationSettings.model_validate(values)
