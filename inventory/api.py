@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from inventory.discovery import Discovery, DiscoveryError, Run
+from inventory.discovery import Discovery, DiscoveryError, Looked, Run
 from inventory.layout import Layout, layout
 from inventory.picture import Picture
 from inventory.topology import Device, Entity, Link, Service, Topology
@@ -19,7 +20,7 @@ from station.web import PAGE_LIMIT, Caller, ProblemError, iso, not_found
 FOUND_MAX: Final = 50
 LEDGER_MAX: Final = 1000
 Severity = Callable[[str], str | None]  # resource id -> worst perceived severity of its alarms
-Utilisation = Callable[[int], float | None]  # entity key -> per cent of its speed, the busier direction
+Utilisation = Callable[[Sequence[int]], Mapping[int, float]]  # by entity key: per cent of its speed, the busier direction
 Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
 Text = Annotated[str, Query(max_length=255)]
 Cursor = Annotated[int, Query(ge=0)]
@@ -39,7 +40,7 @@ class InventoryApi:
     def __init__(self, picture: Picture, severity: Severity | None, utilisation: Utilisation | None, tenant: int) -> None:
         self._picture = picture
         self._severity = severity or (lambda _: None)
-        self._utilisation = utilisation or (lambda _: None)
+        self._utilisation: Utilisation = utilisation or (lambda _: {})
         self._tenant = tenant
         self._layout: tuple[int, Layout] | None = None
 
@@ -75,24 +76,28 @@ class InventoryApi:
 
     def detail(self, topology: Topology, one: Device) -> dict[str, Any]:
         mine = [entity for entity in topology.entities.values() if entity.device_no == one.no]
+        used = self._utilisation([entity.key for entity in mine])
         served = dict.fromkeys(service.id for entity in mine for service in topology.services_at.get(entity.key, ()))
         return self.device(topology, one) | {
-            "interfaces": [self.interface(topology, entity) for entity in mine if entity.kind == "interface"],
+            "interfaces": [self.interface(topology, entity, used) for entity in mine if entity.kind == "interface"],
             "sensors": [_sensor(entity) for entity in mine if entity.kind != "interface"],
             "neighbours": [_neighbour(topology, one.no, no, link) for no, link in topology.neighbours.get(one.no, ())],
             "missing": [_missing(topology, end) for end in topology.missing if end.local >> 16 == one.no],
             "services": [service_json(topology, topology.services[key]) for key in served],
         }
 
-    def interface(self, topology: Topology, entity: Entity) -> dict[str, Any]:
+    def interface(self, topology: Topology, entity: Entity, used: Mapping[int, float]) -> dict[str, Any]:
         names = ("id", "name", "alias", "descr", "if_index", "if_type", "speed_bps", "mac", "admin_status", "oper_status", "gone")
-        live = {"severity": self._severity(entity.id), "utilisation": self._utilisation(entity.key)}
+        live = {"severity": self._severity(entity.id), "utilisation": used.get(entity.key)}
         link = topology.link_at.get(entity.key)
         return {name: getattr(entity, name) for name in names} | live | {"link_id": link.id if link else None}
 
-    def link(self, topology: Topology, one: Link) -> dict[str, Any]:
+    def links(self, topology: Topology) -> list[dict[str, Any]]:
+        used = self._utilisation([end for one in topology.links.values() for end in (one.a, one.b)])
+        return [self.link(topology, one, used) for one in topology.links.values()]
+
+    def link(self, topology: Topology, one: Link, used: Mapping[int, float]) -> dict[str, Any]:
         a, b = topology.entities[one.a], topology.entities[one.b]
-        used = [share for end in (one.a, one.b) if (share := self._utilisation(end)) is not None]
         ends = {"a": topology.devices[a.device_no].id, "b": topology.devices[b.device_no].id, "a_interface": a.id, "b_interface": b.id}
         return ends | {
             "id": one.id,
@@ -104,7 +109,7 @@ class InventoryApi:
             "sources": list(one.sources),
             "duct": one.duct,
             "severity": self._severity(one.id),
-            "utilisation": max(used, default=None),
+            "utilisation": max((used[end] for end in (one.a, one.b) if end in used), default=None),
         }
 
     async def topology(self, seen: Topology) -> dict[str, Any]:
@@ -115,12 +120,11 @@ class InventoryApi:
             | _at(places.devices.get(d.no))
             for d in seen.devices.values()
         ]
-        links = [self.link(seen, one) for one in seen.links.values()]
         return {
             "version": seen.version,
             "sites": sites,
             "nodes": nodes,
-            "links": links,
+            "links": self.links(seen),
             "missing": [_missing(seen, end) for end in seen.missing],
         }
 
@@ -138,7 +142,7 @@ def router(
     routes = APIRouter(prefix="/api/v1", tags=["inventory"])
     _add_lists(routes, api)
     _add_places(routes, api)
-    _add_discovery(routes, discovery)
+    _add_discovery(routes, api, discovery)
     return routes
 
 
@@ -148,12 +152,13 @@ def _add_lists(routes: APIRouter, api: InventoryApi) -> None:
         caller: Caller, q: Text = "", site: Text = "", region: Text = "", status: Text = "", cursor: Cursor = 0, limit: Limit = 100
     ) -> Any:
         seen = api.seen_by(caller)
-        rows = [
-            api.device(seen, one) for one in seen.devices.values() if _matches(q, one.name, one.management_address, one.vendor, one.model)
-        ]
-        asked = {"site": site, "region": region, "status": status}
-        rows = [row for row in rows if all(not value or row[name] == value for name, value in asked.items())]
-        return _page(sorted(rows, key=lambda row: (row["name"], row["id"])), cursor, limit)
+        found = [one for one in seen.devices.values() if _matches(q, one.name, one.management_address, one.vendor, one.model)]
+        found = [one for one in found if not status or one.status == status]
+        if site or region:
+            places = {key for key, at in seen.sites.items() if (not site or at.name == site) and (not region or at.region == region)}
+            found = [one for one in found if one.site_id in places]
+        page = _page(sorted(found, key=lambda one: (one.name, one.id)), cursor, limit)
+        return page | {"items": [api.device(seen, one) for one in page["items"]]}
 
     @routes.get("/devices/{device_id}")
     async def device(caller: Caller, device_id: str) -> Any:
@@ -214,10 +219,20 @@ def _add_places(routes: APIRouter, api: InventoryApi) -> None:
         return await api.topology(api.seen_by(caller))
 
 
-def _add_discovery(routes: APIRouter, discovery: Discovery) -> None:
+def _add_discovery(routes: APIRouter, api: InventoryApi, discovery: Discovery) -> None:
     @routes.get("/discovery")
     async def runs(caller: Caller) -> Any:
         return {"items": [_run(one) for one in reversed(discovery.runs)] if caller.tenant == OPERATOR_TENANT else [], "next": None}
+
+    @routes.get("/discovery/{run_id}")
+    async def ledger(caller: Caller, run_id: str, outcome: Text = "", cursor: Cursor = 0, limit: Limit = 100) -> Any:
+        """Every address that one of the last discoveries looked at, and how that ended; of one outcome where asked for."""
+        run = next((one for one in discovery.runs if one.id == run_id and caller.tenant == OPERATOR_TENANT), None)
+        if run is None:
+            raise not_found("discovery")
+        devices = api.seen_by(caller).devices
+        lines = [line for line in run.ledger.values() if not outcome or line.outcome == outcome]
+        return _page([_line(line, devices) for line in sorted(lines, key=_by_address)], cursor, limit)
 
     @routes.post("/discovery", status_code=202)
     async def start(caller: Caller, body: DiscoveryRequest) -> Any:
@@ -270,6 +285,17 @@ def _run(one: Run) -> dict[str, Any]:
     times = {"started_at": iso(one.started_ns), "ended_at": iso(one.ended_ns)}
     counts = {"done": len(one.ledger), "total": one.total, "new_devices": one.new_devices, "outcomes": one.outcomes}
     return {"id": one.id, "ranges": list(one.ranges)} | times | counts | {"ledger": lines}
+
+
+def _by_address(line: Looked) -> tuple[int, int]:
+    address = ip_address(line.address)
+    return address.version, int(address)
+
+
+def _line(line: Looked, devices: Mapping[int, Device]) -> dict[str, Any]:
+    device = devices.get(line.device_no)
+    names = {"address": line.address, "outcome": line.outcome, "says": line.says, "took_ms": line.took_ms}
+    return names | {"device_id": device.id if device else None, "device": device.name if device else ""}
 
 
 def _search(seen: Topology, q: str) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """What colours the map: the worst severity at each resource and how full each interface is."""
 
-from math import isfinite
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -33,9 +33,9 @@ class Colours:
         found = self._worst.get(resource_id)
         return found.word if found is not None else None
 
-    def utilisation(self, entity_key: int) -> float | None:
-        """Per cent of the interface's speed, the busier direction; None while nothing is known."""
-        key = np.array([entity_key], np.uint64)
-        found = [float(self._pipeline.last.latest(code, key)[0]) for code in _DIRECTIONS]
-        known = [value for value in found if isfinite(value)]
-        return 100 * max(known) if known else None
+    def utilisation(self, entity_keys: Sequence[int]) -> dict[int, float]:
+        """Per cent of each interface's speed, the busier direction; those of which nothing is known are left out."""
+        keys = np.array(entity_keys, np.uint64)
+        busier = np.fmax(*(self._pipeline.last.latest(code, keys) for code in _DIRECTIONS))
+        known = np.isfinite(busier)
+        return dict(zip(keys[known].tolist(), (100 * busier[known]).tolist(), strict=True))
