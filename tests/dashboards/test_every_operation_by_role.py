@@ -58,6 +58,7 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/customers", Role.VIEWER, "", None),
     ("GET /api/v1/search", Role.VIEWER, "q=core", None),
     ("GET /api/v1/discovery", Role.VIEWER, "", None),
+    ("GET /api/v1/discovery/{run_id}", Role.VIEWER, "", None),
     ("POST /api/v1/discovery", Role.ENGINEER, "", {"ranges": ["127.0.0.9/32"]}),
     ("GET /api/v1/series", Role.VIEWER, f"entity=none&metric=interface.in_octets&{SPAN}", None),
     ("GET /api/v1/top", Role.VIEWER, f"metric=interface.in_octets&{SPAN}", None),
