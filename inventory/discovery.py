@@ -34,6 +34,15 @@ SETTLE_AT_LEAST_S: Final = 15.0  # what is new waits no longer
 PROGRESS_EVERY_NS: Final = 200 * NS_PER_MS
 RUNS_KEPT: Final = 20
 SILENT: Final = frozenset({"no_answer", "timeout"})
+SAYS: Final = {
+    "answered": "answered, and is in the inventory",
+    "no_answer": "nobody answered: no device, another SNMP version or community, or an access list",
+    "timeout": "answered, and not whole within the time of a look",
+    "wrong_credential": "an agent answered and took none of the credentials",
+    "refused": "an agent answered and shows nothing to these credentials",
+    "malformed": "what answered does not speak SNMP as its standard has it",
+    "failed": "the station failed at what it answered: see the station's log",
+}
 LOOKED = counter("discovery_looked", "Addresses that discovery looked at, by outcome.", "outcome")
 Network = IPv4Network | IPv6Network
 log = logging.getLogger(__name__)
@@ -51,6 +60,11 @@ class Looked:
     outcome: str
     device_no: int
     took_ms: int
+
+    @property
+    def says(self) -> str:
+        """The outcome in words that a person can act on."""
+        return SAYS.get(self.outcome, self.outcome.replace("_", " "))
 
 
 @dataclass(slots=True)

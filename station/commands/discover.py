@@ -2,12 +2,18 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from station.commands.context import FAILED, OK, USAGE, answer, complain, data_folder, settings_in_force, show
 from station.config import StationSettings
 
-COLUMNS = ("address", "outcome", "device_no", "took_ms")
+if TYPE_CHECKING:
+    from inventory.discovery import Looked
+
+COLUMNS = ("address", "outcome", "device", "took_ms", "says")
 
 
 def discover(config: Path | None, data: Path | None, ranges: tuple[str, ...], as_json: bool) -> int:
@@ -21,8 +27,6 @@ def discover(config: Path | None, data: Path | None, ranges: tuple[str, ...], as
 
 
 async def _discover(settings: StationSettings, folder: Path, ranges: tuple[str, ...], as_json: bool) -> int:
-    from dataclasses import asdict
-
     from collectors.facts import look
     from collectors.snmp.engine import Engine
     from collectors.snmp.profiles import shipped_profiles
@@ -47,6 +51,12 @@ async def _discover(settings: StationSettings, folder: Path, ranges: tuple[str, 
     finally:
         engine.close()
         await ground.state.close()
-    lines = sorted(run.ledger.values(), key=lambda line: (line.outcome, line.address))
-    show([asdict(line) for line in lines], COLUMNS, as_json)
+    names = {device.no: device.name for device in ground.picture.current().devices.values()}
+    lines = sorted(run.ledger.values(), key=lambda line: (line.outcome, ip_address(line.address).packed))
+    show([_row(line, names) for line in lines], COLUMNS, as_json)
     return OK if run.outcomes.get("answered") else FAILED
+
+
+def _row(line: "Looked", names: Mapping[int, str]) -> dict[str, Any]:
+    told = {"address": line.address, "outcome": line.outcome, "took_ms": line.took_ms, "says": line.says}
+    return told | {"device": names.get(line.device_no, "")}

@@ -106,7 +106,7 @@ def test_the_layout_is_the_same_each_time_and_inside(picture: Picture) -> None:
 @pytest.fixture
 async def client(state: State, picture: Picture) -> AsyncIterator[httpx.AsyncClient]:
     async def look(address: str) -> DeviceFacts | NoAnswer:
-        return NoAnswer(address, "no_answer")
+        return NoAnswer(address, "wrong_credential" if address.endswith(".9") else "no_answer")
 
     app = FastAPI()
     scopes = {
@@ -126,9 +126,9 @@ async def client(state: State, picture: Picture) -> AsyncIterator[httpx.AsyncCli
         return error.response()
 
     app.add_exception_handler(ProblemError, problem)
-    app.include_router(
-        router(picture, Discovery(state, picture, Hub(), SystemClock(), look, InventorySettings()), severity=lambda _: "major")
-    )
+    discovery = Discovery(state, picture, Hub(), SystemClock(), look, InventorySettings())
+    await discovery.discover(STATION, ["192.0.2.8/29"])
+    app.include_router(router(picture, discovery, severity=lambda _: "major"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/api/v1") as made:
         yield made
 
@@ -148,7 +148,6 @@ async def test_each_list_answers_and_the_topology_is_whole(client: httpx.AsyncCl
     for path, total in (("/devices?q=CORE", 1), ("/sites", 2), ("/services", 1), ("/customers", 1), ("/devices?limit=2", 3)):
         assert (await ask(client, path))["total"] == total, path
     assert (await ask(client, "/search?q=elbe"))["items"][0]["kind"] == "customer"
-    assert (await ask(client, "/discovery"))["items"] == []
 
 
 async def test_a_scope_sees_its_part_only(client: httpx.AsyncClient) -> None:
@@ -159,3 +158,13 @@ async def test_a_scope_sees_its_part_only(client: httpx.AsyncClient) -> None:
         assert (await client.get(path)).status_code == 401
     hidden = (await ask(client, "/devices?q=acc"))["items"][0]["id"]
     assert (await client.get(f"/devices/{hidden}", headers={"x-scope": "north"})).status_code == 404
+
+
+async def test_the_ledger_of_a_discovery_says_of_each_address_why_not(client: httpx.AsyncClient) -> None:
+    [run] = (await ask(client, "/discovery"))["items"]
+    assert run["outcomes"] == {"no_answer": 5, "wrong_credential": 1}
+    ledger = await ask(client, f"/discovery/{run['id']}?limit=2")
+    assert [line["address"] for line in ledger["items"]] == ["192.0.2.9", "192.0.2.10"] and (ledger["total"], ledger["next"]) == (6, "2")
+    [refused] = (await ask(client, f"/discovery/{run['id']}?outcome=wrong_credential"))["items"]
+    assert (refused["address"], refused["says"]) == ("192.0.2.9", "an agent answered and took none of the credentials")
+    assert (await client.get(f"/discovery/{run['id']}", headers={"x-scope": "other"})).status_code == 404
