@@ -1,6 +1,7 @@
 """Keeps the table of links true: derived ones from what devices say, documented ones from the operator's own records."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from station.state import State, insert_new, records, upsert
 KEEP_UNHEARD_S: Final = 30 * 86_400  # a cut fibre is silent too: only after this long a link is taken for removed
 SEEN_EVERY_S: Final = 3600  # how often "still there" is written down
 MANUAL: Final = "manual"
+_PHYSICAL: Final = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 UP: Final = 1  # ifOperStatus (RFC 2863)
 IMPORT_MAX: Final = 100_000
 Pair = tuple[int, int]
@@ -167,11 +169,13 @@ def _key(row: Row) -> int:
 
 
 def _unresolved(tenant: int, one: Unresolved) -> Row:
-    """The row of an end; a neighbour without a name is called by whatever else is known of him."""
-    names = ("key", "remote_port", "remote_chassis_id", "remote_address")
+    """The row of an end; a neighbour without a name is called by whatever else is known of him, a port by more than its number."""
+    names = ("key", "remote_chassis_id", "remote_address")
     place = {"tenant": tenant, "device_no": one.local >> 16, "entity_no": one.local & 0xFFFF, "why": one.why}
     called = one.row["remote_name"] or one.row["remote_chassis_id"] or one.row["remote_address"]
-    return place | {"remote_name": called} | {name: one.row[name] for name in names}
+    port, described = one.row["remote_port"], one.row["remote_port_descr"]
+    port = described if described and _PHYSICAL.fullmatch(port) else port
+    return place | {"remote_name": called, "remote_port": port} | {name: one.row[name] for name in names}
 
 
 def _row(tenant: int, one: FoundLink, now_ns: int) -> Row:

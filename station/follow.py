@@ -22,6 +22,7 @@ IF_STATUS: Final = "ifStatus"
 UNREACHABLE: Final = "communications.device_unreachable"
 IN_THE_WAY: Final = frozenset({"link", "duct", "device", "card", "interface"})  # kinds of roots that cut off, and do not kill
 SESSION_STATE: Final = "sessionState"
+REACHABLE: Final = "reachable"
 IF_STATES: Final = ("", "up", "down", "testing", "unknown", "dormant", "notPresent", "lowerLayerDown")  # RFC 2863
 DECISIVE: Final = frozenset({1, 2, 5, 6, 7})  # ifOperStatus testing and unknown say nothing about the link
 SUSPECTS_MAX: Final = 1_000  # sessions of one device that polling saw change and that wait for a closer look
@@ -57,6 +58,8 @@ class Follower:
         self._sessions: dict[int, int] = {}
         self._suspects: dict[int, set[str]] = {}
         self._silent: set[int] = set()  # devices that did not answer their last poll
+        self._begun = False
+        self._lost: set[int] = set()  # devices whose silence was an alarm before this start and that were not heard since
 
     async def pass_on(self, polled: Channel[SampleBatch], covered: Callable[[], frozenset[int]], samples: Channel[SampleBatch]) -> None:
         """Carry polled batches on until the channel closes, without what a live stream delivers."""
@@ -68,6 +71,9 @@ class Follower:
 
     async def see(self, batch: SampleBatch) -> None:
         """Take the states of one batch."""
+        if not self._begun:
+            self._begun = True
+            self._take_up()
         rows = np.flatnonzero(np.isin(metrics_of(batch.series), _WATCHED) & np.isfinite(batch.value))
         keys, metrics = entity_keys(batch.series[rows]).tolist(), metrics_of(batch.series[rows]).tolist()
         changed: dict[int, int] = {}
@@ -84,14 +90,28 @@ class Follower:
         await self._changed(changed)
         await self._tell_silent()
 
+    def _take_up(self) -> None:
+        """Look again at what was an alarm when the station stopped: nobody tells it of what was mended meanwhile."""
+        topology = self._picture.current()
+        for alarm in self._fault.book.alarms.values():
+            device = topology.device_by_id.get(alarm.resource)
+            if alarm.is_cleared or device is None:
+                continue
+            if alarm.alarm_type == UNREACHABLE:
+                self._lost.add(device.no)
+            elif self._fault.verified_by(alarm) == "session":
+                self._suspect(device.no, alarm.qualifier, alarm.id)
+
     async def _answered(self, device_no: int, at_ns: int) -> None:
         """A device answered its poll `at_ns`, or, 0, did not."""
-        if at_ns:
-            self._silent.discard(device_no)
-            await self._picture.set_device_status(device_no, "up", at_ns)
-        elif device_no not in self._silent:
+        if not at_ns:
             self._silent.add(device_no)
-            await self._picture.set_device_status(device_no, "down", 0)
+            return
+        self._silent.discard(device_no)
+        await self._picture.set_device_status(device_no, "up", at_ns)
+        if device_no in self._lost:
+            self._lost.discard(device_no)
+            await self._fault.notifications.put((self._polled(device_no, REACHABLE, at_ns),))
 
     async def _tell_silent(self) -> None:
         """A silent device is down, or, where the incident it belongs to has its root elsewhere, merely unreachable."""
@@ -108,12 +128,14 @@ class Follower:
         before = self._sessions.get(key, state)
         self._sessions[key] = state
         entity = self._picture.current().entities.get(key)
-        if before == state or entity is None:
-            return
-        waiting = self._suspects.setdefault(entity.device_no, set())
+        if before != state and entity is not None:
+            self._suspect(entity.device_no, entity.name)
+
+    def _suspect(self, device_no: int, session: str, alarm_id: str = "") -> None:
+        waiting = self._suspects.setdefault(device_no, set())
         if len(waiting) < SUSPECTS_MAX:
-            waiting.add(entity.name)
-        self._fault.verifier.ask(entity.device_no)
+            waiting.add(session)
+        self._fault.verifier.ask(device_no, alarm_id)
 
     def _known(self, key: int) -> int:
         """How the interface stood when the station last looked, before it was started again."""
@@ -146,6 +168,7 @@ class Follower:
         indexes = {entities[key].if_index: key for key in (*doubts.ports, *(self._linked(device_no) if sessions else ()))}
         proof = await self._look_at(device_no, list(indexes), {name.partition(" ")[0] for name in sessions})
         if proof is None:
+            self._suspects.setdefault(device_no, set()).update(suspects)
             return None
         there = {index: proof.ports.get(index, (UP, NOT_PRESENT)) for index in list(indexes)[:INTERFACES_MAX]}
         seen = {indexes[index]: states for index, states in there.items() if states[1] in DECISIVE}
@@ -186,7 +209,6 @@ class Follower:
 
     async def _tell_sessions(self, device_no: int, proof: Proof, sessions: Mapping[str, str], at_ns: int) -> set[str]:
         """Say how the sessions stand; the alarms decided by that."""
-        address = self._picture.current().devices[device_no].management_address
         said: list[Notification] = []
         decided: set[str] = set()
         for name, alarm_id in sessions.items():
@@ -195,30 +217,32 @@ class Follower:
             if found is None:
                 continue
             decided.add(alarm_id)
-            fields = {"session": name if alarm_id else f"{protocol} {found.names[0]}", "state": "up" if found.up else "down"}
-            said.append(Notification(at_ns, address, device_no, "poll", SESSION_STATE, fields=fields, authenticated=True))
+            # What is up is so under each of its names: who had forgotten a neighbour could not tell by which he is called.
+            called = [f"{protocol} {each}" for each in found.names]
+            names, state = ({*called, name}, "up") if found.up else ({name if alarm_id else called[0]}, "down")
+            said += [self._polled(device_no, SESSION_STATE, at_ns, session=each, state=state) for each in sorted(names)]
         if said:
             await self._fault.notifications.put(tuple(said))
         return decided - {""}
 
+    def _polled(self, device_no: int, name: str, at_ns: int, **fields: str) -> Notification:
+        """A message of the station's own look at a device."""
+        address = self._picture.current().devices[device_no].management_address
+        return Notification(at_ns, address, device_no, "poll", name, fields=fields, authenticated=True)
+
     async def _tell(self, entities: Iterable[Entity], at_ns: int = 0) -> None:
         now_ns, topology = at_ns or self._clock.now_ns(), self._picture.current()
-        devices, unresolved = topology.devices, {end.local for end in topology.missing}
+        unresolved = {end.local for end in topology.missing}
         said = tuple(
-            Notification(
-                now_ns,
-                devices[entity.device_no].management_address,
+            self._polled(
                 entity.device_no,
-                "poll",
                 IF_STATUS,
-                fields={
-                    "ifIndex": str(entity.if_index),
-                    "ifName": entity.name,
-                    "ifOperStatus": _label(self._oper[entity.key]),
-                    "ifAdminStatus": _label(self._admin.get(entity.key, UP)),
-                    "linked": "yes" if entity.key in topology.link_at or entity.key in unresolved else "no",
-                },
-                authenticated=True,
+                now_ns,
+                ifIndex=str(entity.if_index),
+                ifName=entity.name,
+                ifOperStatus=_label(self._oper[entity.key]),
+                ifAdminStatus=_label(self._admin.get(entity.key, UP)),
+                linked="yes" if entity.key in topology.link_at or entity.key in unresolved else "no",
             )
             for entity in entities
         )

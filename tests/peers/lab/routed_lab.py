@@ -27,6 +27,7 @@ NEEDED = {
     "/usr/lib/frr/zebra": "frr",
     "/usr/lib/frr/ospfd": "frr",
     "/usr/lib/frr/bgpd": "frr",
+    "nft": "nftables",
 }
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
@@ -82,7 +83,7 @@ router ospf
 BGP = """
 router bgp 64512
  bgp router-id {loopback}
- timers bgp 4 12
+ timers bgp 1 3
 """
 BGP_PEER = """ neighbor {peer} remote-as 64512
  neighbor {peer} update-source lo
@@ -164,6 +165,30 @@ class Lab:
         node.process.kill()
         for interface, _ in node.interfaces:
             self.ip(name, "link", "set", interface, "down")
+
+    def filter_bgp(self, name: str) -> None:
+        """Let a node lose what BGP says to it; its links and its other protocols do not notice."""
+        nft = ("ip", "netns", "exec", self._netns(name), "nft", "add")
+        _run(*nft, "table", "inet", "lab")
+        _run(*nft, "chain", "inet", "lab", "in", "{ type filter hook input priority 0; }")
+        for port in ("sport", "dport"):
+            _run(*nft, "rule", "inet", "lab", "in", "tcp", port, "179", "drop")
+
+    def pass_bgp(self, name: str) -> None:
+        _run("ip", "netns", "exec", self._netns(name), "nft", "delete", "table", "inet", "lab")
+
+    def udp_received(self, name: str) -> int:
+        """How many UDP datagrams a node got, answered or not."""
+        told = subprocess.run(
+            ["ip", "netns", "exec", self._netns(name), "cat", "/proc/net/snmp"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PATH": PATH},
+        ).stdout
+        names, values = (line.split() for line in told.splitlines() if line.startswith("Udp:"))
+        found = dict(zip(names, values, strict=True))
+        return int(found["InDatagrams"]) + int(found["NoPorts"])
 
     def interface(self, a: str, b: str) -> str:
         return f"to-{b}" if (a, b) in self.links or (b, a) in self.links else ""
