@@ -18,7 +18,7 @@ from station.ids import derived_id
 
 What = Literal[
     "raised", "reopened", "severity", "cleared", "acknowledged", "unacknowledged", "shelved", "unshelved", "returned",
-    "commented", "chattering", "settled",
+    "commented", "chattering", "settled", "maintenance", "maintenance_end",
 ]  # fmt: skip
 
 
@@ -103,6 +103,7 @@ class Alarm:
     ack_user: str = ""
     ack_ns: int = 0
     shelf: Shelf | None = None
+    maintenance: str = ""  # the window of planned work that covers it
     incident_id: str = ""
     is_root: bool = False
     suppressed: bool = False
@@ -157,6 +158,10 @@ def alarm_id(tenant: int, resource: str, alarm_type: str, qualifier: str) -> str
     return str(UUID(int=value))
 
 
+def _uncovered(_alarm: "Alarm") -> str:
+    return ""
+
+
 def storable(text: str) -> str:
     """A device's text without what no store takes: NUL and lone surrogates become the replacement character."""
     return text if text.isascii() and "\0" not in text else text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
@@ -179,6 +184,7 @@ class AlarmBook:
         self.changed: set[str] = set()
         self.repeated: set[str] = set()
         self.active = 0
+        self.covered_by: Callable[[Alarm], str] = _uncovered  # the window of planned work that covers an alarm
         self.did: Counter[str] = Counter()  # what events did, until `tell`
 
     def tell(self) -> None:
@@ -233,7 +239,7 @@ class AlarmBook:
         self._describe(alarm, event)
         self._schedule(alarm, now_ns)
         self.did["raised"] += 1
-        return [self._change(alarm, "raised", at, text=alarm.text)]
+        return [*self._marked(alarm, at), self._change(alarm, "raised", at, text=alarm.text)]
 
     def _again(self, alarm: Alarm, event: Event, severity: Severity, place: Callable[[str], Place], now_ns: int) -> list[Change]:
         """A raise after the clear: graded, a quick one reopens, a later one begins a fresh count. Both re-arm."""
@@ -256,7 +262,7 @@ class AlarmBook:
         alarm.chattering = alarm.chattering or begins
         self._schedule(alarm, now_ns)
         self.did["reopened" if quick else "raised"] += 1
-        changes = [self._change(alarm, "reopened" if quick else "raised", at, text=alarm.text)]
+        changes = [*self._marked(alarm, at), self._change(alarm, "reopened" if quick else "raised", at, text=alarm.text)]
         if begins:
             changes.append(
                 self._change(alarm, "chattering", at, text=f"raised {len(alarm.raises)} times in {self._settings.chatter_window_s} s")
@@ -328,6 +334,25 @@ class AlarmBook:
         alarm.shelf = None
         return [self._change(alarm, what, now_ns, by=user, text=""), *self._settle(alarm, now_ns)]
 
+    def cover(self, now_ns: int) -> list[Change]:
+        """Mark and unmark alarms after the windows in force changed; what one held back and still stands is told."""
+        changes: list[Change] = []
+        for alarm in self.alarms.values():
+            if alarm.maintenance != (window := self.covered_by(alarm)):
+                was, alarm.maintenance = alarm.maintenance, window
+                alarm.suppressed = bool(window)
+                self.changed.add(alarm.id)
+                if not alarm.is_cleared:
+                    what: What = "maintenance" if window else "maintenance_end"
+                    changes.append(self._change(alarm, what, now_ns, by="plan", text=window or was))
+        return changes
+
+    def _marked(self, alarm: Alarm, at_ns: int) -> list[Change]:
+        """The mark of an alarm that is raised in a window of planned work, before anybody is told of the raise."""
+        alarm.maintenance = self.covered_by(alarm)
+        alarm.suppressed = bool(alarm.maintenance)
+        return [self._change(alarm, "maintenance", at_ns, by="plan", text=alarm.maintenance)] if alarm.maintenance else []
+
     def comment(self, alarm: Alarm, user: str, now_ns: int, text: str) -> Change:
         return self._change(alarm, "commented", now_ns, by=user, text=text)
 
@@ -364,7 +389,7 @@ class AlarmBook:
         return [self._change(alarm, "settled", now_ns, text=alarm.text)]
 
     def _muted(self, alarm: Alarm) -> bool:
-        return alarm.chattering or alarm.shelf is not None
+        return alarm.chattering or alarm.shelf is not None or bool(alarm.maintenance)
 
     def _change(self, alarm: Alarm, what: What, at_ns: int, *, by: str = "", text: str) -> Change:
         """Count the change and decide whether the outside hears of it. A resolution is told even from the shelf."""

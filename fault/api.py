@@ -21,6 +21,7 @@ from station.security import audit
 from station.web import PAGE_LIMIT, Caller, ProblemError, iso, not_found, time_ns
 
 ACTION_ALARMS_MAX = 50_000
+Planned = Literal["without", "only", "with"]  # incidents of planned work
 RATE_SLOT_NS = 600 * NS_PER_S
 RATE_SLOTS = 24
 
@@ -75,8 +76,11 @@ def router(service: FaultService) -> APIRouter:
             return await _detail(conn, caller, key, service.resources)
 
     @api.get("/incidents")
-    async def incidents(caller: Caller, state: Literal["open", "closed", "all"] = "open", limit: int = 100) -> dict[str, Any]:
+    async def incidents(
+        caller: Caller, state: Literal["open", "closed", "all"] = "open", maintenance: Planned = "without", limit: int = 100
+    ) -> dict[str, Any]:
         where = [] if state == "all" else [store.incident.c.state == state]
+        where += [] if maintenance == "with" else [(store.incident.c.maintenance != "") == sa.literal(maintenance == "only")]
         async with service.state.read() as conn:
             where += _seen_incidents(caller, service.resources)
             found = await incident_store.incidents_where(conn, caller.tenant, *where, limit=max(1, min(limit, PAGE_LIMIT)))
@@ -227,5 +231,6 @@ async def _summary(conn: AsyncConnection, caller: Scope, service: FaultService) 
         "cleared_1h": await count(table.c.is_cleared == 1, table.c.cleared_ns >= now_ns - 3600 * NS_PER_S),
         "shelved": await count(table.c.shelf_until_ns > 0),
         "suppressed": await count(active, table.c.suppressed == 1),
+        "maintenance": await count(active, table.c.maintenance != ""),
         "rate_10min": [{"at": iso((first + n) * RATE_SLOT_NS), "n": rates.get(first + n, 0)} for n in range(RATE_SLOTS)],
     }

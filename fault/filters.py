@@ -47,7 +47,9 @@ NUMBER_FIELDS: dict[str, str] = {
     "services": "services",
     "customers": "customers",
 }
-FLAGS = frozenset({"acked", "unacked", "shelved", "suppressed", "root", "cleared", "active", "chattering", "unauthenticated"})
+FLAGS = frozenset(
+    {"acked", "unacked", "shelved", "suppressed", "root", "cleared", "active", "chattering", "unauthenticated", "maintenance"}
+)
 SEARCHED = ("device", "object", "text", "site", "alarm_type", "probable_cause", "qualifier")
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s",]+)')
 _HEAD = re.compile(r"([A-Za-z_]+)(:|>=|<=|>|<|=)")
@@ -243,6 +245,7 @@ _FLAG: dict[str, Callable[[Alarm], bool]] = {
     "active": lambda alarm: not alarm.is_cleared,
     "chattering": lambda alarm: alarm.chattering,
     "unauthenticated": lambda alarm: not alarm.authenticated,
+    "maintenance": lambda alarm: alarm.maintenance != "",
 }
 assert set(_FLAG) == FLAGS
 assert set(Severity) == set(SEVERITIES.values())

@@ -42,6 +42,7 @@ def incident_row(tenant: int, it: Incident) -> Row:
         "changed_ns": it.changed_ns,
         "closed_ns": it.closed_ns,
         "revision": it.revision,
+        "maintenance": it.maintenance,
         "told": it.told[:512],
         "body": json.dumps(body),
     }
@@ -69,6 +70,7 @@ def incident_of(row: Mapping[Any, Any], alarm_ids: Collection[str]) -> Incident:
         services=tuple((key, name, customer) for key, name, customer in body["services"]),
         customers=tuple((key, name) for key, name in body["customers"]),
         revision=row["revision"],
+        maintenance=row["maintenance"],
         told=row["told"],
     )
 

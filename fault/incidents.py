@@ -1,6 +1,6 @@
 """Incidents: what the correlator groups under one root, kept under public ids through every revision. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fault.alarms import Alarm
@@ -36,6 +36,7 @@ class Incident:
     services: tuple[tuple[str, str, str], ...] = ()  # id, name, customer's name
     customers: tuple[tuple[str, str], ...] = ()  # id, name
     revision: int = 0
+    maintenance: str = ""  # the window of planned work that it is of
     told: str = ""
 
     @property
@@ -58,6 +59,7 @@ class IncidentBook:
         self.changed: set[str] = set()
         self.joined: set[tuple[str, str]] = set()
         self.left: set[tuple[str, str]] = set()
+        self.planned: Callable[[str, float, Sequence[Alarm]], str] = _unplanned  # the window of a root, how sure, its active alarms
         self.touched: set[str] = set()  # alarms whose place among the incidents changed
 
     def adopt(self, incidents: Iterable[Incident]) -> None:
@@ -134,7 +136,8 @@ class IncidentBook:
         self.changed.add(it.id)
 
     def _free(self, alarm: Alarm) -> None:
-        alarm.incident_id, alarm.is_root, alarm.suppressed, alarm.root_alarm_id, alarm.children = "", False, False, "", 0
+        alarm.incident_id, alarm.is_root, alarm.root_alarm_id, alarm.children = "", False, "", 0
+        alarm.suppressed = bool(alarm.maintenance)
         self.touched.add(alarm.id)
 
     def refresh(self, it: Incident, alarms: Mapping[str, Alarm], resources: Resources, now_ns: int) -> None:
@@ -145,6 +148,7 @@ class IncidentBook:
         it.closed_ns = 0 if active else max((alarm.cleared_ns for alarm in members), default=it.closed_ns or now_ns)
         it.severity = max((alarm.severity for alarm in active), default=it.severity)
         it.changed_ns = now_ns
+        it.maintenance = self.planned(it.root.resource_id, it.confidence, active) if active else it.maintenance
         self.changed.add(it.id)
         self._weigh(it, active, resources)
         first = it.root_alarm_ids[0] if it.root_alarm_ids else ""
@@ -153,7 +157,7 @@ class IncidentBook:
             role = (
                 it.id,
                 is_root,
-                it.noise or not is_root,
+                it.noise or not is_root or bool(it.maintenance or alarm.maintenance),
                 "" if alarm.id == first else first,
                 len(members) - 1 if alarm.id == first else 0,
             )
@@ -181,6 +185,10 @@ class IncidentBook:
         """Let a closed incident that the store has leave memory, with the correlator's names for it."""
         self.incidents.pop(it.id, None)
         self._handles = {handle: key for handle, key in self._handles.items() if key != it.id}
+
+
+def _unplanned(_root: str, _confidence: float, _active: Sequence[Alarm]) -> str:
+    return ""
 
 
 def _on_root(it: Incident, alarms: Mapping[str, Alarm], resources: Resources) -> tuple[str, ...]:

@@ -156,6 +156,7 @@ _FLAG: dict[str, Condition] = {
     "active": alarm.c.is_cleared == 0,
     "chattering": alarm.c.chattering == 1,
     "unauthenticated": alarm.c.authenticated == 0,
+    "maintenance": alarm.c.maintenance != "",
 }
 
 

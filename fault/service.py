@@ -17,6 +17,8 @@ from fault.alarms import Alarm, AlarmBook, Change, Severity
 from fault.correlation.contract import AlarmChange, Correlator
 from fault.heard import Heard, Interpreter
 from fault.incidents import Incident, IncidentBook
+from fault.maintenance.cover import Cover
+from fault.maintenance.registry import Registry
 from fault.metrics import ACTIVE, BATCH_SECONDS, INCIDENTS_OPEN, STORE_RETRIES
 from fault.resources import Resources
 from fault.settings import FaultSettings
@@ -90,11 +92,14 @@ class FaultService:
         self.notifications: Channel[tuple[Notification, ...]] = Channel("fault_notifications", settings.channel_batches_max)
         self.book = AlarmBook(settings, self.types, tenant)
         self.incidents = IncidentBook(tenant)
+        self.maintenance = Registry(state, clock, tenant)
         self.verifier = Verifier(settings, clock, verify, self._verified)
         self._topology, self._correlator = topology, correlator
         self._interpreter = None if interpreter is None else Heard(interpreter)
         self._announcer = announcer
         self._resources = Resources(Topology(version=-1))
+        self._covers = False  # whether the cover is that of the plan and the topology as they are
+        self.maintenance.changed = self._uncover
         self._turn = asyncio.Lock()
         self._closed: dict[str, int] = {}
         self._young: dict[str, int] = {}  # alarms to look at when they are older: id -> since when, in that order
@@ -115,6 +120,7 @@ class FaultService:
         now_ns = self.clock.now_ns()
         since_ns = now_ns - self.settings.memory_after_clear_s * NS_PER_S
         self._tell_gauges()
+        await self.maintenance.load()
         async with self.state.read() as conn:
             alarms = await store.open_alarms(conn, self.tenant, since_ns)
             kept = sa.or_(store.incident.c.state == "open", store.incident.c.closed_ns >= since_ns)
@@ -130,7 +136,7 @@ class FaultService:
                 self._ask(alarm)
         async with self._turn:
             feed = [_fed(alarm, alarm.raised_ns) for alarm in open_alarms]
-            await self._commit([], feed, now_ns)
+            await self._commit(self._cover(now_ns), feed, now_ns)
 
     async def run(self) -> None:
         """Work until cancelled. `load` comes first."""
@@ -172,7 +178,7 @@ class FaultService:
             now_ns = self.clock.now_ns()
             self._refresh_topology()
             await self._recall(events)
-            changes: list[Change] = []
+            changes = self._cover(now_ns)
             for event in events:
                 made, unproven = self.book.apply(event, self._resources.place, now_ns)
                 changes += made
@@ -186,7 +192,7 @@ class FaultService:
         async with self._turn:
             now_ns = self.clock.now_ns()
             self._refresh_topology()
-            changes = self.book.tick(now_ns)
+            changes = [*self._cover(now_ns), *self.book.tick(now_ns)]
             self._forget_closed(now_ns)
             await self._commit(changes, self._feed(changes), now_ns)
         if now_ns >= self._purge_ns:
@@ -320,7 +326,25 @@ class FaultService:
         topology = self._topology()
         if topology is not self._resources.topology:
             self._resources = Resources(topology)
+            self._uncover()
             self._correlator.topology_changed(topology)
+
+    def _uncover(self) -> None:
+        self._covers = False
+
+    def _cover(self, now_ns: int) -> list[Change]:
+        """Mark what planned work covers now, if another window is in force, or the network is another."""
+        if self._covers and now_ns < self.maintenance.in_force.until_ns:
+            return []
+        self._covers = True
+        self.maintenance.look(now_ns)
+        cover = Cover(self.maintenance.in_force.windows, self._resources)
+        self.book.covered_by, self.incidents.planned = cover.of, cover.of_incident
+        changes = self.book.cover(now_ns)
+        for it in self.incidents.incidents.values():
+            if it.state == "open":
+                self.incidents.refresh(it, self.book.alarms, self._resources, now_ns)
+        return changes
 
     def _feed(self, changes: Sequence[Change]) -> list[AlarmChange]:
         return [_fed(self.book.alarms[change.alarm_id], change.time_ns) for change in changes if change.what in STATE_CHANGES]
@@ -362,6 +386,8 @@ class FaultService:
         told: list[tuple[str, Incident]] = []
         after_ns = int(self.settings.announce_after_s * NS_PER_S)
         for it in self.incidents.incidents.values():
+            if it.maintenance and it.state == "open":
+                continue
             if it.told == it.actual or (not it.told and now_ns - it.opened_ns < after_ns):
                 continue
             told.append(("closed" if not it.actual else "changed" if it.told else "opened", it))
@@ -400,10 +426,15 @@ class FaultService:
         """Counted when metrics are read."""
         for severity in Severity:
             ACTIVE.labels(severity.word).set_function(partial(self._active_of, severity))
-        INCIDENTS_OPEN.set_function(lambda: sum(it.state == "open" and not it.noise for it in self.incidents.incidents.values()))
+        INCIDENTS_OPEN.set_function(lambda: sum(map(_counts, self.incidents.incidents.values())))
 
     def _active_of(self, severity: Severity) -> int:
         return sum(alarm.severity is severity for alarm in self.book.alarms.values() if not alarm.is_cleared)
+
+
+def _counts(it: Incident) -> bool:
+    """Whether an incident is work for a person now."""
+    return it.state == "open" and not it.noise and not it.maintenance
 
 
 def _doubtful(alarm: Alarm) -> bool:

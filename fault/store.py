@@ -56,6 +56,7 @@ alarm = sa.Table(
     sa.Column("shelf_reason", sa.String(255), nullable=False),
     sa.Column("shelf_owner", sa.String(255), nullable=False),
     sa.Column("shelf_until_ns", sa.BigInteger, nullable=False),  # 0: not shelved
+    sa.Column("maintenance", sa.String(36), nullable=False, server_default=""),  # the window of planned work that covers it
     sa.Column("incident_id", sa.String(36), nullable=False),
     sa.Column("is_root", sa.SmallInteger, nullable=False),
     sa.Column("suppressed", sa.SmallInteger, nullable=False),
@@ -103,6 +104,7 @@ incident = sa.Table(
     sa.Column("changed_ns", sa.BigInteger, nullable=False),
     sa.Column("closed_ns", sa.BigInteger, nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),  # grows with each announcement
+    sa.Column("maintenance", sa.String(36), nullable=False, server_default=""),  # the window of planned work that it is of
     sa.Column("told", sa.String(512), nullable=False),  # what the outside was last told: "" nothing, else root and verdict
     sa.Column("body", sa.Text, nullable=False),  # JSON: alternatives, explanation, services, customers, root_alarm_ids
     sa.PrimaryKeyConstraint("tenant", "id"),
@@ -178,6 +180,7 @@ def alarm_values(tenant: int, it: Alarm) -> Values:
         shelf.reason,
         shelf.owner,
         shelf.until_ns,
+        it.maintenance,
         it.incident_id,
         int(it.is_root),
         int(it.suppressed),

@@ -44,6 +44,7 @@ def alarm_json(it: Alarm) -> dict[str, Any]:
         "acked_at": iso(it.ack_ns),
         "shelved": {"reason": it.shelf.reason, "owner": it.shelf.owner, "until": iso(it.shelf.until_ns)} if it.shelf else None,
         "suppressed": it.suppressed,
+        "maintenance": it.maintenance or None,
         "incident_id": it.incident_id or None,
         "is_root": it.is_root,
         "root_alarm_id": it.root_alarm_id or None,
@@ -78,6 +79,7 @@ def incident_json(it: Incident) -> dict[str, Any]:
         "changed_at": iso(it.changed_ns),
         "closed_at": iso(it.closed_ns),
         "noise": it.noise,
+        "maintenance": it.maintenance or None,
         "services": [{"id": key, "name": name, "customer": customer} for key, name, customer in it.services],
         "customers": [{"id": key, "name": name} for key, name in it.customers],
     }

@@ -13,6 +13,7 @@ const NUMBER = { severity: (a) => RANK[a.perceived_severity], count: (a) => a.co
 const FLAG = {
   acked: (a) => a.ack_state === "acknowledged", unacked: (a) => a.ack_state !== "acknowledged", shelved: (a) => Boolean(a.shelved), suppressed: (a) => a.suppressed,
   root: (a) => a.is_root, cleared: (a) => a.is_cleared, active: (a) => !a.is_cleared, chattering: (a) => a.chattering, unauthenticated: (a) => a.authenticated === false,
+  maintenance: (a) => Boolean(a.maintenance),
 };
 const SEARCHED = [TEXT.device, TEXT.object, TEXT.text, TEXT.site, TEXT.type, TEXT.cause, TEXT.qualifier];
 const COMPARE = { ">=": (a, b) => a >= b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, "<": (a, b) => a < b, ":": (a, b) => a === b, "=": (a, b) => a === b };

@@ -96,7 +96,7 @@ def alarm_news(changes: Iterable[tuple[Change, Alarm]]) -> list[News]:
             {**alarm_json(alarm), "perceived_severity": change.severity.word, "is_cleared": change.is_cleared},
         )
         for change, alarm in changes
-        if change.what in ("raised", "reopened", "severity", "cleared")
+        if change.what not in ("acknowledged", "unacknowledged", "commented")
     ]
 
 

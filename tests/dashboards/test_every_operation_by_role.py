@@ -29,6 +29,13 @@ PREVIEW: Final = {"rule": RULE, "start": "2026-10-01T00:00:00Z", "end": "2026-10
 SOURCE: Final = {"kind": "payment", "id": "x"}
 LISTENER: Final = {"callback": "https://8.8.8.8/hook"}
 WEBHOOK: Final = {"name": "tickets", "url": "https://8.8.8.8/hook", "format": "trunkline"}
+WORK: Final = {
+    "reason": "new software",
+    "owner": "noc",
+    "targets": [{"kind": "device", "id": "nothing"}],
+    "starts": "2030-01-06T02:00:00",
+    "duration_s": 3600,
+}
 
 # (operation, least role, query, body). Everyone sees usage as the pipeline's counts and quantities; prices and invoices are billing's.
 # A viewer sees webhooks without the paths of their addresses, which are secrets of some receivers.
@@ -39,6 +46,12 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/alarms/{key}", Role.VIEWER, "", None),
     ("GET /api/v1/incidents", Role.VIEWER, "", None),
     ("GET /api/v1/incidents/{key}", Role.VIEWER, "", None),
+    ("GET /api/v1/maintenance", Role.VIEWER, "", None),
+    ("POST /api/v1/maintenance", Role.ENGINEER, "", WORK),
+    ("GET /api/v1/maintenance/calendar", Role.VIEWER, "", None),
+    ("GET /api/v1/maintenance/{key}", Role.VIEWER, "", None),
+    ("PUT /api/v1/maintenance/{key}", Role.ENGINEER, "", WORK),
+    ("POST /api/v1/maintenance/{key}/end", Role.ENGINEER, "", {}),
     ("GET /api/v1/webhooks", Role.VIEWER, "", None),
     ("POST /api/v1/webhooks", Role.ENGINEER, "", WEBHOOK),
     ("PUT /api/v1/webhooks/{key}", Role.ENGINEER, "", WEBHOOK),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
@@ -25,12 +25,18 @@ async def service(tmp_path: Path) -> AsyncIterator[FaultService]:
 
 
 def browser(service: FaultService, scope: Scope | None = None) -> httpx.AsyncClient:
+    return signed_in(service, scope or Scope(1, Role.OPERATOR, "ito"))
+
+
+def signed_in(service: FaultService, scope: Scope, *others: APIRouter) -> httpx.AsyncClient:
+    """A browser of `scope` at the alarm API and other routers."""
     app = FastAPI()
-    app.include_router(router(service))
+    for each in (router(service), *others):
+        app.include_router(each)
 
     @app.middleware("http")
     async def sign_in(request: Request, call: RequestResponseEndpoint) -> Response:
-        request.state.scope = scope or Scope(1, Role.OPERATOR, "ito")
+        request.state.scope = scope
         return await call(request)
 
     @app.exception_handler(ProblemError)
