@@ -51,7 +51,7 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/maintenance/calendar", Role.VIEWER, "", None),
     ("GET /api/v1/maintenance/{key}", Role.VIEWER, "", None),
     ("PUT /api/v1/maintenance/{key}", Role.ENGINEER, "", WORK),
-    ("POST /api/v1/maintenance/{key}/end", Role.ENGINEER, "", {}),
+    ("POST /api/v1/maintenance/{key}/end", Role.ENGINEER, "", {"reason": "done"}),
     ("GET /api/v1/webhooks", Role.VIEWER, "", None),
     ("POST /api/v1/webhooks", Role.ENGINEER, "", WEBHOOK),
     ("PUT /api/v1/webhooks/{key}", Role.ENGINEER, "", WEBHOOK),
@@ -168,7 +168,7 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /health/startup", ANYONE, "", None),
     ("GET /metrics", Role.VIEWER, "", None),
 ]
-NAMES: Final = ("key", "device_id", "invoice_id", "id", "proposal_id", "note_id", "owner", "unit", "hold_id", "customer_id", "payment_id")
+NAMES: Final = ("key", "device_id", "run_id", "invoice_id", "id", "proposal_id", "note_id", "owner", "unit", "hold_id", "customer_id", "payment_id")
 PLACES: Final = dict.fromkeys(NAMES, "nothing") | {"line_no": "1", "tier": "5m"}
 NOT_AN_ANSWER: Final = {401, 403, 405}
 CALLERS: Final = [None, *Role]
