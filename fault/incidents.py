@@ -9,6 +9,7 @@ from fault.resources import Resources
 from station.ids import derived_id
 
 RESOURCES_FOR_IMPACT = 5_000
+ALONE = "alone "  # begins the handles of what no correlator made: whoever takes its alarm may take its id
 NO_ROOT = RootCandidate("", "unknown", "", 0.0)
 
 
@@ -60,6 +61,7 @@ class IncidentBook:
         self.joined: set[tuple[str, str]] = set()
         self.left: set[tuple[str, str]] = set()
         self.planned: Callable[[str, float, Sequence[Alarm]], str] = _unplanned  # the window of a root, how sure, its active alarms
+        self._emptied: set[str] = set()
         self.touched: set[str] = set()  # alarms whose place among the incidents changed
 
     def adopt(self, incidents: Iterable[Incident]) -> None:
@@ -68,16 +70,23 @@ class IncidentBook:
 
     def take(self, changes: Sequence[IncidentChange], alarms: Mapping[str, Alarm], resources: Resources, now_ns: int) -> None:
         """Make the incidents say what the correlator says now."""
+        freed = self._withdraw(changes)
         for change in changes:
             it = self._named(change, alarms, now_ns)
             if it is None:
                 continue
-            if change.alarm_ids or it.state == "open":  # one that is over and whose alarms came again elsewhere keeps its words
-                it.roots, it.confidence, it.noise = change.roots, change.confidence, change.noise
-                it.verdict, it.explanation, it.missing_link = change.verdict, change.explanation, change.missing_link or ""
+            it.roots, it.confidence, it.noise = change.roots, change.confidence, change.noise
+            it.verdict, it.explanation, it.missing_link = change.verdict, change.explanation, change.missing_link or ""
             self._hold(it, change.alarm_ids, alarms)
             it.root_alarm_ids = change.root_alarm_ids or _on_root(it, alarms, resources)
             self.refresh(it, alarms, resources, now_ns)
+        for it in [self.incidents[key] for key in sorted(freed - set(self._handles.values())) if key in self.incidents]:
+            self._hold(it, (), alarms)
+            self.refresh(it, alarms, resources, now_ns)
+        for key in self._emptied:  # whose last alarm another took
+            if key in self.incidents and not self.incidents[key].alarm_ids:
+                self.refresh(self.incidents[key], alarms, resources, now_ns)
+        self._emptied.clear()
 
     def wrap(self, alarm: Alarm, alarms: Mapping[str, Alarm], resources: Resources, now_ns: int) -> None:
         """An incident of one alarm that correlation left alone: nothing open stays outside every incident."""
@@ -86,8 +95,16 @@ class IncidentBook:
         says = Explanation(
             f"{name}: {alarm.text}" if alarm.text else name, unknown=("No other alarm belongs to it, as far as the topology tells.",)
         )
-        handle = f"alone {alarm.id} {alarm.occurrence}"
+        handle = f"{ALONE}{alarm.id} {alarm.occurrence}"
         self.take([IncidentChange(handle, (alarm.id,), (root,), 0.5, explanation=says)], alarms, resources, now_ns)
+
+    def _withdraw(self, changes: Sequence[IncidentChange]) -> set[str]:
+        """Free the names that the correlator takes back, so that what takes an incident's place keeps its id; which were freed."""
+        freed = set()
+        for change in changes:
+            if not change.alarm_ids and change.incident in self._handles:
+                freed.add(self._handles.pop(change.incident))
+        return freed
 
     def _named(self, change: IncidentChange, alarms: Mapping[str, Alarm], now_ns: int) -> Incident | None:
         """The incident that the correlator's handle means: known, adopted after a restart, or new."""
@@ -97,7 +114,7 @@ class IncidentBook:
         members = [alarms[key] for key in change.alarm_ids if key in alarms]
         if not members:
             return None
-        taken = set(self._handles.values())
+        taken = {key for handle, key in self._handles.items() if not handle.startswith(ALONE)}
         votes = [key for key in (alarm.incident_id for alarm in members) if key in self.incidents and key not in taken]
         key = max(set(votes), key=lambda k: (votes.count(k), k)) if votes else self._new_id(members)
         self._handles[change.incident] = key
@@ -134,6 +151,8 @@ class IncidentBook:
         self.joined.discard((it.id, alarm_id))
         self.left.add((it.id, alarm_id))
         self.changed.add(it.id)
+        if not it.alarm_ids:
+            self._emptied.add(it.id)
 
     def _free(self, alarm: Alarm) -> None:
         alarm.incident_id, alarm.is_root, alarm.root_alarm_id, alarm.children = "", False, "", 0

@@ -1,7 +1,7 @@
 """The service: events to stored, shown and correlated alarms; restart; verification."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -233,3 +233,50 @@ async def test_a_cancelled_writer_loses_no_history(state: State) -> None:
     async with state.read() as conn:
         whats = (await conn.execute(sa.select(store.alarm_history.c.what).order_by(store.alarm_history.c.seq))).scalars().all()
     assert whats == ["raised", "cleared"]
+
+
+class Renaming(Alone):
+    """Groups all that is open under one name; `rename` makes it another, as after a change of the topology."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name, self.before = "first", ""
+
+    def rename(self, name: str) -> None:
+        self.name, self.before = name, self.name
+
+    def feed(self, now_ns: int, changes: Sequence[AlarmChange]) -> Sequence[IncidentChange]:
+        super().feed(now_ns, changes)
+        state = {change.alarm_id: change.state for change in self.fed}
+        still = tuple(key for key, said in state.items() if said == "raised")
+        said = [IncidentChange(self.name, still, (RootCandidate("l12", "link", "r1 - r2"),), 0.9)] if still else []
+        if self.before:
+            said.append(IncidentChange(self.before, (), (), 0.0))
+        return said
+
+
+async def test_an_incident_keeps_its_id_when_the_topology_changes_after_its_first_alarm_cleared(state: State) -> None:
+    clock, correlator = VirtualClock(at(0)), Renaming()
+    service = await service_on(state, clock, correlator=correlator)
+    await service.handle([down("if-r1-1"), down("if-r2-1", 1)])
+    (key,) = service.incidents.incidents
+    await service.handle([up("if-r1-1", 2)])
+    correlator.rename("second")
+    await service.tick()
+    (it,) = service.incidents.incidents.values()
+    assert (it.id, it.state) == (key, "open")
+    assert {service.book.alarms[alarm].resource for alarm in it.alarm_ids} == {"if-r2-1"}
+
+
+async def test_an_incident_that_another_takes_whole_is_closed(state: State) -> None:
+    service = await service_on(state, VirtualClock(at(0)))
+    await service.handle([down("if-r1-1"), down("if-r2-1", 1)])
+    one, two = service.incidents.incidents.values()
+    alarms, resources = service.book.alarms, service.resources
+    root = (RootCandidate("l12", "link", "r1 - r2"),)
+    service.incidents.take([IncidentChange("one", tuple(one.alarm_ids), root, 0.9)], alarms, resources, at(2))
+    service.incidents.take([IncidentChange("both", tuple(alarms), root, 0.9), IncidentChange("one", (), (), 0.0)], alarms, resources, at(3))
+    assert {it.id: (it.state, len(it.alarm_ids)) for it in (one, two)} == {
+        max(one.id, two.id): ("open", 2),
+        min(one.id, two.id): ("closed", 0),
+    }
