@@ -216,7 +216,7 @@ class Station:
         )
         self.follower = Follower(ground.picture, self.fault, clock, look_at=self.look_at, poll=self.poller.poll_now)
         self.discovery = Discovery(ground.state, ground.picture, ground.hub, clock, self.look, settings.inventory)
-        self.traps = Receiver(settings.traps, topology=topology, mibs=site_mibs(ground.plan.folder / "mibs"), out=heard, clock=clock)
+        self.traps: Receiver | None = None
         self.syslog = Syslog(settings.syslog, topology, clock, heard)
         flows = FlowSpool(Journal(ground.plan.folder / "journal" / "flow", settings.flow.journal_mb << 20), client.insert_stream)
         self.flow = Flow(settings.flow, topology, clock, flows)
@@ -266,6 +266,15 @@ class Station:
         ]
         await sessions.take(self.ground.state, STATION, reports, settings.billing, self.ground.clock.now_ns())
 
+    async def hear_traps(self) -> None:
+        """Until cancelled; all names of all MIB modules are read first, beside the rest of the start."""
+        if self.traps is None:
+            ground = self.ground
+            mibs = await asyncio.to_thread(site_mibs, ground.plan.folder / "mibs")
+            heard, topology = self.fault.notifications, ground.picture.current
+            self.traps = Receiver(ground.settings.traps, topology=topology, mibs=mibs, out=heard, clock=ground.clock)
+        await self.traps.run()
+
     async def run(self) -> None:
         """Everything at once, until cancelled."""
         ground = self.ground
@@ -283,7 +292,7 @@ class Station:
             "snmp": lambda: snmp.run(self.poller, ground.plan.folder / "cache"),
             "follow": lambda: self.follower.pass_on(self.polled, lambda: self.gnmi.covered | self.netconf.covered, self.samples),
             "follow streams": lambda: self.follower.pass_on(self.streamed, frozenset, self.samples),
-            "traps": self.traps.run,
+            "traps": self.hear_traps,
             "syslog": self.syslog.run,
             "flow": self.flow.run,
             "gnmi": self.gnmi.run,

@@ -11,9 +11,9 @@ M_ARENA_MAX: Final = -8  # mallopt(3)
 ARENAS: Final = 2  # glibc gives each thread its own heap otherwise, and what one has freed the others cannot use
 
 
-# Loaded by others where they are installed, and not used here: pyarrow recognises types by pandas (60 MB), and the
-# templates of migrations show their errors in colours (0.4 s).
-UNUSED: Final = frozenset({"pandas", "mako.ext.pygmentplugin"})
+# Loaded by others where they are installed, and not used here: pyarrow recognises types by pandas (60 MB), the templates
+# of migrations show their errors in colours (0.4 s), and so do the logs (0.1 s).
+UNUSED: Final = frozenset({"pandas", "mako.ext.pygmentplugin", "rich"})
 
 
 class _Without(MetaPathFinder):

@@ -7,6 +7,7 @@ that no rule knows keeps its own name. Only a client certificate that our author
 import asyncio
 import ssl
 from collections.abc import Callable
+from functools import cached_property
 from typing import Final, Self
 
 import structlog
@@ -17,7 +18,7 @@ from collectors.codecs.ber import DecodeError
 from collectors.codecs.syslog import decode
 from collectors.codecs.syslog_framing import Frames
 from collectors.senders import Senders
-from collectors.syslog_rules import syslog_rules
+from collectors.syslog_rules import SyslogRules, syslog_rules
 from inventory.topology import Topology
 from station.batch import Notification
 from station.channel import Channel
@@ -76,8 +77,15 @@ class Syslog:
     ) -> None:
         self._settings, self._topology, self._clock, self._out = settings, topology, clock, out
         self._senders = Senders(settings.sender_rate, settings.sender_burst)
-        self._rules = syslog_rules()
         self._connections = 0
+
+    @cached_property
+    def _rules(self) -> SyslogRules:
+        return syslog_rules()
+
+    async def _read_rules(self) -> None:
+        """Hundreds of patterns are compiled once something may be heard, beside the loop; the sockets are open meanwhile."""
+        await asyncio.to_thread(getattr, self, "_rules")
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -92,6 +100,7 @@ class Syslog:
         udp = BatchedUdp(open_socket(self._settings.address, self._settings.udp_port, self._settings.receive_buffer_mb << 20))
         SYSLOG_KERNEL_DROPPED.set_function(udp.drops)
         with udp.listening() as readable:
+            await self._read_rules()
             while True:
                 await readable.wait()
                 readable.clear()
@@ -101,6 +110,7 @@ class Syslog:
     async def _stream(self, port: int, tls: ssl.SSLContext | None) -> None:
         server = await asyncio.start_server(self._connection, self._settings.address, port, ssl=tls)
         async with server:
+            await self._read_rules()
             await server.serve_forever()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -133,11 +133,16 @@ class Security:
             await audit.record(conn, scope, "session.begin", f"account:{owner.name}", now_ns=now_ns, reason="login link")
             return await sessions.begin(conn, owner, now_ns)
 
-    async def add_user(self, scope: Scope, name: str, password: str, role: Role) -> str:
-        """Make an account; return its id. PasswordError or AccountError say what is wrong."""
+    async def add_user(self, scope: Scope, name: str, password: str | None, role: Role) -> str:
+        """Make an account; return its id. PasswordError or AccountError say what is wrong.
+
+        Without a password nobody signs in by one: the account is entered by a one-time link.
+        """
         scope.require(Role.ADMIN, "adding a user")
-        check_rule(users.checked(name), password)
-        password_hash = await self._passwords.hash(password)
+        password_hash = ""
+        if password is not None:
+            check_rule(users.checked(name), password)
+            password_hash = await self._passwords.hash(password)
         async with self._state.write() as conn:
             return await users.add(conn, scope, name, password_hash, role, self._clock.now_ns())
 

@@ -58,9 +58,9 @@ class Passwords:
         return await self._in_thread(lambda: self._hasher.hash(password))
 
     async def matches(self, stored: str | None, password: str) -> bool:
-        """Whether the password belongs to the stored hash; for an unknown user (None) False after the same work."""
+        """Whether the password belongs to the stored hash; without one (an unknown user, or "") False after the same work."""
         right = await self._in_thread(lambda: self._verify(stored or self._nobody, password[:PASSWORD_MAX]))
-        return right and stored is not None
+        return right and bool(stored)
 
     def outdated(self, stored: str) -> bool:
         """Whether the hash was made with weaker parameters than today's."""

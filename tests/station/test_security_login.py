@@ -91,6 +91,14 @@ async def test_an_unknown_user_costs_the_same_hash_as_a_known_one(state: State, 
     assert argon2.extract_parameters(known) == argon2.extract_parameters(unknown)
 
 
+@pytest.mark.parametrize("guess", ["", PASSWORD])
+async def test_who_has_no_password_comes_in_by_a_link_only(security: Security, guess: str) -> None:
+    await security.add_user(STATION, "anna", None, Role.ADMIN)
+    assert await security.login("anna", guess, "192.0.2.1") is None
+    link = await security.make_login_link("http://127.0.0.1:8080", "anna")
+    assert (await security.use_login_link(token_of(link))).user == "anna"
+
+
 async def test_of_a_thousand_guesses_at_most_a_hundred_are_checked(security: Security, clock: VirtualClock) -> None:
     await anna(security)
     checked = longest_s = 0
