@@ -16,6 +16,7 @@ import bss.api
 import bss.tmf678
 import bss.tmf_records
 import fault.api
+import fault.health_api
 import fault.maintenance.api
 import fault.notify.api
 import inventory.api
@@ -322,6 +323,7 @@ class Station:
         return [
             fault.api.router(self.fault),
             fault.maintenance.api.router(self.fault),
+            fault.health_api.router(self.fault),
             fault.notify.api.router(self.notifier),
             inventory.api.router(ground.picture, self.discovery, severity=colours.severity, utilisation=colours.utilisation),
             perf.api.router(self.pipeline, self.telemetry, self.totals),

@@ -46,6 +46,8 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/alarms/{key}", Role.VIEWER, "", None),
     ("GET /api/v1/incidents", Role.VIEWER, "", None),
     ("GET /api/v1/incidents/{key}", Role.VIEWER, "", None),
+    ("GET /api/v1/alarm-health", Role.VIEWER, "", None),
+    ("GET /api/v1/alarm-health.csv", Role.VIEWER, "", None),
     ("GET /api/v1/maintenance", Role.VIEWER, "", None),
     ("POST /api/v1/maintenance", Role.ENGINEER, "", WORK),
     ("GET /api/v1/maintenance/calendar", Role.VIEWER, "", None),
