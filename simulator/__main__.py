@@ -2,7 +2,10 @@
 
 import sys
 
-from simulator.command import main
+from station.lean import lean
 
 if __name__ == "__main__":
+    lean()
+    from simulator.command import main
+
     sys.exit(main(sys.argv[1:]))

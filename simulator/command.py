@@ -24,6 +24,7 @@ from simulator.stories import Stage, load
 from simulator.traffic import Boots
 from simulator.world import MIN_SIZE, Device, World
 from station.clock import SystemClock
+from station.lean import settle
 from station.lifecycle import stop_on_signals
 from station.parent import die_with_parent
 
@@ -137,6 +138,7 @@ async def run(options: argparse.Namespace) -> None:
     if control is not None:
         ready["control_port"] = await control.open(options.control_port)
     print(json.dumps(ready), flush=True)  # noqa: T201 - the parent reads this line
+    settle()
     if options.hostile in (REBOOTS, RENUMBERS):
         _reboot_again_and_again(network, world.devices[HOSTILE_AT].number, now_ns)
     running = [asyncio.create_task(live.run(() if options.no_script else scripts))]
