@@ -27,6 +27,7 @@ HOUR_NS: Final = 3_600 * NS_PER_S
 HOURS_MAX: Final = 168
 ROWS_MAX: Final = 1_000_000  # five-minute rows one curve may read; a larger network is summed by the hour
 WHOLE_SHARE: Final = 0.8  # a slot in which fewer of the usual interfaces were heard is a gap, not a valley
+COMPARED_SHARE: Final = 0.5  # a past in which no more of today's interfaces were heard is another network, not a comparison
 KEPT_MAX: Final = 64
 KEPT_S: Final = 30  # late rows and a past that is still being written appear after at most so long
 BITS: Final = 8
@@ -79,7 +80,7 @@ class Totals:
         end_ns = self.clock.now_ns() // (300 * NS_PER_S) * 300 * NS_PER_S - WEEK_NS
         ask = partial(self._store.total_octets, end_ns - HOUR_NS, end_ns, sight.keys)
         octets = await self._once(("hour", sight.name, end_ns), ask, empty=not len(sight.keys))
-        if not octets or octets[2] < WHOLE_SHARE * self._heard(self._ages_s(sight)):
+        if not octets or octets[2] <= COMPARED_SHARE * self._heard(self._ages_s(sight)):
             return 0.0, 0.0
         return octets[0] * BITS / 3_600, octets[1] * BITS / 3_600
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+import structlog
+
 from perf.disk import Disk
 from perf.metrics import BLOCKS, PENDING
 from station.journal import JournalFullError
@@ -24,7 +26,10 @@ FIRST_DELAY_S: Final = 0.2
 LONGEST_DELAY_S: Final = 10.0
 GATHER_S: Final = 2.0  # a block waits so long for others of its table
 INSERT_BYTES: Final = 16 << 20  # or until so much waits
+ERROR_CHARS: Final = 500
 IN_THREAD_BYTES: Final = 1 << 20  # larger blocks are journalled beside the event loop
+
+log = structlog.get_logger(__name__)
 
 
 class JournalLike(Protocol):
@@ -140,8 +145,9 @@ class Writer:
             except TelemetryUnavailableError:
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, LONGEST_DELAY_S)
-            except TelemetryError:
+            except TelemetryError as error:
                 BLOCKS.labels("refused").inc(len(blocks))
+                log.error("the store refused rows", table=table, blocks=len(blocks), error=str(error)[:ERROR_CHARS])
                 return
             else:
                 BLOCKS.labels("stored").inc(len(blocks))

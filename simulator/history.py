@@ -6,7 +6,7 @@ their month had closed, `tiers` five-minute rows of every other interface. Nothi
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +41,7 @@ class TierRows:
     """n five-minute rows of interfaces, as the telemetry store keeps them.
 
     `entity` u64[n], `slot_ns` i64[n] (its start, UTC), `count` u32[n] samples behind the row, `octets` u64[n, 2]
-    in and out, `rate` f32[n, 2, 3] octets per second in and out as min, mean, max, `utilisation` likewise as a
-    ratio of the interface's speed.
+    in and out, `rate` f32[n, 2, 3] octets per second in and out as min, mean, max.
     """
 
     entity: npt.NDArray[np.uint64]
@@ -50,7 +49,6 @@ class TierRows:
     count: npt.NDArray[np.uint32]
     octets: npt.NDArray[np.uint64]
     rate: npt.NDArray[np.float32]
-    utilisation: npt.NDArray[np.float32]
 
 
 class _Past:
@@ -132,12 +130,11 @@ def tiers(world: World, boots: Boots, resolve: Resolve, *, start_ns: int, end_ns
         return
     past = _Past(world, boots, [interface for interface, _ in known])
     keys = np.array([key for _, key in known], np.uint64)
-    speed = np.array([world.interfaces[row].speed_bps for row in past.rows], np.float64) / 8
     first_ns = -(-start_ns // (SLOT_S * NS_PER_S)) * SLOT_S * NS_PER_S
     for block_ns in range(first_ns, end_ns, days_per_block * DAY_NS):
         slots = min(days_per_block * DAY_NS, end_ns - block_ns) // (SLOT_S * NS_PER_S)
         if slots > 0:
-            yield _tier_rows(past, keys, speed, block_ns, slots)
+            yield _tier_rows(past, keys, block_ns, slots)
 
 
 def _known(world: World, resolve: Resolve, interfaces: list[int]) -> list[tuple[int, int]]:
@@ -178,7 +175,7 @@ def _samples(past: _Past, n: int, key: int, t_ns: Ints) -> SampleBatch:
     )
 
 
-def _tier_rows(past: _Past, keys: npt.NDArray[np.uint64], speed: npt.NDArray[Any], start_ns: int, slots: int) -> TierRows:
+def _tier_rows(past: _Past, keys: npt.NDArray[np.uint64], start_ns: int, slots: int) -> TierRows:
     steps = SLOT_S // STEP_S
     instants = start_ns + np.arange(slots * steps + 1) * STEP_S * NS_PER_S
     counted = np.diff(past.absolute(instants), axis=2).reshape(len(keys), 2, slots, steps)
@@ -192,5 +189,4 @@ def _tier_rows(past: _Past, keys: npt.NDArray[np.uint64], speed: npt.NDArray[Any
         count=np.full(len(rate), steps, np.uint32),
         octets=octets.transpose(0, 2, 1).reshape(-1, 2).astype(np.uint64),
         rate=rate,
-        utilisation=(rate / np.repeat(speed, slots)[:, None, None]).astype(np.float32),
     )

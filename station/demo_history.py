@@ -133,7 +133,6 @@ def tier_columns(rows: history.TierRows) -> dict[str, Any]:
         columns[f"{direction}_octets"] = rows.octets[:, n]
         for m, statistic in enumerate(("min", "mean", "max")):
             columns[f"{direction}_octets_rate_{statistic}"] = rows.rate[:, n, m]
-            columns[f"{direction}_utilisation_{statistic}"] = rows.utilisation[:, n, m]
     return columns
 
 

@@ -69,6 +69,14 @@ def test_an_invoice_line_goes_back_to_its_counter_samples(demo: DemoProcess) -> 
     assert demo.client.get(f"/api/v1/invoices/{document['id']}.pdf").content.startswith(b"%PDF")
 
 
+def test_last_week_is_there_to_compare_with(demo: DemoProcess) -> None:
+    wait_for("most interfaces have their past", lambda: demo.get("/api/v1/now")["week_ago_in_bps"] or None, 180, every_s=2)
+    refused = [
+        row for row in demo.client.get("/metrics").text.splitlines() if row.startswith("trunkline_perf_blocks_total") and "refused" in row
+    ]
+    assert all(row.endswith(" 0.0") for row in refused), refused
+
+
 def test_every_screen_answers_and_says_that_the_network_is_simulated(demo: DemoProcess) -> None:
     for path in ("/", "/alarms", "/topology", "/performance", "/devices", "/usage", "/notify"):
         page = demo.client.get(path)
