@@ -28,11 +28,12 @@ from station.security import audit
 from station.security.text import printable
 from station.state import State
 
-SETTLE_EVERY_S: Final = 3.0
+SETTLE_EVERY_S: Final = 1.0
 SETTLE_GROWTH: Final = 1.4  # all is read again and everyone follows, so it is worth it when there is so much more to show
 SETTLE_AT_LEAST_S: Final = 15.0  # what is new waits no longer
 PROGRESS_EVERY_NS: Final = 200 * NS_PER_MS
 RUNS_KEPT: Final = 20
+NOBODYS: Final = ""  # the id of a look that is no run: it is neither kept nor shown
 SILENT: Final = frozenset({"no_answer", "timeout"})
 SAYS: Final = {
     "answered": "answered, and is in the inventory",
@@ -151,6 +152,16 @@ class Discovery:
             self._tell(run, "discovery has ended")
             return run
 
+    async def look_again(self, address: str) -> None:
+        """Look at one known device outside every run: something of it came or went. Nothing happens while a run is under way."""
+        if self._running.locked():
+            return
+        async with self._running:
+            run = Run(NOBODYS, (address,), self._clock.now_ns())
+            await self._look_at(STATION, run, address)
+            if run.changes:
+                await settle(self._state, STATION, self._picture, self._clock.now_ns())
+
     def _known_first(self, within: Sequence[Network]) -> list[str]:
         return [d.management_address for d in self._picture.current().devices.values() if _inside(d.management_address, within)]
 
@@ -215,6 +226,8 @@ class Discovery:
     def _tell(self, run: Run, text: str) -> None:
         """Publish progress: the first, the last, and a few a second between."""
         done, now_ns = len(run.ledger), self._clock.monotonic_ns()
+        if run.id == NOBODYS:
+            return
         if done < run.total and now_ns - self._told_ns < PROGRESS_EVERY_NS and done > 1:
             return
         self._told_ns = now_ns
