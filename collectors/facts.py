@@ -31,6 +31,7 @@ IF_NAME = (*_IFX, 1)
 _IF_HIGH_SPEED, _IF_ALIAS = (*_IFX, 15), (*_IFX, 18)
 _SPEED_UNKNOWN = 0xFFFF_FFFF  # ifSpeed at its ceiling says: see ifHighSpeed (RFC 2863)
 _MBPS = 1_000_000
+_NET_SNMP = "1.3.6.1.4.1.8072.3."  # sysObjectID of net-snmp's own agents
 INTERFACES_MAX = 20_000
 
 _REFUSALS = {
@@ -128,7 +129,7 @@ async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, pro
     client = SnmpClient(engine, knocked.address, knocked.port, knocked.credential, profile.client_limits())
     client.security = knocked.security  # what was learned of a v3 engine is not asked again
     reader = Reader(client)
-    interfaces = await read_interfaces(reader)
+    interfaces = present_interfaces(await read_interfaces(reader), system.sys_object_id)
     hardware = await read_hardware(reader)
     model, serial = await read_identity(reader, profile)
     named = await lldp_neighbours(reader, interfaces) + await cdp_neighbours(reader, interfaces)
@@ -168,6 +169,19 @@ async def read_interfaces(reader: Reader) -> tuple[InterfaceFacts, ...]:
     if len(rows) > INTERFACES_MAX:
         reader.problems.append(f"ifTable: {len(rows)} rows, the first {INTERFACES_MAX} are kept")
     return tuple(_interface(row, table, extended) for row in rows[:INTERFACES_MAX] if len(row) == 1)
+
+
+def present_interfaces(interfaces: Sequence[InterfaceFacts], sys_object_id: str) -> tuple[InterfaceFacts, ...]:
+    """Without the rows that net-snmp keeps of interfaces which are gone and made again.
+
+    A kernel gives a name to one interface at a time and each new one a higher number, so of equal names the highest is there.
+    """
+    if not sys_object_id.startswith(_NET_SNMP):
+        return tuple(interfaces)
+    newest: dict[str, int] = {}
+    for one in interfaces:
+        newest[one.name] = max(one.if_index, newest.get(one.name, 0))
+    return tuple(one for one in interfaces if newest[one.name] == one.if_index)
 
 
 def _interface(row: Oid, table: Table, extended: Table) -> InterfaceFacts:

@@ -215,8 +215,9 @@ class Station:
             notifications=heard,
             clock=clock,
         )
-        self.follower = Follower(ground.picture, self.fault, clock, look_at=self.look_at, poll=self.poller.poll_now)
         self.discovery = Discovery(ground.state, ground.picture, ground.hub, clock, self.look, settings.inventory)
+        again = self.discovery.look_again
+        self.follower = Follower(ground.picture, self.fault, clock, look_at=self.look_at, poll=self.poller.poll_now, look_again=again)
         self.traps: Receiver | None = None
         self.syslog = Syslog(settings.syslog, topology, clock, heard)
         flows = FlowSpool(Journal(ground.plan.folder / "journal" / "flow", settings.flow.journal_mb << 20), client.insert_stream)

@@ -13,7 +13,7 @@ from inventory.topology import Entity
 from station.batch import Notification, SampleBatch
 from station.catalogue import code_of
 from station.channel import Channel
-from station.clock import Clock
+from station.clock import NS_PER_S, Clock
 from station.series import entity_keys, metrics_of
 
 UP: Final = 1
@@ -25,6 +25,8 @@ SESSION_STATE: Final = "sessionState"
 REACHABLE: Final = "reachable"
 IF_STATES: Final = ("", "up", "down", "testing", "unknown", "dormant", "notPresent", "lowerLayerDown")  # RFC 2863
 DECISIVE: Final = frozenset({1, 2, 5, 6, 7})  # ifOperStatus testing and unknown say nothing about the link
+LOOK_AGAIN_NS: Final = 10 * NS_PER_S
+LOOK_AGAIN_MOST_NS: Final = 600 * NS_PER_S
 SUSPECTS_MAX: Final = 1_000  # sessions of one device that polling saw change and that wait for a closer look
 _OPER: Final = code_of("interface.oper_status")
 _ADMIN: Final = code_of("interface.admin_status")
@@ -35,6 +37,8 @@ _WATCHED: Final = np.array([_OPER, _ADMIN, _AVAILABLE, _SESSION], np.uint8)
 LookAt = Callable[[int, Sequence[int], Collection[str]], Awaitable[Proof | None]]
 """(device, ifIndexes, protocols) -> how they stand now; None without an answer."""
 Poll = Callable[[int], Awaitable[bool]]
+LookAgain = Callable[[str], Awaitable[None]]
+"""Has discovery look at the device with this address: its interfaces may have other numbers now."""
 
 
 class _Doubts(NamedTuple):
@@ -50,15 +54,17 @@ class Follower:
     What has been down ever since it was first seen is no news: an unused port is not an alarm.
     """
 
-    def __init__(self, picture: Picture, fault: FaultService, clock: Clock, *, look_at: LookAt, poll: Poll) -> None:
+    def __init__(self, picture: Picture, fault: FaultService, clock: Clock, *, look_at: LookAt, poll: Poll, look_again: LookAgain) -> None:
         self._picture, self._fault, self._clock = picture, fault, clock
-        self._look_at, self._poll = look_at, poll
+        self._look_at, self._poll, self._look_again = look_at, poll, look_again
         self._oper: dict[int, int] = {}
         self._admin: dict[int, int] = {}
         self._sessions: dict[int, int] = {}
         self._suspects: dict[int, set[str]] = {}
         self._silent: set[int] = set()  # devices that did not answer their last poll
         self._begun = False
+        self._version = -1
+        self._vanished: dict[int, tuple[int, int]] = {}  # devices with a lost port at a link: when to look again, next pause (ns)
         self._lost: set[int] = set()  # devices whose silence was an alarm before this start and that were not heard since
 
     async def pass_on(self, polled: Channel[SampleBatch], covered: Callable[[], frozenset[int]], samples: Channel[SampleBatch]) -> None:
@@ -89,6 +95,8 @@ class Follower:
                 changed[key] = before if before is not None else self._known(key) or int(value)
         await self._changed(changed)
         await self._tell_silent()
+        await self._follow_picture()
+        self._ask_vanished()
 
     def _take_up(self) -> None:
         """Look again at what was an alarm when the station stopped: nobody tells it of what was mended meanwhile."""
@@ -123,6 +131,25 @@ class Follower:
             if status != devices[no].status:
                 await self._picture.set_device_status(no, status, 0)
 
+    async def _follow_picture(self) -> None:
+        """What discovery saw and polling cannot: a port at a link that is gone, or that is back under another number."""
+        topology, now_ns = self._picture.current(), self._clock.now_ns()
+        if topology.version == self._version:
+            return
+        self._version = topology.version
+        ports = [topology.entities[key] for key in topology.link_at]
+        gone = {port.key: (UP, NOT_PRESENT) for port in ports if port.gone and self._oper.get(port.key) == UP}
+        back = [port for port in ports if not port.gone and self._is_lost(port.key) and port.oper_status == UP]
+        await self._saw(gone | {port.key: (port.admin_status, UP) for port in back}, now_ns)
+
+    def _ask_vanished(self) -> None:
+        """A lost port is looked for until it is back, ever more seldom."""
+        now_ns = self._clock.now_ns()
+        for device_no, (due_ns, pause_ns) in list(self._vanished.items()):
+            if due_ns <= now_ns:
+                self._vanished[device_no] = (now_ns + pause_ns, min(2 * pause_ns, LOOK_AGAIN_MOST_NS))
+                self._fault.verifier.ask(device_no)
+
     def _session(self, key: int, state: int) -> None:
         """A session that changed is looked at closely: its table says by which name messages call the neighbour."""
         before = self._sessions.get(key, state)
@@ -148,6 +175,8 @@ class Follower:
         entities, alarmed = self._picture.current().entities, self._fault.open_resources()
         for key in changed:
             await self._picture.set_interface_status(key, self._admin.get(key, 0), self._oper[key])
+            if self._is_lost(key) and key in self._picture.current().link_at:
+                self._vanished.setdefault(key >> 16, (0, LOOK_AGAIN_NS))
         known = {key: entities[key] for key in changed if key in entities}
         await self._tell([entity for key, entity in known.items() if changed[key] != self._oper[key] or entity.id in alarmed])
 
@@ -158,6 +187,12 @@ class Follower:
 
         None when the device does not answer. Where polling cannot see what an alarm is about, its id is not among them.
         """
+        decided = await self._decide(device_no)
+        if decided is not None and device_no in self._vanished:
+            await self._seek(device_no)
+        return decided
+
+    async def _decide(self, device_no: int) -> frozenset[str] | None:
         doubts = self._doubts(device_no)
         suspects = self._suspects.pop(device_no, set())
         sessions = {name: doubts.sessions.get(name, "") for name in (*doubts.sessions, *suspects)}
@@ -175,6 +210,20 @@ class Follower:
         await self._saw({key: states for key, states in seen.items() if key in doubts.ports or self._is_new(key, states[1])}, asked_ns)
         decided = await self._tell_sessions(device_no, proof, sessions, asked_ns)
         return frozenset({*(doubts.ports[key] for key in seen if key in doubts.ports), *decided})
+
+    async def _seek(self, device_no: int) -> None:
+        """Have discovery look at a device of which a port is lost; once all are there again nothing more is sought."""
+        device = self._picture.current().devices.get(device_no)
+        if device is not None:
+            await self._look_again(device.management_address)
+            await self._follow_picture()
+        ports = self._picture.current().link_at
+        if not any(key >> 16 == device_no and self._is_lost(key) for key in ports):
+            self._vanished.pop(device_no, None)
+
+    def _is_lost(self, key: int) -> bool:
+        """Whether a port is in no table any more, or in one as shut down: some agents keep the row of an interface that is gone."""
+        return self._oper.get(key) == NOT_PRESENT or (self._oper.get(key, UP) != UP and self._admin.get(key, UP) != UP)
 
     def _linked(self, device_no: int) -> list[int]:
         """The ports with a link of a device, by entity key: a lost session is looked into together with what it ran over."""
@@ -204,6 +253,8 @@ class Follower:
         entities = self._picture.current().entities
         for key, (admin, oper) in seen.items():
             self._admin[key], self._oper[key] = admin, oper
+            if self._is_lost(key) and key in self._picture.current().link_at:
+                self._vanished.setdefault(key >> 16, (0, LOOK_AGAIN_NS))
             await self._picture.set_interface_status(key, admin, oper)
         await self._tell([entities[key] for key in seen if key in entities], at_ns)
 
@@ -238,7 +289,7 @@ class Follower:
                 entity.device_no,
                 IF_STATUS,
                 now_ns,
-                ifIndex=str(entity.if_index),
+                ifIndex="" if entity.gone else str(entity.if_index),  # a gone port's number may be another's now
                 ifName=entity.name,
                 ifOperStatus=_label(self._oper[entity.key]),
                 ifAdminStatus=_label(self._admin.get(entity.key, UP)),

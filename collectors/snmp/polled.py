@@ -13,7 +13,7 @@ from collectors.snmp.client import SnmpClient
 from collectors.snmp.learn import Asked, Learned
 from collectors.snmp.plan import OPER_STATUS, Plan
 from collectors.snmp.sweeper import Agent
-from inventory.topology import Device
+from inventory.topology import Device, Topology
 from station.batch import Notification, SampleBatch
 from station.catalogue import code_of
 from station.clock import NS_PER_S
@@ -38,6 +38,7 @@ class Polled:
     asked: Asked = ()  # what the plan was made of
     absent: set[Oid] = field(default_factory=set)
     learned_ns: int = 0
+    unknown: frozenset[int] = frozenset()  # what `unknown_numbers` gave when it was learned
     misses: int = 0
     reachable: bool | None = None
     uptime_cs: int = -1
@@ -57,6 +58,13 @@ class Look(NamedTuple):
     ended_ns: int
     up: bool
     uptime_cs: int
+
+
+def unknown_numbers(polled: Polled, topology: Topology) -> frozenset[int]:
+    """The ifIndexes that the inventory has and the names that were learned have not: what came, or was renumbered, since."""
+    names = polled.learned.names if polled.learned is not None else {}
+    ports = topology.interfaces_of.get(polled.device.no, ()) if names else ()
+    return frozenset(port.if_index for port in ports if port.if_index and port.if_index not in names)
 
 
 def same_target(a: Device, b: Device) -> bool:

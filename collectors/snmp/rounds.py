@@ -12,7 +12,7 @@ from collectors.settings import SnmpSettings
 from collectors.snmp.client import SnmpError
 from collectors.snmp.learn import asked_of, learn, learned_plan
 from collectors.snmp.plan import Answers, Plan, samples
-from collectors.snmp.polled import REBUILD, Polled, follow_absent
+from collectors.snmp.polled import REBUILD, Polled, follow_absent, unknown_numbers
 from collectors.snmp.profiles import Profiles
 from collectors.snmp.sweeper import Sweeper
 from collectors.snmp.wire import Ended, is_warm
@@ -20,6 +20,7 @@ from inventory.topology import Topology
 from station.batch import SampleBatch
 from station.clock import NS_PER_S, Clock
 
+_NUMBERS_MIN_S = 20.0  # between two times that a device is learned because of interfaces with unknown numbers
 _VARBINDS_MIN = 4  # below this an answer is not made smaller
 _REFUSED = frozenset({"timeout", "deadline", "wrong_digest", "unknown_user", "unsupported_security_level", "decryption_error"})
 
@@ -71,19 +72,22 @@ class Rounds:
         A large network is found in many versions, of which each changes few devices. SnmpError, TimeoutError.
         """
         now_ns, topology = self._clock.now_ns(), self._topology()
+        unknown = unknown_numbers(polled, topology)
+        is_new = unknown != polled.unknown and now_ns - polled.learned_ns > _NUMBERS_MIN_S * NS_PER_S
         async with asyncio.timeout(polled.client.limits.budget_s):
-            if polled.learned is None or now_ns - polled.learned_ns > self._settings.learn_interval_s * NS_PER_S:
+            if polled.learned is None or is_new or now_ns - polled.learned_ns > self._settings.learn_interval_s * NS_PER_S:
                 profile = self._profiles.named(polled.device.profile)
                 polled.client.limits = profile.client_limits()
                 polled.learned = await learn(polled.client, profile)
                 polled.learned_ns = now_ns
                 polled.absent.clear()
                 polled.plan = None
+                unknown = polled.unknown = unknown_numbers(polled, topology)
         if polled.plan is None or polled.plan_version != topology.version:
             asked = asked_of(polled.device, topology)
             if polled.plan is None or polled.plan_version == REBUILD or asked != polled.asked:
                 polled.plan = learned_plan(polled.device, topology, polled.learned, polled.client, polled.absent)
-            polled.asked, polled.plan_version = asked, topology.version
+            polled.asked, polled.plan_version = asked, topology.version if unknown == polled.unknown else REBUILD
         return polled.plan
 
     def begin(self, polled: Polled, done: Callable[[str], None]) -> bool:

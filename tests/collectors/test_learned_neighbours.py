@@ -2,13 +2,13 @@
 
 import pytest
 
-from collectors.facts import look
+from collectors.facts import look, present_interfaces
 from collectors.recording import answering, read_recording
 from collectors.snmp.client import Limits
 from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
 from collectors.snmp.profiles import shipped_profiles
-from inventory.facts import AddressFacts, DeviceFacts, NeighbourFacts
+from inventory.facts import AddressFacts, DeviceFacts, InterfaceFacts, NeighbourFacts
 
 SYSTEM = """
 1.3.6.1.2.1.1.1.0|4|a switch
@@ -153,3 +153,9 @@ async def test_tables_of_the_wrong_kind_tell_nothing_and_break_nothing() -> None
 """
     facts = await _look(wrong)
     assert facts.subnets == () and [one.protocol for one in facts.neighbours] == ["lldp", "cdp"]
+
+
+def test_of_an_interface_that_was_made_again_net_snmp_keeps_both_rows_and_the_newest_is_there() -> None:
+    rows = (InterfaceFacts(1, "lo"), InterfaceFacts(2, "to-r3", admin_status=2), InterfaceFacts(523, "to-r3", admin_status=1))
+    assert [one.if_index for one in present_interfaces(rows, "1.3.6.1.4.1.8072.3.2.10")] == [1, 523]
+    assert present_interfaces(rows, "1.3.6.1.4.1.9.1.1") == rows  # a switch may call all its ports alike

@@ -64,6 +64,7 @@ class Lab:
     clock: SkippingClock
     samples: Channel[SampleBatch] = field(repr=False)
     notifications: Channel[tuple[Notification, ...]] = field(repr=False)
+    drawn: list[Topology] = field(repr=False)  # the pictures of the inventory, the last one holds
 
     async def poll(self, no: int = BAD) -> tuple[bool, dict[str, float]]:
         """(answered, what was told) of one poll; keys are `metric n`, n the ifIndex the interface had at first."""
@@ -108,14 +109,13 @@ async def lab(
     bad: Agent, *, credential: SnmpCredential = PUBLIC, indexes: tuple[int, ...] = (1, 2, 3), interval_s: float = 30, **limits: object
 ) -> AsyncIterator[Lab]:
     async with running(bad), running(Agent(interfaces(*indexes))) as good:
-        network = topology(bad, good, indexes)
+        drawn = [topology(bad, good, indexes)]
         samples: Channel[SampleBatch] = Channel("misbehaving samples", 100)
         notifications: Channel[tuple[Notification, ...]] = Channel("misbehaving notifications", 100)
-        network.devices[GOOD]
         clock = SkippingClock()
         poller = Poller(
             SnmpSettings(unreachable_after=2, interval_s=interval_s, first_spread_s=0),
-            topology=lambda: network,
+            topology=lambda: drawn[-1],
             credential_of=lambda _: credential,
             profiles=profiles(**limits),
             samples=samples,
@@ -123,7 +123,7 @@ async def lab(
             clock=clock,
         )
         try:
-            yield Lab(bad, good, poller, clock, samples, notifications)
+            yield Lab(bad, good, poller, clock, samples, notifications, drawn)
         finally:
             poller.close()
 
@@ -539,6 +539,24 @@ async def test_renumbered_interfaces_are_found_again_by_their_names() -> None:
         station.clock.skipped_ns += 120 * NS_PER_S
         for _ in range(2):  # the first finds names absent, the second learns
             answered, found = await station.poll()
+    assert answered and octets(found) == WHOLE | {"interface.in_octets 3": 4000}
+
+
+async def test_a_number_that_discovery_found_and_nobody_learned_is_learned_soon() -> None:
+    agent = Agent(interfaces(1, 2, 3))
+    async with lab(agent) as station:
+        await station.poll()
+        cells = interfaces(1, 2, 3, 4)  # net-snmp keeps the row of an interface that was deleted and made again
+        for base in ((*IF, 2), (*IFX, 1)):
+            cells[(*base, 4)] = VarBind((*base, 4), ber.OCTET_STRING, b"eth3")
+        agent.hold(cells)
+        before = station.drawn[-1]
+        key = BAD << 16 | 3
+        station.drawn.append(replace(before, version=2, entities={**before.entities, key: replace(before.entities[key], if_index=4)}))
+        _, found = await station.poll()
+        assert octets(found) == WHOLE  # just learned: once in a while is enough
+        station.clock.skipped_ns += 30 * NS_PER_S
+        answered, found = await station.poll()
     assert answered and octets(found) == WHOLE | {"interface.in_octets 3": 4000}
 
 
