@@ -58,6 +58,7 @@ class Incident:
     noise: bool = False
     down_links: frozenset[str] = frozenset()
     down_devices: frozenset[str] = frozenset()
+    guessed: bool = False  # that it takes something down is only told by silence
     settled: bool = False
     touched_s: float = 0.0  # when an alarm of it last came or cleared
     weighed: tuple[float, ...] = ()  # what it was last weighed with
@@ -82,3 +83,4 @@ class Incident:
 
 OUTAGES = frozenset({Kind.LINK, Kind.CARD, Kind.NODE, Kind.SITE, Kind.DUCT, Kind.AREA, Kind.SILENT, Kind.HIDDEN})
 POWERED = frozenset({Kind.SITE, Kind.AREA})
+GUESSES = frozenset({Kind.LINK, Kind.NODE, Kind.SILENT})  # of these silence alone may tell

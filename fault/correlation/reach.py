@@ -7,7 +7,7 @@ exhausts the region that is cut off, which costs its size. Nothing is precompute
 changed link costs nothing but these.
 """
 
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Collection, Container, Iterable, Mapping
 from heapq import heappop, heappush
 
 from fault.correlation.network import Network
@@ -17,31 +17,43 @@ NOTHING: frozenset[str] = frozenset()
 
 
 class Reach:
-    """Reachability from the station; `links_down` and `devices_down` are what already failed."""
+    """Reachability from the station; `links_down` and `devices_down` are what already failed.
+
+    A part of that may be guessed: nothing but silence speaks for it. A failure farther up may be what silenced all of it,
+    so what a failure cuts off is also asked as if the guesses were not there.
+    """
 
     def __init__(self, network: Network) -> None:
         self.network = network
         self.links_down: dict[str, int] = {}  # how many open incidents say so
         self.devices_down: dict[str, int] = {}
         self.epoch = 0
+        self._guessed_links: dict[str, int] = {}
+        self._guessed_devices: dict[str, int] = {}
         self._down = _Down(self.links_down, self.devices_down)
         self._memo_epoch = -1
         self._memo_lost: set[str] = set()
         self._memo_safe: set[str] = set()
 
-    def fail(self, links: Iterable[str], devices: Iterable[str]) -> None:
-        for counts, ids in ((self.links_down, links), (self.devices_down, devices)):
-            for each in ids:
-                counts[each] = counts.get(each, 0) + 1
+    def fail(self, links: Collection[str], devices: Collection[str], *, guessed: bool = False) -> None:
+        _count(self.links_down, links)
+        _count(self.devices_down, devices)
+        if guessed:
+            _count(self._guessed_links, links)
+            _count(self._guessed_devices, devices)
         self.epoch += 1
 
-    def repair(self, links: Iterable[str], devices: Iterable[str]) -> None:
-        for counts, ids in ((self.links_down, links), (self.devices_down, devices)):
-            for each in ids:
-                if counts[each] == 1:
-                    del counts[each]
-                else:
-                    counts[each] -= 1
+    def repair(self, links: Collection[str], devices: Collection[str], *, guessed: bool = False) -> None:
+        _discount(self.links_down, links)
+        _discount(self.devices_down, devices)
+        if guessed:
+            self.confirm(links, devices)
+        self.epoch += 1
+
+    def confirm(self, links: Collection[str], devices: Collection[str]) -> None:
+        """What was guessed is known: something besides silence speaks for it."""
+        _discount(self._guessed_links, links)
+        _discount(self._guessed_devices, devices)
         self.epoch += 1
 
     def cut_off(self, links: frozenset[str], devices: frozenset[str]) -> set[str]:
@@ -49,12 +61,25 @@ class Reach:
 
         Where an open incident says already that part of it is down, the answer is as if that were not said.
         """
+        lost = self._cut_off(links, devices, _Down(self.links_down, self.devices_down))
+        if self._touches_guess(lost.union(devices, *(self.network.links[link].devices for link in links))):
+            known = _Down(_Known(self.links_down, self._guessed_links), _Known(self.devices_down, self._guessed_devices))
+            lost |= self._cut_off(links, devices, known)
+        return lost
+
+    def _touches_guess(self, devices: Iterable[str]) -> bool:
+        if not self._guessed_links and not self._guessed_devices:
+            return False
+        links, gone = self._guessed_links, self._guessed_devices
+        ways = ((link, self.network.links[link].far(device)) for device in devices for link in self.network.devices[device].links)
+        return any(link in links or far in gone for link, far in ways)
+
+    def _cut_off(self, links: frozenset[str], devices: frozenset[str], down: "_Down") -> set[str]:
         network = self.network
         own_links = links.union(*(network.devices[device].links for device in devices))
         own_devices = devices.union(*(network.links[link].devices for link in links))
-        down = self._down
         if not (own_links.isdisjoint(self.links_down) and own_devices.isdisjoint(self.devices_down)):
-            down = self._down_without(own_links, own_devices)
+            down = _Down(_Except(down.links, own_links), _Except(down.devices, own_devices))
         lost: set[str] = set()
         safe = set(network.roots) - devices
         starts = [end for link in links for end in network.links[link].devices]
@@ -158,6 +183,19 @@ class _Down:
         self.devices = devices
 
 
+class _Known:
+    """What is down for more than guesses."""
+
+    __slots__ = ("all", "guessed")
+
+    def __init__(self, all_: Mapping[str, int], guessed: Mapping[str, int]) -> None:
+        self.all = all_
+        self.guessed = guessed
+
+    def __contains__(self, each: object) -> bool:
+        return self.all.get(each, 0) > self.guessed.get(each, 0)  # type: ignore[call-overload,no-any-return]
+
+
 class _Except:
     """What is in one but not in the other, without a copy: in a flood thousands are down."""
 
@@ -172,6 +210,19 @@ class _Except:
 
 
 _NONE = _Down(NOTHING, NOTHING)
+
+
+def _count(counts: dict[str, int], ids: Iterable[str]) -> None:
+    for each in ids:
+        counts[each] = counts.get(each, 0) + 1
+
+
+def _discount(counts: dict[str, int], ids: Iterable[str]) -> None:
+    for each in ids:
+        if counts[each] == 1:
+            del counts[each]
+        else:
+            counts[each] -= 1
 
 
 def _walk_back(end: str, came: dict[str, tuple[str, str]]) -> tuple[list[str], list[str]]:

@@ -155,6 +155,9 @@ class Situation:
         event.owner = incident
         incident.events[event] = gain
         incident.touched_s = self.now_s
+        if incident.guessed and event.key.cause is not Cause.UNREACHABLE:
+            incident.guessed = False
+            self.reach.confirm(incident.down_links, incident.down_devices)
         if incident.strong:
             incident.score += gain
             if incident.kind in OUTAGES and event.active:
@@ -237,14 +240,14 @@ class Situation:
         if links or devices:
             incident.down_links |= links
             incident.down_devices |= devices
-            self.reach.fail(links, devices)
+            self.reach.fail(links, devices, guessed=incident.guessed)
 
     def repair(self, incident: Incident, links: Iterable[str], devices: Iterable[str]) -> None:
         links, devices = set(links) & incident.down_links, set(devices) & incident.down_devices
         if links or devices:
             incident.down_links -= links
             incident.down_devices -= devices
-            self.reach.repair(links, devices)
+            self.reach.repair(links, devices, guessed=incident.guessed)
 
     def elements(self, event: Event, owner: Incident) -> tuple[set[str], set[str]]:
         """What the event shows to be down of all that its incident takes down."""

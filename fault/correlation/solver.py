@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from fault.correlation.claims import SOFT_S, Claims
-from fault.correlation.incident import OUTAGES, POWERED, Event, Incident, Notice
+from fault.correlation.incident import GUESSES, OUTAGES, POWERED, Event, Incident, Notice
 from fault.correlation.model import Cause, Hypothesis, Key, Kind, Model
 from fault.correlation.network import Link, Network
 from fault.correlation.scoring import Match
@@ -304,6 +304,7 @@ class Solver:
         incident.chosen, incident.missing = match.chosen, match.missing
         incident.score = situation.scorer.base(match)
         situation.incidents[name] = incident
+        incident.guessed = incident.kind in GUESSES and all(event.key.cause is Cause.UNREACHABLE for event in match.hits)
         if incident.kind in OUTAGES and incident.kind not in POWERED:
             situation.fail(incident, match.effects.down_links, match.effects.down_devices)
         for event in before:
