@@ -14,6 +14,8 @@ from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any
 
+LEAVES = frozenset({"ont"})  # roles that carry nobody else's traffic
+
 
 @dataclass(slots=True)
 class Device:
@@ -80,6 +82,7 @@ class Network:
     distance: dict[str, int] = field(default_factory=dict)  # hops to the station; devices no known link reaches are absent
     peers: dict[str, dict[str, str]] = field(default_factory=dict)  # device -> session over several hops -> its other end
     peerings: int = 0  # how many such sessions are known
+    _islands: "Islands | None" = None
     _uplinks: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # of devices that were asked for
 
     def add_device(self, device: Device) -> None:
@@ -121,7 +124,7 @@ class Network:
 
     def measure(self) -> None:
         """Set `distance` by breadth-first search from the station: O(devices + links)."""
-        self._uplinks = {}
+        self._uplinks, self._islands = {}, None
         self.distance = dict.fromkeys((root for root in self.roots if root in self.devices), 0)
         frontier = list(self.distance)
         hops = 0
@@ -202,16 +205,29 @@ class Network:
                     queue.append(other)
 
     def _forget_uplinks(self, link: Link) -> None:
+        self._islands = None
         for end in link.devices:
             self._uplinks.pop(end, None)
+
+    @property
+    def islands(self) -> "Islands":
+        """What no known link ties to the station, though it answers: it must have a way that the inventory lacks."""
+        if self._islands is None:
+            self._islands = Islands({}, frozenset()) if len(self.distance) >= len(self.devices) else _islands_of(self)
+        return self._islands
+
+    def hops(self, device: str) -> int | None:
+        """Hops to the station, on an island to where it must be tied; None for a device without any link."""
+        found = self.distance.get(device)
+        return self.islands.hops.get(device) if found is None else found
 
     def uplinks(self, device: str) -> tuple[tuple[str, str], ...]:
         """The links towards the station with their far ends, the nearest first."""
         found = self._uplinks.get(device)
         if found is None:
-            here = self.distance.get(device, 0)
+            here = self.hops(device) or 0
             pairs = [(link, self.links[link].far(device)) for link in self.devices[device].links]
-            nearer = [(self.distance[other], link, other) for link, other in pairs if self.distance.get(other, here) < here]
+            nearer = [(hops, link, other) for link, other in pairs if (hops := self.hops(other)) is not None and hops < here]
             found = self._uplinks[device] = tuple((link, other) for _, link, other in sorted(nearer))
         return found
 
@@ -232,6 +248,44 @@ class Network:
         if resource in self.ports:
             return self.ports[resource].device
         return self.cards.get(resource, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Islands:
+    """Devices that hang together and not on the station: hops to the nearest `gates`, by which they must be tied to it."""
+
+    hops: Mapping[str, int]
+    gates: frozenset[str]
+
+
+def _islands_of(network: Network) -> Islands:
+    """The gates of an island are its devices with a port whose link nobody knows, else the one with most links; ends of trees are none."""
+    hops: dict[str, int] = {}
+    gates: set[str] = set()
+    seen: set[str] = set()
+    for start in network.devices:
+        if start in seen or start in network.distance or not network.devices[start].links:
+            continue
+        island = [start]
+        seen.add(start)
+        for device in island:
+            for link in network.devices[device].links:
+                if (other := network.links[link].far(device)) not in seen:
+                    seen.add(other)
+                    island.append(other)
+        inner = [each for each in island if not network.devices[each].passive and network.devices[each].role not in LEAVES] or island[:1]
+        open_ = [each for each in inner if any(not network.ports[port].links for port in network.devices[each].ports)]
+        near = open_ or [max(inner, key=lambda each: (len(network.devices[each].links), each))]
+        gates.update(near)
+        hops.update(dict.fromkeys(near, 0))
+        queue = deque(near)
+        while queue:
+            here = queue.popleft()
+            for link in network.devices[here].links:
+                if (other := network.links[link].far(here)) not in hops:
+                    hops[other] = hops[here] + 1
+                    queue.append(other)
+    return Islands(hops, frozenset(gates))
 
 
 def network_of_json(path: Path) -> Network:

@@ -81,7 +81,7 @@ class Reach:
         if not (own_links.isdisjoint(self.links_down) and own_devices.isdisjoint(self.devices_down)):
             down = _Down(_Except(down.links, own_links), _Except(down.devices, own_devices))
         lost: set[str] = set()
-        safe = set(network.roots) - devices
+        safe = self._tied() - devices
         starts = [end for link in links for end in network.links[link].devices]
         starts += [network.links[link].far(device) for device in devices for link in network.devices[device].links]
         for start in starts:
@@ -90,11 +90,15 @@ class Reach:
         if not lost:
             return lost
         before: set[str] = set()
-        connected = set(network.roots)
+        connected = self._tied()
         for device in lost:
-            if device in network.distance and device not in before and device not in down.devices:
+            if network.hops(device) is not None and device not in before and device not in down.devices:
                 before |= self._region(device, _NONE, down, connected)
-        return {device for device in lost if device in network.distance and device not in before and device not in down.devices}
+        return {device for device in lost if network.hops(device) is not None and device not in before and device not in down.devices}
+
+    def _tied(self) -> set[str]:
+        """Where traffic comes out at the station: its own devices, and the gates of what only unknown links tie to it."""
+        return {*self.network.roots, *self.network.islands.gates}
 
     def helps(self, device: str, links: Iterable[str], devices: Iterable[str]) -> bool:
         """Whether a device that is cut off now would be reached if these worked."""
@@ -160,7 +164,7 @@ class Reach:
         down = self._down_without(links, devices)
         came: dict[str, tuple[str, str]] = {device: ("", "")}
         heap = [(distance.get(device, FAR), device)]
-        roots = set(network.roots)
+        roots = self._tied()
         while heap:
             _, here = heappop(heap)
             if here in roots:
