@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from inventory.topology import Topology
+from perf.labels import labels_of
 from perf.last import LastColumns
 from perf.metrics import SERIES_LEFT_OUT
 from perf.names import Names
 from station.catalogue import Metric, metrics_by_code
-from station.series import entity_keys, metrics_of, split_key
+from station.series import entity_keys, metrics_of
 
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -134,21 +135,8 @@ def _head(metric: Metric, wanted: Wanted) -> str:
 
 
 def _labels(topology: Topology, key: int, *, snmp: bool) -> str:
-    device_no, entity_no = split_key(key)
-    device = topology.devices.get(device_no)
-    entity = topology.entities.get(key)
-    if device is None or (entity_no and entity is None):
-        return ""
-    site = topology.sites.get(device.site_id)
-    pairs = {"node": device.name, "site": site.name if site else ""}
-    if entity is not None and entity.kind == "interface" and snmp:
-        pairs = {"instance_name": device.name, "ifIndex": str(entity.if_index), "ifName": entity.name}
-        pairs |= {"ifAlias": entity.alias, "ifDescr": entity.descr}
-    elif entity is not None:
-        pairs[entity.kind] = entity.name
-        if entity.kind == "interface":
-            pairs["alias"] = entity.alias
-    return "{" + ",".join(f'{name}="{escaped(value)}"' for name, value in pairs.items()) + "}"
+    pairs = labels_of(topology, key, snmp=snmp)
+    return "" if pairs is None else "{" + ",".join(f'{name}="{escaped(value)}"' for name, value in pairs.items()) + "}"
 
 
 def _number(value: float) -> str:

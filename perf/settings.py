@@ -1,8 +1,24 @@
 """Settings of the performance pipeline, `[perf]`."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from station.settings import Settings
+
+
+class RemoteWriteSettings(Settings):
+    """`[perf.remote_write]`: without a `url` nothing is sent.
+
+    `credential` names a login in the vault: name and password are sent as Basic, a password alone as Bearer.
+    """
+
+    url: Annotated[str, Field(pattern=r"\A(https?://.+)?\z")] = ""
+    credential: str = ""
+    interval_s: float = Field(15.0, ge=1)
+    timeout_s: float = Field(30.0, gt=0)
+    request_samples: int = Field(5_000, ge=1)
+    waiting_requests: int = Field(1_000, ge=1)  # while the receiver does not answer; beyond it the oldest are lost and counted
 
 
 class PerfSettings(Settings):
@@ -19,3 +35,4 @@ class PerfSettings(Settings):
     disk_low_share: float = Field(0.1, gt=0, lt=1)  # less free than this is an alarm
     disk_low_days: float = Field(7.0, gt=0)  # full sooner than this is one as well
     exposition_series: int = Field(500_000, ge=1)  # the most one scrape of /metrics/network carries
+    remote_write: RemoteWriteSettings = RemoteWriteSettings()

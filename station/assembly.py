@@ -60,6 +60,7 @@ from inventory.facts import DeviceFacts, NoAnswer
 from inventory.picture import Picture
 from inventory.routes import next_hops
 from perf.pipeline import Pipeline
+from perf.remote_write import RemoteWrite
 from perf.store import TelemetryStore
 from perf.totals import Totals
 from perf.visible import visible
@@ -203,6 +204,7 @@ class Station:
             folder=ground.plan.folder,
         )
         self.telemetry = TelemetryStore(client, self.pipeline.names)
+        self.remote_write = RemoteWrite(settings.perf.remote_write, self.pipeline.last, self.pipeline.names, ground.login)
         self.totals = Totals(self.pipeline, self.telemetry, clock)
         self.engine = Engine()
         self.profiles = shipped_profiles()
@@ -288,6 +290,7 @@ class Station:
             "loop": watch,
             "picture": ground.picture.run,
             "pipeline": self.pipeline.run,
+            "remote write": self.remote_write.run,
             "fault": self.fault.run,
             "notify": self.notifier.run,
             "tmf": Deliveries(ground.state, self.guard, ground.clock).run,
