@@ -81,7 +81,7 @@ from station.migrate import migrate
 from station.scope import STATION
 from station.security import Security
 from station.security.targets import Guard
-from station.security.vault import Vault, load_key
+from station.security.vault import LOGIN, SNMP, Vault, load_key
 from station.serve import Server, listener
 from station.state import State
 from station.steady import steady
@@ -92,10 +92,9 @@ from station.tmf.hub import Deliveries
 
 log = structlog.get_logger("station")
 
+SECRETS_EVERY_S: Final = 10.0
 BATCHES_MAX: Final = 256
 TELEMETRY_URL: Final = "telemetry.url"
-SNMP_SECRETS: Final = "snmp/"  # names in the vault of what collectors show to devices
-LOGIN_SECRETS: Final = "login/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +145,22 @@ class Ground:
     async def load_secrets(self) -> None:
         """What collectors show to devices, in memory only."""
         names = [row["name"] for row in await self.vault.list(STATION)]
-        wanted = [name for name in names if name.startswith((SNMP_SECRETS, LOGIN_SECRETS))]
+        wanted = [name for name in names if name.startswith((SNMP, LOGIN))]
         self.secrets = {name: await self.vault.get_json(STATION, name) or {} for name in wanted}
+
+    async def keep_secrets(self) -> None:
+        """Look again every few seconds: a command may have put a new one into the vault."""
+        while True:
+            await asyncio.sleep(SECRETS_EVERY_S)
+            await self.load_secrets()
 
     def login(self, name: str) -> dict[str, str]:
         """Name and password of a gNMI, MQTT or NETCONF login; empty when the vault has none."""
-        return {key: str(value) for key, value in self.secrets.get(f"{LOGIN_SECRETS}{name}", {}).items()}
+        return {key: str(value) for key, value in self.secrets.get(f"{LOGIN}{name}", {}).items()}
 
     def credential(self, name: str) -> SnmpCredential | None:
         """The SNMP credential of this name: the vault's, else the settings'; None when neither has one."""
-        stored = self.secrets.get(f"{SNMP_SECRETS}{name}")
+        stored = self.secrets.get(f"{SNMP}{name}")
         return SnmpCredential(**{**stored, "name": name}) if stored else self.settings.snmp.known().get(name)
 
     def credentials(self) -> list[SnmpCredential]:
@@ -167,7 +172,7 @@ class Ground:
         file = self.settings.inventory.community_file
         if file:
             community = await asyncio.to_thread(lambda: Path(file).read_text().strip())
-            await self.vault.put_json(STATION, f"{SNMP_SECRETS}default", {"version": "2c", "community": community})
+            await self.vault.put_json(STATION, f"{SNMP}default", {"version": "2c", "community": community})
 
 
 class Station:
@@ -288,6 +293,7 @@ class Station:
         parts: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "clock": lambda: steady(ground.clock),
             "loop": watch,
+            "secrets": ground.keep_secrets,
             "picture": ground.picture.run,
             "pipeline": self.pipeline.run,
             "remote write": self.remote_write.run,

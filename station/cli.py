@@ -16,7 +16,7 @@ config_app = typer.Typer(help="Settings: check and show.", no_args_is_help=True)
 alarm_app = typer.Typer(help="Alarms.", no_args_is_help=True)
 device_app = typer.Typer(help="Devices.", no_args_is_help=True)
 user_app = typer.Typer(help="Users and tokens.", no_args_is_help=True)
-credential_app = typer.Typer(help="SNMP credentials in the vault.", no_args_is_help=True)
+credential_app = typer.Typer(help="SNMP credentials and other logins in the vault.", no_args_is_help=True)
 mib_app = typer.Typer(help="MIB modules.", no_args_is_help=True)
 bill_app = typer.Typer(help="Bill runs.", no_args_is_help=True)
 usage_app = typer.Typer(help="Usage records.", no_args_is_help=True)
@@ -275,6 +275,20 @@ def credential_add(
             {"user": user, "auth_protocol": auth, "priv_protocol": priv},
         )
     )
+
+
+@credential_app.command("login")
+def credential_login(
+    name: str,
+    password_file: Annotated[Path, typer.Option(help="File with the password, the shared secret or the token.")],
+    user: Annotated[str, typer.Option(help="User name, where there is one.")] = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Put a login into the vault: of gNMI, NETCONF, MQTT, remote write, or the shared secret of a RADIUS client."""
+    from station.commands.users import login
+
+    raise typer.Exit(login(config, data, name, user, password_file))
 
 
 @mib_app.command("translate")

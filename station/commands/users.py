@@ -54,10 +54,32 @@ def token(config: Path | None, data: Path | None, name: str, role_name: str, day
     return with_store(config, data, act)
 
 
+def login(config: Path | None, data: Path | None, name: str, user: str, password_file: Path) -> int:
+    """Store a name and a password, or a shared secret without a name, as one login."""
+    from station.security.vault import LOGIN, Vault, load_key
+
+    try:
+        password = password_file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        complain(f"{password_file}: {getattr(error, 'strerror', None) or 'is no text'}")
+        return FAILED
+    if not password:
+        complain(f"{password_file}: is empty")
+        return USAGE
+
+    async def act(_settings: StationSettings, folder: Path, state: State) -> int:
+        vault = Vault(state, load_key(folder, os.environ), SystemClock())
+        await vault.put_json(STATION, f"{LOGIN}{name}", {"username": user, "password": password})
+        say(f"login {name} is in the vault")
+        return OK
+
+    return with_store(config, data, act)
+
+
 def credential(config: Path | None, data: Path | None, name: str, secrets: Mapping[str, Path | None], names: Mapping[str, str]) -> int:
     """Read the secrets from their files and store them as one named credential."""
     from collectors.snmp.credentials import SnmpCredential
-    from station.security.vault import Vault, load_key
+    from station.security.vault import SNMP, Vault, load_key
 
     try:
         read = {key: path.read_text().strip() for key, path in secrets.items() if path is not None}
@@ -75,7 +97,7 @@ def credential(config: Path | None, data: Path | None, name: str, secrets: Mappi
         return USAGE
 
     async def act(_settings: StationSettings, folder: Path, state: State) -> int:
-        await Vault(state, load_key(folder, os.environ), SystemClock()).put_json(STATION, f"snmp/{name}", values)
+        await Vault(state, load_key(folder, os.environ), SystemClock()).put_json(STATION, f"{SNMP}{name}", values)
         say(f"credential {name} is in the vault")
         return OK
 

@@ -38,6 +38,7 @@ SECRET_MAX: Final = 65_536  # characters
 KEY_FILE: Final = "vault.key"
 VARIABLE: Final = "TRUNKLINE_VAULT_KEY"
 SNMP: Final = "snmp/"  # names of SNMP credentials: `snmp/<credential of the device>`, JSON
+LOGIN: Final = "login/"  # names of other logins: `login/<name>`, JSON with username and password
 _FORMAT: Final = 1
 _NONCE: Final = 12
 _HEAD: Final = 5 + _NONCE

@@ -49,8 +49,11 @@ def test_users_tokens_and_credentials_are_made_without_secrets_on_the_command_li
     assert trunkline("user", "token", "scrape", *data).stdout.startswith("tl_")
     (tmp_path / "community").write_text("canary-community-4711\n")
     assert trunkline("credential", "add", "core", "--community-file", str(tmp_path / "community"), *data).returncode == 0
+    (tmp_path / "secret").write_text("canary-secret-4712\n")
+    assert trunkline("credential", "login", "bras", "--password-file", str(tmp_path / "secret"), *data).returncode == 0
     kept = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
     assert b"canary-community-4711" not in kept
+    assert b"canary-secret-4712" not in kept
     assert b"a long enough phrase" not in kept
 
 
