@@ -9,16 +9,27 @@ from math import exp
 from fault.correlation.incident import Incident
 from fault.correlation.model import Cause, Hypothesis, Kind
 
-STRONG = 0.955
-PER_UNLINKED = 0.45  # lost per share of ports without a known link
+STRONG = {  # how often a root of its kind proves right where the inventory is
+    Kind.LINK: 0.955,
+    Kind.NODE: 0.91,
+    Kind.SILENT: 0.91,
+    Kind.CARD: 0.975,
+    Kind.ADJACENCY: 0.94,
+    Kind.DEGRADED: 0.965,
+    Kind.CHANGE: 0.975,
+}
+STRONG_ELSE = 0.985  # mains, ducts, congestion: these leave signs that nothing else leaves
+PER_UNLINKED = {Kind.LINK: 1.1, Kind.NODE: 1.1, Kind.SILENT: 2.6, Kind.CARD: 0.7, Kind.ADJACENCY: 0.6, Kind.DEGRADED: 0.2}
+PER_UNLINKED_ELSE = 0.2  # lost per share of ports without a known link: most by what is told by silence behind it
+LEAST_SURE = 0.3
 UNLINKED_MAX = 0.3
 HIDDEN = 0.55  # of what the inventory does not know: a link, or the way of a session
 CLOSE, CLOSE_COSTS = 0.5, 0.3  # a rival within this score
+NEAR, NEAR_COSTS = 1.5, 0.08
 THIN, THIN_COSTS = 1.0, 0.3  # a score this low
-DOUBTED_LINK_COSTS = 0.12  # the likeliest victim of a wrong inventory
-ALONE = {Cause.ADJACENCY: 0.3, Cause.CONGESTED: 0.06, Cause.DEGRADED: 0.85, Cause.UNREACHABLE: 0.6, Cause.CARD: 0.85}
+ALONE = {Cause.ADJACENCY: 0.3, Cause.CONGESTED: 0.06, Cause.DEGRADED: 0.85, Cause.UNREACHABLE: 0.2, Cause.CARD: 0.85}
 ALONE_ELSE = 0.35
-ALONE_DOUBTED = 0.35  # a congested port whose link nobody knows has no partner to speak for it
+ALONE_DOUBTED = 0.25  # a congested port whose link nobody knows has no partner to speak for it
 UNREPORTED = 0.5  # a change is blamed that nobody told of
 SINGLE = {Cause.UNREACHABLE: 0.3, Cause.ADJACENCY: 0.4, Cause.PATH: 0.2}  # one alarm, and another fault may well have brought it
 TEMPERATURE = 2.0  # scores overstate evidence that comes from one source
@@ -34,22 +45,23 @@ def confidence(incident: Incident, unlinked: float) -> float:
         causes = {event.key.cause for event in incident.events}
         alone = ALONE.get(next(iter(causes)), ALONE_ELSE) if len(causes) == 1 else ALONE_ELSE
         return alone * (1.0 - doubt)
-    sure = STRONG - PER_UNLINKED * doubt
+    lost = PER_UNLINKED.get(incident.kind, PER_UNLINKED_ELSE) * doubt
+    sure = max(LEAST_SURE, STRONG.get(incident.kind, STRONG_ELSE) - lost)
     is_unknown_session = incident.kind is Kind.ADJACENCY and not any(each.due for each in incident.effects.expect.values())
     if incident.kind is Kind.HIDDEN or is_unknown_session:
         return min(sure, HIDDEN)
     rivals = [worth for hypothesis, worth in incident.rivals if hypothesis != incident.hypothesis]
     if rivals and -max(rivals) < CLOSE:
         sure -= CLOSE_COSTS
+    elif rivals and -max(rivals) < NEAR:
+        sure -= NEAR_COSTS
     if incident.score < THIN:
         sure -= THIN_COSTS
     if incident.kind is Kind.CHANGE and not incident.has(Cause.CHANGED):
         sure = min(sure, UNREPORTED)
     if len(incident.events) == 1:
         sure = min(sure, SINGLE.get(next(iter(incident.events)).key.cause, 1.0))
-    if incident.kind is Kind.LINK and doubt > 0:
-        sure -= DOUBTED_LINK_COSTS
-    return sure
+    return max(sure, 0.05)
 
 
 def odds(incident: Incident, unlinked: float) -> list[tuple[Hypothesis, float]]:

@@ -216,3 +216,63 @@ def test_a_link_that_becomes_known_explains_what_stood_alone() -> None:
     solver.rewire([link], [])
     solver.feed(41.0, [])
     assert {each.hypothesis.element for each in solver.situation.incidents.values()} <= {"l4", "d4"}
+
+
+def tree(*, tied: bool = True) -> Network:
+    """The station's d0, an OLT behind it, a splitter and four ONTs; `tied` False: the inventory lacks the OLT's uplink."""
+    kinds = {"d0": "core", "olt": "olt", **{f"ont{n}": "ont" for n in range(4)}}
+    resources: list[Json] = [{"id": f"s-{name}", "kind": "site"} for name in kinds]
+    resources += [{"id": name, "kind": "device", "site": f"s-{name}", "role": role} for name, role in kinds.items()]
+    resources.append({"id": "split", "kind": "splitter", "site": "s-olt"})
+    ports = ["d0/up", "olt/up", "olt/feed", *(f"ont{n}/in" for n in range(4))]
+    resources += [{"id": port, "kind": "port", "device": port.split("/")[0]} for port in ports]
+    if tied:
+        resources.append({"id": "uplink", "kind": "link", "devices": ["d0", "olt"], "ports": ["d0/up", "olt/up"]})
+    resources.append({"id": "feeder", "kind": "link", "devices": ["olt", "split"], "ports": ["olt/feed"]})
+    resources += [{"id": f"drop{n}", "kind": "link", "devices": [f"ont{n}", "split"], "ports": [f"ont{n}/in"]} for n in range(4)]
+    return network_of_resources({"nms": "d0", "resources": resources})
+
+
+def test_a_feeder_whose_own_loss_of_signal_got_lost_is_found_by_those_behind_it() -> None:
+    solver = Solver(tree())
+    play(solver, [unreachable(f"ont{n}", 10.0 + 15 * n, 4.0) for n in range(4)], 400)
+    assert hypotheses(solver) == {Hypothesis(Kind.LINK, "feeder")}
+
+
+def test_one_silent_end_of_a_tree_is_its_own() -> None:
+    solver = Solver(tree())
+    play(solver, [unreachable("ont2", 10.0, 4.0)], 400)
+    assert hypotheses(solver) <= {Hypothesis(Kind.LINK, "drop2"), Hypothesis(Kind.NODE, "ont2")}
+
+
+def test_what_silence_tells_of_is_known_once_something_else_speaks_for_it() -> None:
+    reach = Reach(tree())
+    reach.fail({"drop1"}, {"ont1"}, guessed=True)
+    assert reach.cut_off(frozenset({"feeder"}), frozenset()) >= {"ont0", "ont1"}
+    reach.confirm({"drop1"}, {"ont1"})
+    assert "ont1" not in reach.cut_off(frozenset({"feeder"}), frozenset())
+    reach.repair({"drop1"}, {"ont1"})
+    assert reach.cut_off(frozenset({"feeder"}), frozenset()) >= {"ont0", "ont1"}
+
+
+def test_an_island_of_the_inventory_is_tied_by_its_open_port() -> None:
+    network = tree(tied=False)
+    assert network.islands.gates == {"olt"}
+    assert Reach(network).cut_off(frozenset({"feeder"}), frozenset()) == {"split", *(f"ont{n}" for n in range(4))}
+    assert tree().islands.gates == frozenset()
+
+
+def test_a_feeder_on_an_island_is_named() -> None:
+    solver = Solver(tree(tied=False))
+    play(solver, [lost("olt/feed", 5.0), *(unreachable(f"ont{n}", 10.0 + 15 * n, 4.5) for n in range(4))], 120)
+    assert hypotheses(solver) == {Hypothesis(Kind.LINK, "feeder")}
+
+
+def test_a_link_that_is_found_ties_an_island() -> None:
+    network = tree(tied=False)
+    assert network.islands.gates
+    network.connect(Link("uplink", ("d0", "olt"), ("d0/up", "olt/up")))
+    assert network.islands.gates == frozenset()
+    assert network.distance["ont3"] == 3
+    network.disconnect("uplink")
+    assert network.islands.gates == {"olt"}
