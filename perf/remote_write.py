@@ -25,6 +25,7 @@ from perf.settings import RemoteWriteSettings
 from perf.slots import SlotIndex, grown
 from station.catalogue import metrics_by_code
 from station.series import MAX_METRIC, METRIC_BITS
+from station.varint import varint
 
 HEADERS: Final = {
     "Content-Encoding": "snappy",
@@ -178,16 +179,8 @@ def _samples(last: LastColumns) -> npt.NDArray[np.void]:
 def _time_series(code: int, pairs: Mapping[str, str]) -> bytes:
     labels = {"__name__": f"trunkline_{metrics_by_code()[code].prometheus}", **{name: value for name, value in pairs.items() if value}}
     inside = b"".join(_field(1, _field(1, name.encode()) + _field(2, labels[name].encode(errors="replace"))) for name in sorted(labels))
-    return b"\x0a" + _varint(len(inside) + SAMPLE.itemsize) + inside
+    return b"\x0a" + varint(len(inside) + SAMPLE.itemsize) + inside
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(len(payload)) + payload
-
-
-def _varint(number: int) -> bytes:
-    made = bytearray()
-    while number > 0x7F:
-        made.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*made, number])
+    return bytes([number << 3 | 2]) + varint(len(payload)) + payload

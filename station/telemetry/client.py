@@ -23,6 +23,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from station.metrics import counter, histogram
 from station.series import Array
 from station.telemetry.dialect import SESSION_SETTINGS
+from station.varint import varint
 
 Columns = dict[str, Array]
 T = TypeVar("T")
@@ -140,24 +141,15 @@ class TelemetryClient:
 
 def encode(columns: Mapping[str, Array]) -> bytes:
     """Columns of one length as one block of the Native format: counts, then name, type and values of each column."""
-    parts: list[Any] = [_varint(len(columns)), _varint(len(next(iter(columns.values()))))]
+    parts: list[Any] = [varint(len(columns)), varint(len(next(iter(columns.values()))))]
     for name, column in columns.items():
         parts += [_text(name), _text(_TYPES[column.dtype]), np.ascontiguousarray(column).view(np.uint8).data]
     return b"".join(parts)
 
 
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; the high bit says that more follow."""
-    made = bytearray()
-    while number > 0x7F:
-        made.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*made, number])
-
-
 @cache
 def _text(text: str) -> bytes:
-    return _varint(len(text.encode())) + text.encode()
+    return varint(len(text.encode())) + text.encode()
 
 
 def timestamps(time_ns: Array) -> Array:
