@@ -383,6 +383,28 @@ def try_tariff(
     raise typer.Exit(tariff(file, usage, as_json))
 
 
+@try_app.command("forecast")
+def try_forecast(
+    file: Annotated[Path, typer.Argument(help="CSV: a column of times, then a column a series.")],
+    check: Annotated[bool, typer.Option("--check", help="Hold the last day back and say how well it was told.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Forecast the next 24 hours of each series, with 80 and 95 % intervals."""
+    from station.commands.tries_perf import forecast
+
+    raise typer.Exit(forecast(file, check, as_json))
+
+
+@try_app.command("anomaly")
+def try_anomaly(
+    file: Annotated[Path, typer.Argument(help="CSV: a column of times, then a column a series.")], as_json: Json = False
+) -> None:
+    """Score how odd each value of each series is, as it came."""
+    from station.commands.tries_perf import anomaly
+
+    raise typer.Exit(anomaly(file, as_json))
+
+
 @app.command()
 def correlate(stdio: Annotated[bool, typer.Option("--stdio", help="Speak over standard input and output.")] = False) -> None:
     """Correlate alarms that come as JSON lines, with the station's own engine: {"topology": FILE}, then {"now": s, "alarms": [...]}."""

@@ -8,7 +8,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
-from station.commands import tries
+from station.commands import tries, tries_perf
 from station.commands.context import FAILED, OK, PARTLY, USAGE
 from station.data import data_dir
 from tests.station.test_command import trunkline
@@ -86,3 +86,38 @@ def test_correlate_speaks_over_stdio() -> None:
     done = trunkline("correlate", "--stdio", given=json.dumps({"topology": str(CASES / "topology.json")}) + '\n{"now": 1, "alarms": []}\n')
     assert [json.loads(line) for line in done.stdout.splitlines()] == [{"ready": True}, {"incidents": []}]
     assert trunkline("correlate").returncode == 2
+
+
+def hourly(days: int) -> str:
+    rows = [f"2026-03-{1 + h // 24:02d} {h % 24:02d}:00:00,{10 + h % 24},{100 + h % 24}" for h in range(days * 24) if h != 30]
+    return "\n".join(["timestamp,in,out", *rows, ""])
+
+
+def test_series_of_a_table_are_forecast_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "series.csv"
+    file.write_text(hourly(14))
+    assert tries_perf.forecast(file, False, True) == OK
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["series"], first["time"][0], second["series"]) == ("in", "2026-03-15 00:00:00", "out")
+    assert first["mean"] == pytest.approx([10.0 + h for h in range(24)], rel=1e-3)
+    assert tries_perf.forecast(file, True, True) == OK
+    assert json.loads(capsys.readouterr().out)["nmae"] < 0.001
+
+
+def test_a_table_has_a_score_for_each_of_its_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "series.csv"
+    file.write_text(hourly(20).replace("2026-03-19 05:00:00,15,", "2026-03-19 05:00:00,900,"))
+    assert tries_perf.anomaly(file, True) == OK
+    told = json.loads(capsys.readouterr().out.splitlines()[0])
+    odd = [at for at, score in zip(told["time"], told["anomaly_score"], strict=True) if score >= 0.5]
+    assert (odd, len(told["time"])) == (["2026-03-19 05:00:00"], 20 * 24 - 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "line 1"), ("t,v\n1,2\n", "two instants"), ("t,v\nsoon,2\n", "line 2"), ("t,v\n1,x\n", "line 2"), ("t,v\n1\n", "line 2")],
+)
+def test_a_file_that_is_no_table_says_where(text: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    assert tries_perf.anomaly(tmp_path / "a.csv", False) == USAGE
+    assert says in capsys.readouterr().err
