@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -32,6 +32,7 @@ To = Annotated[str, Query(alias="to", max_length=40)]
 Service = Annotated[str, Query(max_length=36)]
 Cursor = Annotated[str, Query(max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
+Asked = Callable[..., Span]
 
 
 def router(state: State, clock: Clock) -> APIRouter:
@@ -67,6 +68,12 @@ def router(state: State, clock: Clock) -> APIRouter:
             found = [row | {"age_s": (now_ns - row["since_ns"]) // NS_PER_S} for row in rows if row["state"] == UsageState.RECYCLED]
             return await _page(conn, caller, found, cursor, limit)
 
+    _add_reconciliation(routes, state, asked)
+    _add_export(routes, state, asked)
+    return routes
+
+
+def _add_reconciliation(routes: APIRouter, state: State, asked: Asked) -> None:
     @routes.get("/reconciliation")
     async def reconciliation(
         caller: Caller, span: Annotated[Span, Depends(asked)], tolerance_ppm: Annotated[int, Query(ge=0, le=1_000_000)] = TOLERANCE_PPM
@@ -78,6 +85,8 @@ def router(state: State, clock: Clock) -> APIRouter:
             rows = await reconciled(conn, caller, span, tolerance_ppm)
         return {"items": rows, "next": None, "total": len(rows), "verdicts": dict(Counter(row["verdict"] for row in rows))}
 
+
+def _add_export(routes: APIRouter, state: State, asked: Asked) -> None:
     @routes.get("/export")
     async def file(
         request: Request, caller: Caller, span: Annotated[Span, Depends(asked)], form: Annotated[Format, Query(alias="format")] = Format.CSV
@@ -96,8 +105,6 @@ def router(state: State, clock: Clock) -> APIRouter:
         caller: Caller, span: Annotated[Span, Depends(asked)], form: Annotated[Format, Query(alias="format")] = Format.CSV
     ) -> dict[str, Any]:
         return dict((await _export(state, caller, span, form)).manifest)
-
-    return routes
 
 
 def _instant(text: str) -> int:
