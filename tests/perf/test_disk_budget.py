@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from perf.disk import Disk, free_of
@@ -64,6 +65,6 @@ async def test_samples_leave_the_reserve_and_go_on_when_there_is_room(tmp_path: 
         free[0] = 300 << 20
 
     monkeypatch.setattr(asyncio, "sleep", slept)
-    await writer.put("sample_raw", {"version": [1]})
+    await writer.put("sample_raw", {"version": np.ones(1, np.uint64)})
     assert waits == [1.0] and len(list(journal.replay())) == 1
     journal.close()
