@@ -226,8 +226,18 @@ class Station:
         again = self.discovery.look_again
         self.follower = Follower(ground.picture, self.fault, clock, look_at=self.look_at, poll=self.poller.poll_now, look_again=again)
         self.traps: Receiver | None = None
+        self._add_streams()
+        self.meter = Meter(ground.state, STATION, self.telemetry, settings.billing)
+        self.biller = Biller(
+            ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
+        )
+
+    def _add_streams(self) -> None:
+        """Everything that speaks by itself, beside traps."""
+        ground, settings, heard = self.ground, self.ground.settings, self.fault.notifications
+        clock, topology = ground.clock, ground.picture.current
         self.syslog = Syslog(settings.syslog, topology, clock, heard)
-        flows = FlowSpool(Journal(ground.plan.folder / "journal" / "flow", settings.flow.journal_mb << 20), client.insert_stream)
+        flows = FlowSpool(Journal(ground.plan.folder / "journal" / "flow", settings.flow.journal_mb << 20), self.client.insert_stream)
         self.flow = Flow(settings.flow, topology, clock, flows)
         self.gnmi = Gnmi(settings.gnmi, topology, clock, ground.login, self.streamed)
         spool = Journal(ground.plan.folder / "journal" / "mqtt", settings.mqtt.journal_mb << 20)
@@ -235,10 +245,6 @@ class Station:
         self.netconf = Netconf(settings.netconf, topology, clock, ground.login, self.streamed, heard)
         self.probes = Probes(settings.probes, topology, clock, self.streamed)
         self.radius = Radius(settings.radius, clock, ground.login, self._take_sessions)
-        self.meter = Meter(ground.state, STATION, self.telemetry, settings.billing)
-        self.biller = Biller(
-            ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
-        )
 
     async def look(self, address: str) -> DeviceFacts | NoAnswer:
         return await look(self.engine, address, self.ground.settings.inventory.port, self.ground.credentials(), self.profiles)

@@ -153,7 +153,7 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/accounts/{customer_id}", Role.BILLING, "", None),
     ("GET /api/v1/accounts/{customer_id}/statement", Role.BILLING, "", None),
     ("POST /api/v1/accounts/{customer_id}/payments", Role.BILLING, "", {"reference": "r", "currency": "EUR", "amount_minor": 1}),
-    ("POST /api/v1/accounts/{customer_id}/allocations", Role.BILLING, "", {}),
+    ("POST /api/v1/accounts/{customer_id}/allocations", Role.BILLING, "", {"documents": []}),
     ("POST /api/v1/accounts/{customer_id}/allocations/withdraw", Role.BILLING, "", {"source": SOURCE, "document": "x"}),
     ("POST /api/v1/payments/{payment_id}/reverse", Role.BILLING, "", {"kind": "error", "reason": "told twice"}),
     ("POST /api/v1/accounts/{customer_id}/refunds", Role.BILLING, "", {"source": SOURCE, "amount_minor": 1, "reason": "x"}),
