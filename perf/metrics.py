@@ -5,7 +5,7 @@ from station.metrics import counter, gauge, histogram
 SAMPLES = counter("perf_samples", "Samples taken in.")
 VERDICTS = counter("perf_verdicts", "Counter samples by verdict.", "quality")
 NOT_STORED = counter("perf_samples_not_stored", "Samples that were not stored, by reason.", "reason")
-BLOCKS = counter("perf_blocks", "Blocks of rows by what became of them: journalled, stored, replayed, refused.", "outcome")
+BLOCKS = counter("perf_blocks", "Blocks of rows by outcome: journalled, stored, replayed, refused (kept aside), lost.", "outcome")
 PENDING = gauge("perf_pending_blocks", "Blocks that are journalled and not yet in the store.")
 LATE_SLOTS = counter("perf_late_slots", "Five-minute slots corrected after late data.")
 LATE_DROPPED = counter("perf_late_slots_dropped", "Slots with late data that found no room to wait for their correction.")

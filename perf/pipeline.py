@@ -22,6 +22,7 @@ from perf.kpis import kpis
 from perf.last import LastValues
 from perf.metrics import NOT_STORED, SAMPLES, SERIES, VERDICTS
 from perf.names import Names
+from perf.refused import Refused
 from perf.settings import PerfSettings
 from perf.thresholds import Thresholds
 from perf.tiers import Tiers
@@ -58,13 +59,14 @@ class Pipeline:
         settings: PerfSettings | None = None,
         folder: Path | None = None,
     ) -> None:
-        """`folder` is on the disk whose budget is watched; None where the store is elsewhere."""
+        """`folder` is on the disk whose budget is watched, and holds what the store refuses; None where there is none."""
         self.settings = settings or PerfSettings()
         self._disk = Disk(free_of(folder), clock, self.settings) if folder else None
         self.names = Names(topology)
         self.last = LastValues()
         self.thresholds = Thresholds(self.names.resource_of, self.last.latest)
-        self.writer = Writer(client, journal, self.settings.pending_blocks, self._disk)
+        refused = Refused(folder / "refused") if folder else None
+        self.writer = Writer(client, journal, self.settings.pending_blocks, self._disk, refused)
         self.tiers = Tiers(client, self.writer, self.names, clock, self.settings, self._version)
         self._client = client
         self._clock = clock

@@ -4,6 +4,7 @@ A block is rows of one table as the store takes them, and is durable once journa
 inserted as one: the store's parts cost by the piece, and what is written in larger parts is merged less often.
 An insert is sent again after a lost answer or a crash, and a row that is there already is replaced by itself. There
 is no token that would spare it: the store notes a token before the rows are there, so that a kill between loses them.
+What the store refuses for good is kept aside (`perf.refused`), and only that: its neighbours are inserted without it.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import structlog
 
 from perf.disk import Disk
 from perf.metrics import BLOCKS, PENDING
+from perf.refused import Refused
 from station.journal import JournalFullError
 from station.telemetry.client import TelemetryClient, TelemetryError, TelemetryUnavailableError, encode
 
@@ -54,9 +56,17 @@ class Block:
 class Writer:
     """`put` returns when the block is durable; `run` moves blocks into the store, for ever."""
 
-    def __init__(self, client: TelemetryClient, journal: JournalLike, pending_blocks: int, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        client: TelemetryClient,
+        journal: JournalLike,
+        pending_blocks: int,
+        disk: Disk | None = None,
+        refused: Refused | None = None,
+    ) -> None:
         self._client = client
         self._disk = disk
+        self._refused = refused
         self._journal = journal
         self._limit = pending_blocks
         self._pending: deque[Block] = deque()
@@ -135,7 +145,7 @@ class Writer:
                 self._draining -= 1
 
     async def _store(self, blocks: list[Block]) -> None:
-        """Insert blocks of one table as one, again and again while nobody answers; what the store refuses is counted."""
+        """Insert blocks of one table as one, again and again while nobody answers; what the store refuses is set aside."""
         table = KINDS[blocks[0].kind]
         payload = b"".join(block.payload for block in blocks)
         delay_s = FIRST_DELAY_S
@@ -146,12 +156,24 @@ class Writer:
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, LONGEST_DELAY_S)
             except TelemetryError as error:
-                BLOCKS.labels("refused").inc(len(blocks))
-                log.error("the store refused rows", table=table, blocks=len(blocks), error=str(error)[:ERROR_CHARS])
+                await self._without(blocks, error)
                 return
             else:
                 BLOCKS.labels("stored").inc(len(blocks))
                 return
+
+    async def _without(self, blocks: list[Block], error: TelemetryError) -> None:
+        """Find the block that the store refuses by inserting each alone, and set that one aside."""
+        if len(blocks) > 1:
+            for block in blocks:
+                await self._store([block])
+            return
+        block, table = blocks[0], KINDS[blocks[0].kind]
+        kept = None
+        if self._refused is not None:
+            kept = await asyncio.to_thread(self._refused.keep, table, block.sequence, block.payload)
+        BLOCKS.labels("refused" if kept else "lost").inc()
+        log.error("the store refused rows", table=table, kept=str(kept) if kept else None, error=str(error)[:ERROR_CHARS])
 
 
 def _first(pending: deque[Block]) -> list[Block]:
