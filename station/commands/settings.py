@@ -7,11 +7,11 @@ from pathlib import Path
 
 from station.commands.context import OK, USAGE, answer, complain, say, settings_in_force
 from station.data import data_dir
-from station.settings import PREFIX
+from station.settings import PREFIX, SettingsError
 
 
 def check(config: Path | None) -> int:
-    """Settings first, then every rule, profile, threshold, KPI and tariff; each fault on a line of its own."""
+    """Settings first, then every rule, profile, threshold, KPI, tariff and service level; each fault on a line of its own."""
 
     def act() -> int:
         settings_in_force(config)
@@ -19,7 +19,7 @@ def check(config: Path | None) -> int:
         for fault in faults:
             complain(fault)
         if not faults:
-            say(f"{config or 'the defaults'}: right; so are the rules, profiles, thresholds, KPIs and tariffs")
+            say(f"{config or 'the defaults'}: right; so are the rules, profiles, thresholds, KPIs, tariffs and service levels")
         return USAGE if faults else OK
 
     return answer(act)
@@ -48,7 +48,7 @@ def _errors() -> tuple[type[Exception], ...]:
     from collectors.snmp.profiles import ProfileError
     from fault.rules import RuleFileError
 
-    return ValueError, KeyError, AssertionError, OSError, TariffError, ProfileError, RuleFileError
+    return ValueError, KeyError, AssertionError, OSError, SettingsError, TariffError, ProfileError, RuleFileError
 
 
 def _loaders() -> dict[str, Callable[[Path], object]]:
@@ -58,6 +58,7 @@ def _loaders() -> dict[str, Callable[[Path], object]]:
     from collectors.snmp.profiles import load_profiles
     from fault.rules import load_rules
     from perf import kpis, thresholds
+    from perf.sla.terms import load as slas
 
     def each(read: Callable[[Path], object]) -> Callable[[Path], object]:
         return lambda folder: [read(path) for path in sorted(folder.glob("*.toml"))]
@@ -67,6 +68,7 @@ def _loaders() -> dict[str, Callable[[Path], object]]:
         "gnmi": each(model_of),
         "kpis": each(kpis.read),
         "profiles": load_profiles,
+        "slas": slas,
         "tariffs": lambda folder: [Tariffs(folder).versions(name) for name in Tariffs(folder).names()],
         "thresholds": each(thresholds.read),
     }
