@@ -6,14 +6,18 @@ absent. The labels of a series are encoded once and kept until the topology chan
 
 import json
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
+import numpy.typing as npt
 
 from inventory.topology import Topology
+from perf.exposition_lines import Numbers, Texts, lines
 from perf.labels import labels_of
 from perf.last import LastColumns
 from perf.metrics import SERIES_LEFT_OUT
 from perf.names import Names
+from perf.slots import U64, SlotIndex, Slots
 from station.catalogue import Metric, metrics_by_code
 from station.series import entity_keys, metrics_of
 
@@ -32,62 +36,81 @@ class Wanted:
     module: str = ""
 
 
+class Known:
+    """The label text and the site of each entity that was asked for, by slot; empty for an entity that the inventory has not."""
+
+    def __init__(self, topology: Topology, *, snmp: bool) -> None:
+        self._topology, self._snmp = topology, snmp
+        self._index = SlotIndex()
+        self._texts: list[bytes] = []
+        self._sites: list[str] = []
+        self.labels = Texts.of([])
+
+    def slots_of(self, keys: U64) -> Slots:
+        """The slot of each entity in `labels` (u64[n] -> i64[n])."""
+        slots = self._index.slots_of(keys)
+        fresh = self._index.keys[len(self._texts) :].tolist()
+        for key in fresh:
+            device = self._topology.devices.get(key >> 16)
+            site = self._topology.sites.get(device.site_id) if device else None
+            self._texts.append(_labels(self._topology, key, snmp=self._snmp).encode())
+            self._sites.append(site.name if site else "")
+        if fresh:
+            self.labels = Texts.of(self._texts)
+        return slots
+
+    def of_site(self, slots: Slots, name: str) -> npt.NDArray[np.bool_]:
+        """Which of them belong to a site, bool[n]."""
+        return np.array([site == name for site in self._sites], np.bool_)[slots]
+
+
 class Exposition:
-    """Encodes last values; keeps the label text of each entity."""
+    """Encodes last values; keeps the label text of each entity while the topology stays."""
 
     def __init__(self, names: Names, *, series_limit: int) -> None:
         self._names = names
         self._limit = series_limit
         self._version = -1
-        self._labels: dict[tuple[int, bool], str] = {}
+        self._known: dict[bool, Known] = {}
+        self._one_at_a_time = Lock()  # scrapes come in threads
 
     def encode(self, last: LastColumns, wanted: Wanted) -> bytes:
         """One answer, its families in order of metric code, at most `series_limit` series."""
-        self._follow(self._names.topology())
+        with self._one_at_a_time:
+            return self._encoded(last, wanted, self._known_of(wanted))
+
+    def _encoded(self, last: LastColumns, wanted: Wanted, known: Known) -> bytes:
         codes = metrics_of(last.series)
         room = self._limit
-        parts: list[str] = []
+        parts: list[bytes] = []
         for code, metric in sorted(metrics_by_code().items()):
             if _left_aside(metric, wanted):
                 continue
             rows = np.flatnonzero(codes == code)
-            lines = self._lines(metric, last, rows, wanted)
-            SERIES_LEFT_OUT.inc(max(0, len(lines) - room))
-            lines = lines[:room]
-            room -= len(lines)
-            if lines:
-                parts += [_head(metric, wanted), *lines]
+            slots = known.slots_of(entity_keys(last.series[rows]))
+            there = known.labels.lengths(slots) > 0
+            if wanted.site:
+                there &= known.of_site(slots, wanted.site)
+            chosen = np.flatnonzero(there)
+            SERIES_LEFT_OUT.inc(max(0, len(chosen) - room))
+            chosen = chosen[:room]
+            room -= len(chosen)
+            if len(chosen):
+                at = rows[chosen]
+                numbers = Numbers.of_counters(last.raw[at]) if metric.kind == "counter" else Numbers.of_gauges(last.value[at])
+                parts += [_head(metric, wanted).encode(), lines(sample_name(metric, wanted).encode(), known.labels, slots[chosen], numbers)]
         if wanted.openmetrics:
-            parts.append("# EOF\n")
-        return "".join(parts).encode()
+            parts.append(b"# EOF\n")
+        return b"".join(parts)
 
-    def _lines(self, metric: Metric, last: LastColumns, rows: np.ndarray[tuple[int], np.dtype[np.intp]], wanted: Wanted) -> list[str]:
-        name = sample_name(metric, wanted)
-        keys = entity_keys(last.series[rows]).tolist()
-        values = map(str, last.raw[rows].tolist()) if metric.kind == "counter" else map(_number, last.value[rows].tolist())
-        found = []
-        for key, value in zip(keys, values, strict=True):
-            labels = self._label(key, wanted)
-            if labels:
-                found.append(f"{name}{labels} {value}\n")
-        return found
-
-    def _label(self, key: int, wanted: Wanted) -> str:
-        """The label text of an entity; empty when it is unknown or of another site."""
+    def _known_of(self, wanted: Wanted) -> Known:
         topology = self._names.topology()
-        device = topology.devices.get(key >> 16)
-        site = topology.sites.get(device.site_id) if device else None
-        if wanted.site and (site is None or site.name != wanted.site):
-            return ""
-        known = self._labels.get((key, wanted.snmp_names))
-        if known is None:
-            known = self._labels[key, wanted.snmp_names] = _labels(topology, key, snmp=wanted.snmp_names)
-        return known
-
-    def _follow(self, topology: Topology) -> None:
         if topology.version != self._version:
             self._version = topology.version
-            self._labels.clear()
+            self._known.clear()
+        if wanted.snmp_names not in self._known:
+            self._known[wanted.snmp_names] = Known(topology, snmp=wanted.snmp_names)
+        return self._known[wanted.snmp_names]
 
 
 def targets(topology: Topology, address: str) -> bytes:
@@ -137,9 +160,3 @@ def _head(metric: Metric, wanted: Wanted) -> str:
 def _labels(topology: Topology, key: int, *, snmp: bool) -> str:
     pairs = labels_of(topology, key, snmp=snmp)
     return "" if pairs is None else "{" + ",".join(f'{name}="{escaped(value)}"' for name, value in pairs.items()) + "}"
-
-
-def _number(value: float) -> str:
-    if value != value:
-        return "NaN"
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
