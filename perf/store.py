@@ -159,6 +159,17 @@ class TelemetryStore:
         matrix[row, _column(found, "day", np.int64) - (end // DAY_NS - days)] = _column(found, "value", np.float64)
         return BusyHours(keys, matrix)
 
+    async def hours_heard(self, entities: U64, start_ns: int, end_ns: int) -> dict[int, npt.NDArray[np.int64]]:
+        """The hours (their begin, i64 ns, in order) within [start, end) in which each interface was measured at all."""
+        sql = (
+            f"SELECT entity, {_TIME['tier']} AS time_ns FROM interface_1h FINAL "  # noqa: S608 - names come from the schema, values are bound
+            f"WHERE {_BOUNDS['tier']} AND entity IN {{entities:Array(UInt64)}} ORDER BY entity, time_ns"
+        )
+        found = await self._client.query(sql, {"start": start_ns, "end": end_ns, "entities": entities.tolist()})
+        keys, times = _column(found, "entity", np.uint64), _column(found, "time_ns", np.int64)
+        borders = np.flatnonzero(np.diff(keys)) + 1
+        return {int(part[0]): hours for part, hours in zip(np.split(keys, borders), np.split(times, borders), strict=True) if len(part)}
+
     async def total_octets(self, start_ns: int, end_ns: int, entities: U64) -> tuple[int, int, int]:
         """(in, out) octets of some interfaces over whole 5-minute slots of [start, end), exact, and of how many there are rows."""
         sql = (

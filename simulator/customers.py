@@ -6,6 +6,7 @@ from simulator.chance import key_of, pick
 from simulator.world import World
 
 TARIFFS = ("burst95", "volume")
+SLA_OF = {"burst95": "gold", "volume": "business"}  # by tariff: files of `config/slas`
 _FEWEST = 12
 
 _COMPANIES = (
@@ -36,7 +37,7 @@ def customers(world: World) -> list[dict[str, Any]]:
     """Customers with their services, as the station imports them.
 
     Each: number, name, email, address, tax_id, currency (ISO 4217) and services: number, name, tariff
-    (the name of a folder in `config/tariffs`), device (its name) and interface (its ifName).
+    (the name of a folder in `config/tariffs`), sla (of a file in `config/slas`), device (its name) and interface (its ifName).
     """
     return [_customer(world, n, name) for n, name in enumerate(world.customers)]
 
@@ -56,6 +57,7 @@ def _customer(world: World, n: int, name: str) -> dict[str, Any]:
                 "number": service.number,
                 "name": service.name,
                 "tariff": service.tariff,
+                "sla": SLA_OF.get(service.tariff, ""),
                 "device": world.devices[world.device_of[service.interface]].name,
                 "interface": world.interfaces[service.interface].name,
             }

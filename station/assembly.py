@@ -24,6 +24,7 @@ import perf.api
 import perf.capacity_api
 import perf.export_api
 import perf.rules_api
+import perf.sla.api
 from billing_bridge import sessions
 from billing_bridge.meter import Meter
 from billing_bridge.sessions import SessionReport
@@ -53,6 +54,7 @@ from dashboards import freshness
 from dashboards.server import WebParts, create_app
 from fault.correlation.engine import Engine as Correlation
 from fault.notify.outbox import Notifier
+from fault.outages import outages
 from fault.rules import Rules, load_rules
 from fault.service import FaultService
 from inventory.discovery import Discovery
@@ -61,6 +63,8 @@ from inventory.picture import Picture
 from inventory.routes import next_hops
 from perf.pipeline import Pipeline
 from perf.remote_write import RemoteWrite
+from perf.sla.levels import Levels
+from perf.sla.terms import shipped
 from perf.store import TelemetryStore
 from perf.totals import Totals
 from perf.visible import visible
@@ -211,6 +215,7 @@ class Station:
         self.telemetry = TelemetryStore(client, self.pipeline.names)
         self.remote_write = RemoteWrite(settings.perf.remote_write, self.pipeline.last, self.pipeline.names, ground.login)
         self.totals = Totals(self.pipeline, self.telemetry, clock)
+        self.levels = Levels(ground.state, self.telemetry, clock, shipped(), outages, self._planned)
         self.engine = Engine()
         self.profiles = shipped_profiles()
         self.poller = Poller(
@@ -231,6 +236,10 @@ class Station:
         self.biller = Biller(
             ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
         )
+
+    def _planned(self, service_id: str, from_ns: int, to_ns: int) -> Sequence[tuple[int, int]]:
+        """Planned work on a service that does not count for its level."""
+        return self.fault.maintenance.excluded(service_id, self.fault.resources, from_ns, to_ns)
 
     def _add_streams(self) -> None:
         """Everything that speaks by itself, beside traps."""
@@ -344,6 +353,7 @@ class Station:
             inventory.api.router(ground.picture, self.discovery, severity=colours.severity, utilisation=colours.utilisation),
             perf.api.router(self.pipeline, self.telemetry, self.totals),
             perf.api.metrics_router(self.pipeline),
+            perf.sla.api.router(self.levels, clock),
             perf.rules_api.router(self.pipeline, self.telemetry),
             flow_api.router(self.flow, FlowStore(self.client), ground.picture.current, visible),
             perf.export_api.router(self.client, self.pipeline.names),

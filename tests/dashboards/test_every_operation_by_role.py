@@ -93,6 +93,8 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/usage", Role.VIEWER, SPAN, None),
     ("GET /api/v1/usage/pipeline", Role.VIEWER, "", None),
     ("GET /api/v1/usage/suspense", Role.VIEWER, "", None),
+    ("GET /api/v1/slas", Role.VIEWER, "", None),
+    ("GET /api/v1/slas/{service_id}", Role.VIEWER, "", None),
     ("GET /api/v1/usage/reconciliation", Role.BILLING, SPAN, None),
     ("GET /api/v1/usage/export", Role.BILLING, SPAN, None),
     ("GET /api/v1/usage/export/manifest", Role.BILLING, SPAN, None),
@@ -170,8 +172,21 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /health/startup", ANYONE, "", None),
     ("GET /metrics", Role.VIEWER, "", None),
 ]
-NAMES: Final = ("key", "device_id", "run_id", "invoice_id", "id", "proposal_id", "note_id", "owner", "unit", "hold_id", "customer_id", "payment_id")
-PLACES: Final = dict.fromkeys(NAMES, "nothing") | {"line_no": "1", "tier": "5m"}
+NAMES: Final = (
+    "key",
+    "device_id",
+    "run_id",
+    "invoice_id",
+    "id",
+    "proposal_id",
+    "note_id",
+    "owner",
+    "unit",
+    "hold_id",
+    "customer_id",
+    "payment_id",
+)
+PLACES: Final = dict.fromkeys(NAMES, "nothing") | {"service_id": "nothing", "line_no": "1", "tier": "5m"}
 NOT_AN_ANSWER: Final = {401, 403, 405}
 CALLERS: Final = [None, *Role]
 ALLOWS: Final = {

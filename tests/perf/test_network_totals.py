@@ -82,3 +82,12 @@ async def test_a_device_at_a_glance_has_a_curve_of_each_port_that_is_seen(owner:
     assert (found["step_s"], len(found["time"]), found["time"][-1]) == (300, POINTS, (now_ns - SLOT) // 1_000_000)
     assert found["interfaces"] == [{"id": "if-1", "in_bps": [None] * 36 + [80.0] * 12, "out_bps": [None] * 36 + [40.0] * 12}]
     assert [(each["id"], each["value"], each["at"], set(each["values"])) for each in sensors] == [("sensor-5", None, None, {None})]
+
+
+async def test_hours_without_any_measurement_are_known(small: Small, now_ns: int) -> None:
+    first = now_ns // HOUR * HOUR - 4 * HOUR
+    await stored(small, first, 36, missing=range(12, 24))
+    await small.pipeline.tiers.roll(first, first + 3 * HOUR)
+    found = await small.store.hours_heard(np.array([METERED, PLAIN], np.uint64), first, first + 3 * HOUR)
+    assert {key: ((hours - first) // HOUR).tolist() for key, hours in found.items()} == {METERED: [0, 1, 2], PLAIN: [0, 2]}
+    assert await small.store.hours_heard(np.array([PLAIN], np.uint64), first - 9 * HOUR, first) == {}
