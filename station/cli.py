@@ -48,6 +48,7 @@ Config = Annotated[
     ),
 ]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of everything the station keeps.", envvar="TRUNKLINE_DATA")]
+Samples = Annotated[Path | None, typer.Option("--telemetry", help="Folder for a copy of the embedded telemetry store.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
 Port = Annotated[int | None, typer.Option("--port", help="Port of the console on loopback; default 8080.")]
 
@@ -121,19 +122,19 @@ def explain(
 
 
 @app.command()
-def backup(file: Path, config: Config = None, data: Data = None) -> None:
-    """Write a consistent copy of the state store, the usage ledger included, while the station runs."""
+def backup(file: Path, config: Config = None, data: Data = None, telemetry: Samples = None) -> None:
+    """Write a consistent copy of the state store, the usage ledger included, while the station runs; and of the samples."""
     from station.commands.store import backup as act
 
-    raise typer.Exit(act(config, data, file))
+    raise typer.Exit(act(config, data, file, telemetry))
 
 
 @app.command()
-def restore(file: Path, config: Config = None, data: Data = None) -> None:
-    """Put a backup in the place of the state store; the station must not be running."""
+def restore(file: Path, config: Config = None, data: Data = None, telemetry: Samples = None) -> None:
+    """Put a backup in the place of the state store, and of the samples; the station must not be running."""
     from station.commands.store import restore as act
 
-    raise typer.Exit(act(config, data, file))
+    raise typer.Exit(act(config, data, file, telemetry))
 
 
 @config_app.command("check")

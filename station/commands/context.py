@@ -99,7 +99,7 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: boo
 
 
 @asynccontextmanager
-async def opened_telemetry(settings: "StationSettings", folder: Path) -> AsyncIterator[Any]:
+async def opened_telemetry(settings: "StationSettings", folder: Path, *, timeout_s: int = 30) -> AsyncIterator[Any]:
     """A client of the telemetry store: the running station's, the cluster's, or of an owner started for this command."""
     from station.telemetry.client import TelemetryClient
     from station.telemetry.supervisor import OwnerProcess
@@ -107,12 +107,12 @@ async def opened_telemetry(settings: "StationSettings", folder: Path) -> AsyncIt
     published = folder / "telemetry.url"
     url = settings.telemetry.url or (published.read_text().strip() if published.exists() else "")
     if url:
-        client = TelemetryClient(url)
+        client = TelemetryClient(url, query_timeout_s=timeout_s)
         if await client.ready():
             yield client
             await client.close()
             return
     async with OwnerProcess(folder / "telemetry", memory_mb=settings.telemetry.memory_mb) as owner:
-        client = TelemetryClient(owner.url)
+        client = TelemetryClient(owner.url, query_timeout_s=timeout_s)
         yield client
         await client.close()

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 from chdb.state.sqlitelike import connect
 
-from station.telemetry.dialect import SESSION_SETTINGS
+from station.telemetry.dialect import COPIES, SESSION_SETTINGS
 
 STATEMENT_SETTINGS = SESSION_SETTINGS | {
     "async_insert": "0",  # an insert that is answered is on disk
@@ -58,7 +59,7 @@ class Engine:
 
     def __init__(self, path: Path, memory_bytes: int) -> None:
         config = path / "owner.xml"
-        config.write_text(_config(memory_bytes))
+        config.write_text(_config(memory_bytes, path / COPIES))
         settings = STATEMENT_SETTINGS | {
             "max_memory_usage": str(memory_bytes * 3 // 4),
             "max_bytes_before_external_group_by": str(memory_bytes // 4),
@@ -82,8 +83,8 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _config(memory_bytes: int) -> str:
-    """Server settings: small caches and pools, since the owner shares its machine with the whole station."""
+def _config(memory_bytes: int, copies: Path) -> str:
+    """Server settings: small caches and pools, since the owner shares its machine with the whole station; copies go to one folder."""
     values = {
         "max_server_memory_usage": memory_bytes + (256 << 20),  # ClickHouse counts the mapped library as well
         "mark_cache_size": 32 << 20,
@@ -93,4 +94,5 @@ def _config(memory_bytes: int) -> str:
         "compiled_expression_cache_size": 8 << 20,
         "background_schedule_pool_initial_size": 2,
     }
-    return "<clickhouse>" + "".join(f"<{name}>{value}</{name}>" for name, value in values.items()) + "</clickhouse>\n"
+    tags = "".join(f"<{name}>{value}</{name}>" for name, value in values.items())
+    return f"<clickhouse>{tags}<backups><allowed_path>{escape(str(copies.resolve()))}</allowed_path></backups></clickhouse>\n"

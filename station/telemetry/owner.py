@@ -63,6 +63,21 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
+def held(path: Path) -> bool:
+    """Whether a living owner has this folder."""
+    try:
+        lock = os.open(path / "owner.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def _lock(path: Path) -> int | None:
     """The descriptor of the locked file `<path>/owner.lock`; None when it stays taken."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
