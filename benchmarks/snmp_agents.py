@@ -122,7 +122,7 @@ def _request_id(data: Array, at: int) -> tuple[int, int]:  # where the request-i
 
 
 @numba.njit(nogil=True, cache=True)
-def hashed(data: Array, at: int, length: Any, id_at: int, octets: Any) -> Any:  # of a request, without its id
+def hashed(data: Array, at: Any, length: Any, id_at: Any, octets: Any) -> Any:  # of a request, without its id
     digest = np.uint64(14695981039346656037)
     for j in range(at, at + length):
         if j < id_at or j >= id_at + octets:
@@ -184,13 +184,13 @@ class Replies:
 
 
 @numba.njit(nogil=True, cache=True)
-def _start_long(tx: Array, to: int, tag: int, length: int) -> int:  # tag and length in the form of four octets
+def _start_long(tx: Array, to: Any, tag: int, length: Any) -> Any:  # tag and length in the form of four octets
     tx[to], tx[to + 1], tx[to + 2], tx[to + 3] = tag, 0x82, length >> 8, length & 0xFF
     return to + 4
 
 
 @numba.njit(nogil=True, cache=True)
-def _iv(rx: Array, after: int, end: int) -> Any:
+def _iv(rx: Array, after: Any, end: Any) -> Any:
     """(the two halves of the IV of RFC 3826, first octet lowest, position of the digest) of security parameters behind the engine id."""
     low, salt, digest_at = np.uint64(0), np.uint64(0), np.int64(0)
     for part in range(1, 6):
@@ -211,7 +211,7 @@ def _iv(rx: Array, after: int, end: int) -> Any:
 
 
 @numba.njit(nogil=True, cache=True)
-def _head(rx: Array, at: int, end: int) -> Any:
+def _head(rx: Array, at: Any, end: Any) -> Any:
     """(start of the content, of the flags, of the security parameters behind their engine id, their end, length of the engine id)."""
     start, stop = content(rx, at, end)
     _, head = content(rx, start, stop)
@@ -225,7 +225,7 @@ def _head(rx: Array, at: int, end: int) -> Any:
 
 
 @numba.njit(nogil=True, cache=True)
-def _scoped_reply(work: Array, n: int, tables: Any, tx: Array, to: int) -> Any:
+def _scoped_reply(work: Array, n: int, tables: Any, tx: Array, to: Any) -> Any:
     """Write the scoped reply to the scoped request work[:n]; its length, 0 when it is not known."""
     hashes, places, store = tables
     inside, end = content(work, 0, n)

@@ -322,12 +322,12 @@ class Sweeper:
             self._wire.take(scoped, start, stop, flight, self._clock.monotonic_ns(), self._clock.now_ns())
 
     def _conclude(self) -> None:
+        self._fetch_kept()
         for ended in self._wire.ended():
             agent = self._agents[ended.agent]
             agent.polling = False
             if ended.timeouts:
                 agent.problems[agent.garbled or "timeout"] += ended.timeouts
-            self._fetch_kept()
             agent.on_ended(ended)
 
 
