@@ -54,6 +54,13 @@ class LastValues:
         found[known] = self.value[slots[known]]
         return found
 
+    def heard(self) -> tuple[U64, npt.NDArray[np.int64]]:
+        """(series number, when it was last heard) of every series, in no order; while another thread takes a batch as well."""
+        time_ns = self.time_ns
+        keys = self.index.keys[: len(time_ns)]
+        there = np.flatnonzero(time_ns[: len(keys)])  # a series that is just coming has its number before its time
+        return keys[there], time_ns[there]
+
     def columns(self, since_ns: int = 0) -> LastColumns:
         """Every series heard of since then, in order of series number."""
         n = self.index.count

@@ -37,6 +37,7 @@ from station.series import entity_keys, metrics_of
 from station.telemetry.client import TelemetryClient
 
 DAY_NS = 86_400 * NS_PER_S
+SILENCE_EVERY_S = 10.0
 IN_THREAD_ROWS = 5_000  # batches from here on are worked on beside the event loop
 
 Rows = npt.NDArray[np.bool_]
@@ -90,6 +91,8 @@ class Pipeline:
             await self.writer.replayed.wait()  # the last counters may be in the journal still
             await self.warm_up()
             background.append(tasks.create_task(self.tiers.run(), name="perf tiers"))
+            if self.thresholds.listens:
+                background.append(tasks.create_task(self._listen(), name="perf silence"))
             if self._disk is not None:
                 background.append(tasks.create_task(self._watch(self._disk), name="perf disk"))
             await self._collect()
@@ -182,6 +185,15 @@ class Pipeline:
             self.tiers.forget(last)
             await self.tiers.roll(first, last)
             await self.tiers.tick()
+
+    async def _listen(self) -> None:
+        """Now and then, whether something that a rule waits for is not heard any more."""
+        while True:
+            series, time_ns = self.last.heard()
+            events = self.thresholds.silence(series, time_ns, self._clock.now_ns())
+            if events:
+                await self._events.put(tuple(events))
+            await asyncio.sleep(SILENCE_EVERY_S)
 
     async def _watch(self, disk: Disk) -> None:
         while True:

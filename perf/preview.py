@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from perf.compared import silences
 from perf.query import History, HistoryQuery
 from perf.slots import U64
 from perf.store import TelemetryStore
@@ -40,11 +41,16 @@ async def preview(store: TelemetryStore, wanted: Comparison, span: tuple[int, in
     """Let the rule live through [start, end) of these entities (None: all)."""
     beside = wanted.only_when.metric if wanted.only_when else ""
     history = await store.history(HistoryQuery(wanted.metric, *span, beside, entities))
-    return await asyncio.to_thread(replayed, wanted, history)
+    return await asyncio.to_thread(replayed, wanted, history, span[1])
 
 
-def replayed(wanted: Comparison, history: History) -> Preview:
-    """The same over history that is there."""
+def replayed(wanted: Comparison, history: History, end_ns: int) -> Preview:
+    """The same over history that is there, until `end_ns`."""
+    values = len(history.value)
+    if wanted.of == "silent_s":
+        assert wanted.raise_when.above is not None
+        entity, time_ns, value = silences(history.entity, history.time_ns, end_ns, wanted.raise_when.above)
+        history = History(history.tier, entity, time_ns, value, np.full(len(value), np.nan))
     same = wanted.model_dump(exclude_unset=True)
     about = {"summary": "preview", "reference": "", "alarm_type": "preview", "perceived_severity": "indeterminate", "examples": []}
     rule = rule_of("preview", RuleFile.model_validate(same | about))
@@ -59,7 +65,7 @@ def replayed(wanted: Comparison, history: History) -> Preview:
 
             changes += rule.changes(history.entity[finite], history.time_ns[finite], history.value[finite], latest)
     fired = _paired(changes)
-    return Preview(history.tier, len(history.value), len(fired), len({it.entity for it in fired}), tuple(fired[:SHOWN]))
+    return Preview(history.tier, values, len(fired), len({it.entity for it in fired}), tuple(fired[:SHOWN]))
 
 
 def _instants(history: History) -> Iterator["np.ndarray[tuple[int], np.dtype[np.intp]]"]:

@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from perf.compiled import compiled
+from perf.compared import UNITS, Burn, Of, Speed
 from perf.metrics import EVENTS, THRESHOLD_DROPPED
-from perf.slots import U64, SlotIndex, grown
+from perf.slots import U64, SlotIndex
 from station.batch import Event
 from station.catalogue import Metric, metrics_by_name
 from station.clock import NS_PER_S
 from station.data import data_dir
+from station.series import entity_keys, metrics_of
 from station.settings import Settings
 
 F64 = npt.NDArray[np.float64]
@@ -79,14 +80,24 @@ class Example(Settings):
 
 
 class Comparison(Settings):
-    """What is compared with what: a metric's value, or how fast it changes (per hour, from sample to sample)."""
+    """What is compared with what (`perf.compared`): a metric's value, how fast it changes (per hour, from sample to sample),
+    how many times faster than allowed it uses up `budget` (over `window_s` and a twelfth of it), or for how many seconds
+    nothing was heard of it."""
 
     metric: str
-    of: Literal["value", "change_per_hour"] = "value"
+    of: Of = "value"
     raise_when: Condition
     clear_when: Condition
+    window_s: float = Field(3_600, gt=0)
+    budget: float | None = Field(None, gt=0)
     only_when: Guard | None = None
     after_clear: bool = False  # raise only what once met clear_when: what was always so is no news
+
+    def model_post_init(self, context: Any, /) -> None:
+        if (self.of == "burn_rate") != (self.budget is not None):
+            raise ValueError("a burn rate has a budget, and nothing else has")
+        if self.of == "silent_s" and (self.raise_when.above is None or self.raise_when.for_s):
+            raise ValueError("silence is raised above so many seconds, which are its duration: no for_s")
 
 
 class RuleFile(Comparison):
@@ -118,33 +129,6 @@ class Marks:
 
 
 @dataclass(slots=True)
-class Speed:
-    """The last sample of each series, and how fast it has changed since."""
-
-    index: SlotIndex = field(default_factory=SlotIndex)
-    time_ns: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
-    value: F64 = field(default_factory=lambda: np.zeros(0, np.float64))
-
-    def per_hour(self, key: U64, time_ns: I64, value: F64) -> F64:
-        """The change per hour since the sample before, NaN for a first sample and for one that is not newer."""
-        slots = self.index.slots_of(key)
-        self.time_ns, self.value = grown(self.time_ns, self.index.count), grown(self.value, self.index.count)
-        out = np.empty(len(key), np.float64)
-        _change_per_hour(slots, time_ns, value, self.time_ns, self.value, out)
-        return out
-
-
-@compiled
-def _change_per_hour(slots: Any, time_ns: Any, value: Any, last_ns: Any, last: Any, out: Any) -> None:
-    for i in range(len(slots)):
-        s = slots[i]
-        newer = time_ns[i] > last_ns[s]
-        out[i] = (value[i] - last[s]) / ((time_ns[i] - last_ns[s]) / 3.6e12) if newer and last_ns[s] > 0 else np.nan
-        if newer:
-            last_ns[s], last[s] = time_ns[i], value[i]
-
-
-@dataclass(slots=True)
 class Followed:
     """Since when a condition has held for one series (0: it does not), and whether the alarm is raised."""
 
@@ -168,11 +152,15 @@ class Rule:
     followed: dict[int, Followed] = field(default_factory=dict)
     armed: Marks = field(default_factory=Marks)
     speed: Speed = field(default_factory=Speed)
+    burn: Burn = field(default_factory=Burn)
 
     def changes(self, key: U64, time_ns: I64, value: F64, latest: Latest) -> list[Change]:
         """What these samples change, in order of time per series."""
         if self.file.of == "change_per_hour":
             value = self.speed.per_hour(key, time_ns, value)
+        elif self.file.of == "burn_rate":
+            assert self.file.budget is not None
+            value = self.burn.rate(key, time_ns, value, self.file.window_s, self.file.budget)
         raising, clearing = self.file.raise_when.holds(value), self.file.clear_when.holds(value)
         guard = self.file.only_when
         if guard is not None:
@@ -224,7 +212,7 @@ class Rule:
     def event(self, change: Change, resource: str) -> Event:
         """The alarm change that fault is told."""
         _, time_ns, raised, value = change
-        unit = self.metric.unit + (" per hour" if self.file.of == "change_per_hour" else "")
+        unit = UNITS.get(self.file.of) or self.metric.unit + (" per hour" if self.file.of == "change_per_hour" else "")
         said = f"{self.file.summary}: {value:.4g} {unit}"
         return Event(
             time_ns=time_ns,
@@ -263,8 +251,9 @@ class Thresholds:
         self.resource_of = resource_of
         self.latest = latest
         self.rules = tuple(read(path) for path in _paths()) if rules is None else tuple(rules)
+        self.listens = any(rule.file.of == "silent_s" for rule in self.rules)  # whether any rule is about silence
         self.watches = np.zeros(256, np.bool_)  # by metric code: whether any rule looks at it
-        self.watches[[rule.metric.code for rule in self.rules]] = True
+        self.watches[[rule.metric.code for rule in self.rules if rule.file.of != "silent_s"]] = True
 
     def events(self, key: U64, code: npt.NDArray[np.uint8], time_ns: I64, value: F64) -> list[Event]:
         """The alarm changes of these samples (entity key, metric code, time, value; columns of one length)."""
@@ -283,8 +272,18 @@ class Thresholds:
             key, time_ns, value = key[finite], time_ns[finite], value[finite]
         made: list[Event] = []
         for rule in self.rules:
-            if rule.metric.code == code and len(key):
+            if rule.metric.code == code and rule.file.of != "silent_s" and len(key):
                 made += self._named(rule, rule.changes(key, time_ns, value, self.latest))
+        return made
+
+    def silence(self, series: U64, time_ns: I64, now_ns: int) -> list[Event]:
+        """What the rules about silence say of every series' last sample (columns of one length), now."""
+        made: list[Event] = []
+        for rule in self.rules:
+            if rule.file.of == "silent_s":
+                rows = np.flatnonzero(metrics_of(series) == rule.metric.code)
+                silent_s = (now_ns - time_ns[rows]) / NS_PER_S
+                made += self._named(rule, rule.changes(entity_keys(series[rows]), np.full(len(rows), now_ns), silent_s, self.latest))
         return made
 
     def arm(self, keys: Iterable[int]) -> None:

@@ -20,6 +20,7 @@ from tests.perf.conftest import HOUR, METERED, PLAIN, S, Small
 from tests.perf.test_perf_pipeline import feed, poll, polls, writing
 
 START = 1_790_000_000 * S
+END = START + 86_400 * S
 HOT = {"metric": "sensor.temperature", "raise_when": {"above": 60, "for_s": 60}, "clear_when": {"at_most": 55}}
 
 
@@ -32,7 +33,7 @@ def history(samples: Mapping[int, Sequence[tuple[float, float]]]) -> History:
 
 def test_what_would_have_fired_is_named_with_its_end() -> None:
     hot = [(0, 70), (60, 71), (120, 50), (180, 70), (240, 72), (300, 73)]
-    found = replayed(Comparison.model_validate(HOT), history({7: hot, 8: [(n * 60, 40) for n in range(6)], 9: [(0, 90), (60, 40)]}))
+    found = replayed(Comparison.model_validate(HOT), history({7: hot, 8: [(n * 60, 40) for n in range(6)], 9: [(0, 90), (60, 40)]}), END)
     assert found.fired == (Fired(7, START + 60 * S, 71, START + 120 * S), Fired(7, START + 240 * S, 72, None))
     assert (found.count, found.entities, found.values) == (2, 1, 14)
 
@@ -40,7 +41,7 @@ def test_what_would_have_fired_is_named_with_its_end() -> None:
 def test_nothing_stored_gives_nothing_fired() -> None:
     nothing = np.zeros(0, np.float64)
     empty = History("raw", nothing.astype(np.uint64), nothing.astype(np.int64), nothing, nothing)
-    assert replayed(Comparison.model_validate(HOT), empty).count == 0
+    assert replayed(Comparison.model_validate(HOT), empty, END).count == 0
 
 
 def test_how_fast_something_changes_can_be_compared() -> None:
@@ -50,8 +51,52 @@ def test_how_fast_something_changes_can_be_compared() -> None:
         "raise_when": {"below": -1},
         "clear_when": {"at_least": -0.1},
     }
-    found = replayed(Comparison.model_validate(falling), history({7: [(0, -8), (1800, -8.1), (3600, -9.1), (5400, -9.1)]}))
+    found = replayed(Comparison.model_validate(falling), history({7: [(0, -8), (1800, -8.1), (3600, -9.1), (5400, -9.1)]}), END)
     assert [(it.raised_ns, round(it.value, 6), it.cleared_ns) for it in found.fired] == [(START + 3600 * S, -2, START + 5400 * S)]
+
+
+def test_silence_would_have_fired_at_its_very_second() -> None:
+    silent = {"metric": "sensor.temperature", "of": "silent_s", "raise_when": {"above": 300}, "clear_when": {"below": 60}}
+    found = replayed(Comparison.model_validate(silent), history({7: [(0, 1), (60, 1), (900, 1)], 8: [(0, 1), (300, 1)]}), START + 1000 * S)
+    ends = [(it.entity, it.raised_ns, it.cleared_ns) for it in found.fired]
+    assert ends == [(7, START + 360 * S + 1, START + 900 * S), (8, START + 600 * S + 1, None)]
+
+
+def rule_of(**about: Any) -> thresholds.Rule:
+    rest = {"summary": "s", "reference": "r", "alarm_type": "processing.x", "perceived_severity": "minor", "examples": []}
+    return thresholds.rule_of("x", thresholds.RuleFile.model_validate(rest | about))
+
+
+def test_what_is_not_heard_any_more_raises_and_clears_when_it_speaks() -> None:
+    rule = rule_of(metric="sensor.temperature", of="silent_s", raise_when={"above": 300}, clear_when={"below": 60})
+    judge = thresholds.Thresholds(str, lambda code, keys: np.full(len(keys), np.nan), [rule])
+    series = np.array([7 << 8 | 64, 8 << 8 | 64, 9 << 8 | 1], np.uint64)  # the last one is of another metric
+    heard = np.array([START, START + 200 * S, START], np.int64)
+    said = [judge.silence(series, heard, START + second * S) for second in (290, 310, 320)]
+    heard[0] = START + 325 * S
+    said.append(judge.silence(series, heard, START + 330 * S))
+    assert [[(it.resource, it.severity) for it in events] for events in said] == [[], [("7", "minor")], [], [("7", "cleared")]]
+    assert judge.listens and not judge.watches.any()
+    assert said[1][0].text == "s: 310 s without a value"
+
+
+@pytest.mark.slow
+def test_a_burn_rate_raises_on_lasting_errors_and_clears_soon_after() -> None:
+    rule = rule_of(
+        metric="interface.in_error_ratio", of="burn_rate", budget=0.001, window_s=3600, raise_when={"above": 10}, clear_when={"below": 1}
+    )
+    minutes = np.arange(400)
+    share = np.where((minutes == 20) | ((minutes >= 60) & (minutes < 120)), 0.05, 0.0)  # a bad minute, and a bad hour
+    changes = rule.changes(np.full(400, 7, np.uint64), START + minutes * 60 * S, share, lambda code, keys: np.full(len(keys), np.nan))
+    raised, cleared = ((time_ns - START) // (60 * S) for _, time_ns, _, _ in changes)
+    assert [up for _, _, up, _ in changes] == [True, False]
+    assert 62 < raised < 90 and 120 < cleared < 150
+
+
+@pytest.mark.parametrize("wrong", [{"of": "burn_rate"}, {"budget": 1.0}, {"of": "silent_s", "raise_when": {"above": 9, "for_s": 9}}])
+def test_a_comparison_that_cannot_be_made_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Comparison.model_validate(HOT | wrong)
 
 
 def test_a_series_that_raises_and_clears_in_one_batch_does_both() -> None:
