@@ -61,6 +61,8 @@ SCREENS = (
     Screen("alarms", "/alarms", "Alarms", lambda query: ["/api/v1/alarms/summary", _alarms_target(query)]),
     Screen("topology", "/topology", "Topology", lambda _: ["/api/v1/topology"]),
     Screen("performance", "/performance", "Performance", lambda _: []),
+    Screen("flow", "/flow", "Flow", lambda _: []),
+    Screen("services", "/services", "Services", lambda _: []),
     Screen("device", "/devices", "Devices", lambda _: ["/api/v1/devices?limit=1000"]),
     Screen("device", "/devices/{id}", "Device", lambda given: [f"/api/v1/devices/{given['id']}"]),
     Screen("usage", "/usage", "Usage", lambda _: ["/api/v1/usage/pipeline", "/api/v1/invoices", "/api/v1/bill-runs"]),

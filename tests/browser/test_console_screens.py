@@ -10,7 +10,7 @@ from tests.fakes.console_network import uid
 pytestmark = pytest.mark.slow
 INVOICE = uid("invoice", 0)
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>\u202egnp.exe' + "😈" * 200
-SCREENS = ["/", "/alarms", "/topology", "/performance", "/devices", "/usage", f"/usage/invoices/{INVOICE}", "/notify"]
+SCREENS = ["/", "/alarms", "/topology", "/performance", "/flow", "/services", "/devices", "/usage", f"/usage/invoices/{INVOICE}", "/notify"]
 WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 
 
@@ -80,3 +80,21 @@ def test_an_invoice_line_is_explained_by_a_click(page: Page, console: Console) -
     show(page, console, f"/usage/invoices/{INVOICE}")
     page.get_by_role("button", name="Explain").first.click()
     expect(page.get_by_test_id("explain")).to_contain_text("Ranked again, they give what was billed")
+
+
+def test_flows_are_narrowed_to_one_interface_by_a_click(page: Page, console: Console) -> None:
+    show(page, console, "/flow?by=interface")
+    name = page.locator("section[aria-label='Largest by Interface'] tbody button").first
+    name.click()
+    expect(page.locator("section[aria-label='Largest by Application']")).to_contain_text("https (tcp 443)")
+    page.get_by_role("button", name="All interfaces").click()
+    expect(page.locator("section[aria-label='Exporters']")).to_contain_text("not told")
+
+
+def test_a_broken_promise_comes_first_and_opens_to_its_outages(page: Page, console: Console) -> None:
+    show(page, console, "/services")
+    first = page.get_by_test_id("service-level").first
+    expect(first).to_contain_text("3 h 38 min beyond 22 min")
+    first.get_by_role("button").click()
+    expect(page.get_by_test_id("level")).to_contain_text("25 % of the month's recurring charge")
+    expect(page.get_by_test_id("level").locator("tbody tr").first).to_contain_text("15 min")

@@ -9,9 +9,11 @@ from fault.filters import parse
 from station.hub import Hub
 from station.scope import Role
 from station.web import Caller, iso, not_found, time_ns
+from tests.fakes.console_flow import add_flow
 from tests.fakes.console_money import add_money
 from tests.fakes.console_network import Network, entity_of, uid
 from tests.fakes.console_notify import add_notify
+from tests.fakes.console_slas import add_slas
 
 RANK = {"critical": 5, "major": 4, "minor": 3, "warning": 2, "indeterminate": 1}
 HOUR_MS = 3_600_000
@@ -55,6 +57,8 @@ def router(network: Network, hub: Hub) -> APIRouter:
     _add_simulation(routes, network, hub)
     add_money(routes, network)
     add_notify(routes, network)
+    add_flow(routes, network)
+    add_slas(routes, network)
     return routes
 
 

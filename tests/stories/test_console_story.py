@@ -24,7 +24,18 @@ def paths(demo: DemoProcess) -> list[str]:
     device, link = topology["nodes"][0], topology["links"][0]
     found = alarms(demo)[:1]
     chosen = [f"/alarms?sel={each['id']}" for each in found]
-    plain = ["/", "/alarms?state=all&group=none", "/topology", "/performance", "/devices", "/usage", "/notify", "/api"]
+    plain = [
+        "/",
+        "/alarms?state=all&group=none",
+        "/topology",
+        "/performance",
+        "/flow",
+        "/services",
+        "/devices",
+        "/usage",
+        "/notify",
+        "/api",
+    ]
     parts = [f"/topology?sel={device['id']}", f"/devices/{device['id']}"]
     return [*plain, *chosen, *parts, f"/performance?entity={link['a_interface']}&span=1h"]
 

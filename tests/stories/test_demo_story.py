@@ -78,7 +78,7 @@ def test_last_week_is_there_to_compare_with(demo: DemoProcess) -> None:
 
 
 def test_every_screen_answers_and_says_that_the_network_is_simulated(demo: DemoProcess) -> None:
-    for path in ("/", "/alarms", "/topology", "/performance", "/devices", "/usage", "/notify"):
+    for path in ("/", "/alarms", "/topology", "/performance", "/flow", "/services", "/devices", "/usage", "/notify"):
         page = demo.client.get(path)
         assert page.status_code == 200, path
         assert '"simulated": true' in page.text or '"simulated":true' in page.text, path

@@ -1,0 +1,58 @@
+// Services: what was promised, what is left of it this month, and each outage behind it.
+import { html } from "../../view.js";
+import { target } from "../../api.js";
+import { count, plural } from "../../format.js";
+import { Mark } from "../../marks.js";
+import { setQuery } from "../../router.js";
+import { Answer, Dialog, Empty, Time, useAnswer } from "../../ui.js";
+import { OUTLOOK, lasted, ranked, shifted, thisMonth, used } from "./model.js";
+
+const EVERY_MS = 60_000;
+const heads = (names) => html`<thead><tr>${names.map(([name, kind]) => html`<th class=${kind || ""}>${name}</th>`)}</tr></thead>`;
+
+function Budget({ row }) {
+  const says = row.left_s >= 0 ? `${lasted(row.left_s)} of ${lasted(row.budget_s)} left` : `${lasted(row.left_s)} beyond ${lasted(row.budget_s)}`;
+  return html`<span class="budget" data-outlook=${row.outlook}><svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width="100" height="8" class="of" /><rect width=${100 * used(row)} height="8" class="used" /></svg> <span>${says}</span></span>`;
+}
+
+const availability = (row) => (row.availability === null ? "nothing counted yet" : `${row.availability} %`);
+
+function Row({ row, open }) {
+  const [tone, word] = OUTLOOK[row.outlook];
+  return html`<tr data-testid="service-level"><td><${Mark} tone=${tone} label=${word} /></td><td><button class="btn bare small" onClick=${open}>${row.service.number} ${row.service.name}</button></td><td>${row.customer.name}</td><td>${row.sla}</td>
+    <td class="num">${row.target} %</td><td class="num">${availability(row)}</td><td><${Budget} row=${row} /></td><td class="num">${row.unknown_s ? lasted(row.unknown_s) : "–"}</td><td class="num">${Number(row.credit_percent) ? `${row.credit_percent} %` : "–"}</td></tr>`;
+}
+
+function Spans({ title, none, rows }) {
+  return html`<section><h3>${title}</h3>${rows.length
+    ? html`<table class="plain">${heads([["From"], ["To"], ["Lasted", "num"]])}<tbody>${rows.map((it) => html`<tr key=${it.from}><td><${Time} at=${it.from} /></td><td><${Time} at=${it.to} /></td><td class="num">${lasted(it.seconds)}</td></tr>`)}</tbody></table>`
+    : html`<p class="dim">${none}</p>`}</section>`;
+}
+
+function One({ id, month, onClose }) {
+  const state = useAnswer(target(`/api/v1/slas/${id}`, { month }), ["alarm"], EVERY_MS);
+  return html`<${Dialog} class="wide" label="Service level" onClose=${onClose} data-testid="level"><div class="inside"><${Answer} of=${state}>${(it) => html`
+    <h2>${it.service.number} ${it.service.name}</h2><p>${it.summary}</p>
+    <dl class="facts"><dt>Customer</dt><dd>${it.customer.name}</dd><dt>Availability</dt><dd>${availability(it)} of ${it.target} % promised</dd><dt>Budget</dt><dd><${Budget} row=${it} /></dd>
+      <dt>Counted</dt><dd>${lasted(it.counted_s)}${it.excluded_s > 0 && `, ${lasted(it.excluded_s)} of planned work left out`}</dd><dt>Stands on</dt><dd>${it.ports.map((port) => port.name).join(", ") || "no port that is known"}</dd>
+      ${Number(it.credit_percent) > 0 && html`<dt>Credit</dt><dd>${it.credit_percent} % of the month's recurring charge</dd>`}</dl>
+    <${Spans} title="Outages that count" none="None." rows=${it.outages} /><${Spans} title="Nobody knows" none="Every hour was measured." rows=${it.unknown} />
+    ${it.excluded.length > 0 && html`<${Spans} title="Planned work" rows=${it.excluded} />`}`}<//>
+    <footer><button class="btn primary" onClick=${onClose}>Close</button></footer></div><//>`;
+}
+
+export default function Services({ url }) {
+  const month = /^\d{4}-\d\d$/.test(url.searchParams.get("month") || "") ? url.searchParams.get("month") : thisMonth();
+  const chosen = url.searchParams.get("service");
+  const state = useAnswer(target("/api/v1/slas", { month }), ["alarm"], EVERY_MS, { keep: true });
+  const to = (by) => setQuery({ month: shifted(month, by) === thisMonth() ? null : shifted(month, by) }, { replace: false });
+  return html`<div class="services stack"><div class="row"><h1>Services</h1><span class="grow" />
+      <button class="btn small" aria-label="The month before" onClick=${() => to(-1)}>‹</button><b class="mono">${month}</b><button class="btn small" aria-label="The month after" disabled=${month >= thisMonth()} onClick=${() => to(1)}>›</button>
+      <a class="btn small" href=${target("/api/v1/slas", { month, format: "csv" })} download>CSV</a></div>
+    <${Answer} of=${state} rows=${8}>${({ items, outlooks }) => (items.length
+      ? html`<p class="row">${Object.entries(OUTLOOK).map(([name, [tone, word]]) => html`<span key=${name} class="chip"><${Mark} tone=${tone} /> ${count(outlooks[name] || 0)} ${word}</span>`)}<span class="dim">${plural(items.length, "service")} with a promise</span></p>
+        <section class="card scroll" tabindex="0" aria-label="Service levels"><table class="plain">${heads([["Outlook"], ["Service"], ["Customer"], ["Promise"], ["Promised", "num"], ["Availability", "num"], ["Budget of the month"], ["Unknown", "num"], ["Credit", "num"]])}<tbody>
+        ${ranked(items).map((row) => html`<${Row} key=${row.service.id} row=${row} open=${() => setQuery({ service: row.service.id }, { replace: false })} />`)}</tbody></table></section>`
+      : html`<${Empty} title="Nothing is promised">A service whose sla names a file of config/slas is held to it from then on.<//>`)}<//>
+    ${chosen && html`<${One} id=${chosen} month=${month} onClose=${() => setQuery({ service: null }, { replace: false })} />`}</div>`;
+}
