@@ -109,9 +109,10 @@ class Translator:
             return local
         match cause:
             case Cause.SIGNAL | Cause.DEGRADED | Cause.CONGESTED:
-                port = self.network.ports.get(resource)
+                named = self._port_of(resource)
+                port = self.network.ports.get(named)
                 known = port is not None and (cause is Cause.SIGNAL or bool(port.links))
-                return Key(cause, resource, device) if known else local
+                return Key(cause, named, device) if known else local
             case Cause.ADJACENCY:
                 return Key(cause, self._session(change), device)
             case Cause.PATH:
@@ -122,6 +123,14 @@ class Translator:
                 return local
             case _:
                 return Key(cause, device, device)
+
+    def _port_of(self, resource: str) -> str:
+        """The port that a resource is or belongs to: what a transceiver measures is its port's."""
+        entity = self.topology.entity_by_id.get(resource)
+        if entity is None or entity.kind == "interface" or not entity.parent_entity_no:
+            return resource
+        parent = self.topology.entities.get(entity.device_no << 16 | entity.parent_entity_no)
+        return parent.id if parent is not None and parent.kind == "interface" else resource
 
     def _session(self, change: AlarmChange) -> str:
         """The session both ends mean: by the link to a neighbour, by both devices over several hops, else as the alarm has it."""

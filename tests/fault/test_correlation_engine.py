@@ -105,6 +105,35 @@ def test_low_light_at_both_ends_belongs_to_the_cut_that_brought_it(dim_s: float)
     assert (incident.roots[0].resource_id, len(incident.alarm_ids)) == ("l25", 5)
 
 
+def with_receivers(picture: Topology) -> Topology:
+    """A receiver that measures light behind each port of the link between ber-core-1 and ber-agg-1."""
+    sensors = {}
+    for device, port in ((2, 5), (5, 2)):
+        key = device << 16 | 100 + port
+        sensors[key] = Entity(key, f"d{device}:{port} light", "sensor", f"xe-0/0/{port} receive power", parent_entity_no=port)
+    return replace(picture, entities={**picture.entities, **sensors})
+
+
+@pytest.mark.parametrize("dim_s", [0.1, 25.0])
+def test_what_a_receiver_measures_is_its_ports(dim_s: float) -> None:
+    dim = [change(dim_s, DIM, "d2:5 light"), change(dim_s + 1.0, DIM, "d5:2 light")]
+    said = play(engine_on(with_receivers(topology())), sorted([*CUT, *dim], key=lambda each: each.time_ns), 90)
+    assert [(incident.roots[0].resource_id, len(incident.alarm_ids)) for incident in said.values()] == [("l25", 5)]
+
+
+def test_light_that_is_still_low_when_the_link_is_back_is_the_links() -> None:
+    back = [replace(each, time_ns=T0 + 40 * NS_PER_S, state="cleared") for each in CUT]
+    dim = [change(35.0, DIM, "d2:5 light"), change(36.0, DIM, "d5:2 light")]
+    said = play(engine_on(with_receivers(topology())), [*CUT, *dim, *back], 120)
+    assert {incident.roots[0].resource_id for incident in said.values()} == {"l25"}
+
+
+def test_low_light_without_a_loss_is_a_degraded_link() -> None:
+    dim = [change(0.2, DIM, "d2:5 light"), change(1.2, DIM, "d5:2 light")]
+    (incident,) = play(engine_on(with_receivers(topology())), dim, 120).values()
+    assert (incident.roots[0].resource_id, incident.verdict, len(incident.alarm_ids)) == ("l25", "degraded", 2)
+
+
 @pytest.mark.parametrize("sites", [{3: "s3"}, {1: "s3", 3: "s3", 4: "s3"}, {}], ids=["alone at its site", "one of three", "no site known"])
 def test_a_device_that_ran_on_battery_and_died_is_one_incident(sites: dict[int, str]) -> None:
     picture = topology()
