@@ -33,6 +33,8 @@ from station.telemetry.schema import COUNTERS, RATES, RAW_FINAL, TIER_S
 
 RAW_SPAN_S = 2 * 86_400  # a longer chart starts from a tier
 DAY_NS = 86_400 * NS_PER_S
+TOP_ROWS = 4_000_000  # slots that one query of a top list reads: about 100 MB in the store
+KEY_MAX = 2**64 - 1
 STATES = ("oper_status", "admin_status")
 
 _TIME = {"raw": "toUnixTimestamp64Nano(time)", "tier": f"toInt64(toUnixTimestamp(time)) * {NS_PER_S}"}
@@ -86,8 +88,8 @@ class TelemetryStore:
         suffix = "" if raw else {"max": "_max", "min": "_min"}.get(query.statistic, "_mean")
         some = "AND entity IN {entities:Array(UInt64)}" if query.entities is not None else ""
         rows = (
-            f"SELECT entity AS k, time, toFloat64({_expression(metric, suffix)}) AS v FROM interface_{'raw' if raw else '5m'} FINAL "  # noqa: S608 - names come from the schema, values are bound
-            f"WHERE {_BOUNDS['raw' if raw else 'tier']} {some}"
+            f"SELECT entity AS k, time, {_expression(metric, suffix)} AS v FROM interface_{'raw' if raw else '5m'} FINAL "  # noqa: S608 - names come from the schema, values are bound
+            f"WHERE {_BOUNDS['raw' if raw else 'tier']} AND entity >= {{first:UInt64}} AND entity <= {{last:UInt64}} {some}"
         )
         if query.groups is not None:
             together = "sum" if metric.kind == "counter" else "avg"
@@ -108,8 +110,20 @@ class TelemetryStore:
             "groups": list(query.groups or ()),
             "speed": 0.0,
         }
-        found = await self._client.query(sql, parameters)
-        return Top(_column(found, "entity", np.uint64), _column(found, "value", np.float64))
+        parts = []
+        for first, last in self._ranges(query):
+            found = await self._client.query(sql, {**parameters, "first": first, "last": last})
+            parts.append(Top(_column(found, "entity", np.uint64), _column(found, "value", np.float64)))
+        return _largest(parts, query.limit)
+
+    def _ranges(self, query: TopQuery) -> list[tuple[int, int]]:
+        """Ranges of entity keys, both ends included, that hold every key there is and each about TOP_ROWS slots at most: a
+        percentile needs all values in memory. Groups are one range: what belongs together is added up together."""
+        slots = max(1, (query.end_ns - query.start_ns) // (TIER_S["5m"] * NS_PER_S))
+        at_once = max(1, TOP_ROWS // slots)
+        keys = query.entities if query.entities is not None else self._names.topology().entities
+        firsts = [0, *sorted(keys)[at_once::at_once]] if query.groups is None else [0]
+        return list(zip(firsts, [*(first - 1 for first in firsts[1:]), KEY_MAX], strict=True))
 
     async def history(self, query: HistoryQuery) -> History:
         """Values of many entities in order of time: raw up to two days and for states, else five-minute means."""
@@ -241,6 +255,13 @@ class TelemetryStore:
         if tier != "5m":
             raise QueryError("only the 5-minute tier is stored ready-made; the others are computed from it")
         await self._client.insert("interface_5m", tier_columns(columns, self._names.speeds, version))
+
+
+def _largest(parts: list[Top], limit: int) -> Top:
+    """The first of several lists together, in the order of each."""
+    entity, value = np.concatenate([part.entity for part in parts]), np.concatenate([part.value for part in parts])
+    order = np.lexsort((entity, -value))[:limit]
+    return Top(entity[order], value[order])
 
 
 _STATISTIC = {f"p{n}": f"quantileExact(0.{n})" for n in (50, 90, 95, 98, 99)} | {"min": "min", "mean": "avg", "max": "max"}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import perf.store
 from perf.grouping import groups
 from perf.query import QueryError, TopQuery
 from tests.perf.conftest import HOUR, METERED, PLAIN, S, Small, topology
@@ -34,6 +35,19 @@ async def test_any_statistic_of_a_span(small: Small, now_ns: int) -> None:
         "mean": ([PLAIN], [21.5]),
         "max": ([PLAIN], [33.0]),
     }
+
+
+@pytest.mark.parametrize("entities", [None, (METERED, PLAIN)])
+async def test_a_list_made_in_pieces_is_the_same(
+    small: Small, now_ns: int, monkeypatch: pytest.MonkeyPatch, entities: tuple[int, ...] | None
+) -> None:
+    await stored(small, now_ns)
+    asked = TopQuery("interface.in_octets", "p95", now_ns, now_ns + 2 * HOUR, entities=entities)
+    whole = await small.store.top(asked)
+    monkeypatch.setattr(perf.store, "TOP_ROWS", 1)
+    pieces, first = await small.store.top(asked), await small.store.top(replace(asked, limit=1))
+    assert (pieces.entity.tolist(), pieces.value.tolist()) == (whole.entity.tolist(), whole.value.tolist())
+    assert (first.entity.tolist(), len(whole.entity)) == ([PLAIN], 2)
 
 
 async def test_rates_of_a_group_are_added_before_the_statistic(small: Small, now_ns: int) -> None:
