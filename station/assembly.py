@@ -13,6 +13,7 @@ from fastapi import APIRouter
 import billing_bridge.api
 import billing_bridge.tmf635
 import bss.api
+import bss.sla_credits
 import bss.tmf678
 import bss.tmf_records
 import fault.api
@@ -29,6 +30,7 @@ from billing_bridge import sessions
 from billing_bridge.meter import Meter
 from billing_bridge.sessions import SessionReport
 from bss.billing import Biller
+from bss.notes import Notes
 from bss.tariffs import Tariffs
 from collectors import flow_api
 from collectors.facts import look
@@ -361,6 +363,7 @@ class Station:
             billing_bridge.api.router(ground.state, clock),
             bss.api.router(ground.state, self.biller, self.telemetry, clock),
             billing_bridge.tmf635.router(ground.state, ground.settings.billing, self.guard, clock),
+            bss.sla_credits.router(ground.state, self.levels, Notes(ground.state, ground.settings.bss), clock),
             bss.tmf678.router(ground.state, self.guard, clock),
             *bss.tmf_records.routers(ground.state, self.biller.tariffs, clock),
         ]

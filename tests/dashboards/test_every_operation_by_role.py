@@ -93,6 +93,8 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/usage", Role.VIEWER, SPAN, None),
     ("GET /api/v1/usage/pipeline", Role.VIEWER, "", None),
     ("GET /api/v1/usage/suspense", Role.VIEWER, "", None),
+    ("GET /api/v1/sla-credits", Role.BILLING, "month=2026-10", None),
+    ("POST /api/v1/sla-credits", Role.BILLING, "", {"month": "2026-10", "service_id": "nothing"}),
     ("GET /api/v1/slas", Role.VIEWER, "", None),
     ("GET /api/v1/slas/{service_id}", Role.VIEWER, "", None),
     ("GET /api/v1/usage/reconciliation", Role.BILLING, SPAN, None),
