@@ -98,3 +98,12 @@ def test_a_broken_promise_comes_first_and_opens_to_its_outages(page: Page, conso
     first.get_by_role("button").click()
     expect(page.get_by_test_id("level")).to_contain_text("25 % of the month's recurring charge")
     expect(page.get_by_test_id("level").locator("tbody tr").first).to_contain_text("15 min")
+    expect(page.get_by_role("button", name="Propose the credit")).to_have_count(0)  # an operator moves no money
+
+
+def test_who_bills_proposes_the_credit_of_a_broken_promise(page: Page, console: Console) -> None:
+    page.context.clear_cookies()
+    sign_in(page, console, "admin", "/services")
+    page.get_by_test_id("service-level").first.get_by_role("button").click()
+    page.get_by_role("button", name="Propose the credit").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("INV-2026-000001 is proposed")

@@ -37,6 +37,10 @@ def add_slas(routes: APIRouter, network: Network) -> None:
         rows = [level(n) for n in range(len(LEVELS))]
         return {"month": month, "items": rows, "next": None, "total": len(rows), "outlooks": {row["outlook"]: 1 for row in rows}}
 
+    @routes.post("/sla-credits", status_code=201)
+    async def propose(caller: Caller, body: dict[str, str]) -> dict[str, Any]:
+        return {"invoice": {"id": uid("invoice", 0), "number": "INV-2026-000001"}, "proposal": {"id": body["service_id"], "state": "open"}}
+
     @routes.get("/slas/{service_id}")
     async def one(caller: Caller, service_id: str, month: str = "") -> dict[str, Any]:
         row = next(each for each in map(level, range(len(LEVELS))) if each["service"]["id"] == service_id)

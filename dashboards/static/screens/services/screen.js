@@ -1,10 +1,11 @@
 // Services: what was promised, what is left of it this month, and each outage behind it.
 import { html } from "../../view.js";
-import { target } from "../../api.js";
+import { post, target } from "../../api.js";
+import { boot } from "../../boot.js";
 import { count, plural } from "../../format.js";
 import { Mark } from "../../marks.js";
 import { setQuery } from "../../router.js";
-import { Answer, Dialog, Empty, Time, useAnswer } from "../../ui.js";
+import { Answer, Dialog, Empty, Time, toast, toastProblem, useAnswer } from "../../ui.js";
 import { OUTLOOK, lasted, ranked, shifted, thisMonth, used } from "./model.js";
 
 const EVERY_MS = 60_000;
@@ -29,6 +30,16 @@ function Spans({ title, none, rows }) {
     : html`<p class="dim">${none}</p>`}</section>`;
 }
 
+/** The credit goes to a second person; asking twice finds the proposal that stands. */
+async function propose(month, service) {
+  try {
+    const { invoice, proposal } = await post("/api/v1/sla-credits", { month, service_id: service });
+    toast(proposal.state === "approved" ? `The credit on ${invoice.number} was approved already.` : `A credit on ${invoice.number} is proposed; a second person decides.`);
+  } catch (error) {
+    toastProblem(error);
+  }
+}
+
 function One({ id, month, onClose }) {
   const state = useAnswer(target(`/api/v1/slas/${id}`, { month }), ["alarm"], EVERY_MS);
   return html`<${Dialog} class="wide" label="Service level" onClose=${onClose} data-testid="level"><div class="inside"><${Answer} of=${state}>${(it) => html`
@@ -38,7 +49,7 @@ function One({ id, month, onClose }) {
       ${Number(it.credit_percent) > 0 && html`<dt>Credit</dt><dd>${it.credit_percent} % of the month's recurring charge</dd>`}</dl>
     <${Spans} title="Outages that count" none="None." rows=${it.outages} /><${Spans} title="Nobody knows" none="Every hour was measured." rows=${it.unknown} />
     ${it.excluded.length > 0 && html`<${Spans} title="Planned work" rows=${it.excluded} />`}`}<//>
-    <footer><button class="btn primary" onClick=${onClose}>Close</button></footer></div><//>`;
+    <footer>${Number(state.data?.credit_percent) > 0 && ["billing", "admin"].includes(boot.role) && html`<button class="btn" onClick=${() => propose(month, id)}>Propose the credit</button>`}<button class="btn primary" onClick=${onClose}>Close</button></footer></div><//>`;
 }
 
 export default function Services({ url }) {
