@@ -54,12 +54,17 @@ def router(state: State, biller: Biller, samples: SampleSource, clock: Clock) ->
     routes.include_router(_bill_runs(state, biller, clock))
     whole = APIRouter()
     whole.include_router(routes)
-    payments = Payments(state, biller.billing.zone)
-    proposals = Proposals(payments, biller.settings.approval_minor)
-    parts = [*money_api.routers(state, Notes(state, biller.settings), clock), *receivables_api.routers(payments, proposals, clock)]
+    proposals = proposals_of(state, biller)
+    accounts = receivables_api.routers(proposals.payments, proposals, clock)
+    parts = [*money_api.routers(state, Notes(state, biller.settings), clock), *accounts]
     for part in (profile.router(state, clock), *parts):
         whole.include_router(part)
     return whole
+
+
+def proposals_of(state: State, biller: Biller) -> Proposals:
+    """Payments, refunds and write-offs in the biller's time zone, by its limit for one person alone."""
+    return Proposals(Payments(state, biller.billing.zone), biller.settings.approval_minor)
 
 
 def _invoices(state: State, samples: SampleSource) -> APIRouter:

@@ -1,7 +1,7 @@
 """TMF678 Customer Bill Management v4 over the issued invoices: what was issued is shown, nothing is computed anew."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +9,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing_bridge.guiding import IN_CHUNK
 from bss import money
+from bss.receivables.store import allocation
 from bss.store import invoice
 from station.clock import Clock
 from station.scope import Role, Scope
@@ -25,6 +27,7 @@ BILLS_MAX = 5_000  # looked through for one list
 RATE_KINDS = {"charge": "appliedBillingCharge", "credit": "appliedBillingCredit", "debit": "appliedBillingCharge"}
 
 Json = dict[str, Any]
+Settled = tuple[str, str, int]
 
 
 def router(state: State, guard: Guard, clock: Clock) -> APIRouter:
@@ -36,12 +39,16 @@ def router(state: State, guard: Guard, clock: Clock) -> APIRouter:
     async def bills(request: Request, caller: Caller) -> JSONResponse:
         query = Query.of(request)
         async with state.read() as conn:
-            return page(query, [customer_bill(row) for row in await _rows(conn, caller, query)])
+            rows = await _rows(conn, caller, query)
+            settled = await _settled(conn, caller.tenant, [row["id"] for row in rows])
+        return page(query, [customer_bill(row, settled.get(row["id"], ())) for row in rows])
 
     @routes.get("/customerBill/{id}")
     async def bill(request: Request, caller: Caller, id_: Id) -> JSONResponse:
         async with state.read() as conn:
-            return JSONResponse(Query.of(request).shown(customer_bill(await _row(conn, caller, id_))))
+            row = await _row(conn, caller, id_)
+            settled = await _settled(conn, caller.tenant, [id_])
+        return JSONResponse(Query.of(request).shown(customer_bill(row, settled.get(id_, ()))))
 
     @routes.patch("/customerBill/{id}")
     async def refused(caller: Caller, id_: Id) -> JSONResponse:
@@ -100,17 +107,30 @@ def _visible(caller: Scope) -> list[sa.ColumnElement[bool]]:
     return [invoice.c.tenant == caller.tenant] + ([invoice.c.customer_id.in_(caller.customers)] if caller.customers else [])
 
 
+async def _settled(conn: AsyncConnection, tenant: int, ids: Sequence[str]) -> dict[str, list[Settled]]:
+    """What settled each of the bills: (kind of source, its id, minor units)."""
+    a, found = allocation.c, dict[str, list[Settled]]()
+    for at in range(0, len(ids), IN_CHUNK):
+        where = (a.tenant == tenant, a.use_kind == "document", a.use_id.in_(ids[at : at + IN_CHUNK]))
+        query = sa.select(a.use_id, a.source_kind, a.source_id, sa.func.sum(a.amount_minor)).where(*where)
+        for bill_id, kind, source_id, amount in await conn.execute(query.group_by(a.use_id, a.source_kind, a.source_id)):
+            if amount:
+                found.setdefault(bill_id, []).append((kind, source_id, int(amount)))
+    return found
+
+
 def money_of(amount_minor: int, currency: str) -> Json:
     """The API's Money. Its value is a JSON number; a double shows every amount below 2^53 minor units digit for digit."""
     text = money.text(amount_minor, currency)
     return {"unit": currency, "value": float(text) if "." in text else int(text)}
 
 
-def customer_bill(row: Mapping[str, Any]) -> Json:
-    """A CustomerBill from an invoice's row."""
+def customer_bill(row: Mapping[str, Any], settled: Sequence[Settled] = ()) -> Json:
+    """A CustomerBill from an invoice's row and what settled it."""
     document = json.loads(row["document"])
     currency, totals, customer = document["currency"], document["totals"], document["customer"]
     gross = money_of(totals["gross_minor"], currency)
+    open_minor = totals["gross_minor"] - sum(amount for _, _, amount in settled)
     page_href = f"/api/v1/invoices/{document['number']}.pdf"
     return {
         "@type": "CustomerBill",
@@ -122,9 +142,10 @@ def customer_bill(row: Mapping[str, Any]) -> Json:
         "paymentDueDate": f"{document['due_on']}T00:00:00Z",
         "category": "normal" if document["kind"] == "invoice" else "credit",
         "runType": "onCycle",
-        "state": "validated",
+        "state": "settled" if not open_minor else "partiallyPaid" if settled else "validated",
         "amountDue": gross,
-        "remainingAmount": gross,
+        "remainingAmount": money_of(open_minor, currency),
+        "appliedPayment": [_applied(id_, amount, currency) for kind, id_, amount in sorted(settled) if kind == "payment"],
         "taxExcludedAmount": money_of(totals["net_minor"], currency),
         "taxIncludedAmount": gross,
         "taxItem": [tax_item(tax, currency) for tax in document["taxes"]],
@@ -147,6 +168,11 @@ def customer_bill(row: Mapping[str, Any]) -> Json:
         ],
         "relatedParty": [related_customer(customer)],
     }
+
+
+def _applied(payment_id: str, amount_minor: int, currency: str) -> Json:
+    ref = {"id": payment_id, "href": href("paymentManagement/v4", "payment", payment_id), "@referredType": "Payment"}
+    return {"appliedAmount": money_of(amount_minor, currency), "payment": ref}
 
 
 def tax_item(tax: Mapping[str, Any], currency: str) -> Json:

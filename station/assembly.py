@@ -13,6 +13,7 @@ from fastapi import APIRouter
 import billing_bridge.api
 import billing_bridge.tmf635
 import bss.api
+import bss.receivables.tmf676
 import bss.sla_credits
 import bss.tmf678
 import bss.tmf_records
@@ -365,6 +366,7 @@ class Station:
             billing_bridge.tmf635.router(ground.state, ground.settings.billing, self.guard, clock),
             bss.sla_credits.router(ground.state, self.levels, Notes(ground.state, ground.settings.bss), clock),
             bss.tmf678.router(ground.state, self.guard, clock),
+            bss.receivables.tmf676.router(bss.api.proposals_of(ground.state, self.biller), self.guard, clock),
             *bss.tmf_records.routers(ground.state, self.biller.tariffs, clock),
         ]
 

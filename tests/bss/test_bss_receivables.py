@@ -1,6 +1,7 @@
 """A payment is recorded once, what is owed and what is left are never below nothing, and every movement is in the ledger."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
+import jsonschema
 import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
@@ -15,13 +17,14 @@ from hypothesis import strategies as st
 
 from bss import ledger
 from bss.receivables import account as accounts
-from bss.receivables import api
+from bss.receivables import api, tmf676
 from bss.receivables.account import AccountError, Item, Source, settle
 from bss.receivables.payments import Payments, Told
 from bss.receivables.proposals import REFUND, WRITE_OFF, Asked, Proposals
 from bss.receivables.store import payment, receivable
 from station.clock import VirtualClock
 from station.scope import Role
+from station.security.targets import Guard
 from station.state import State
 from tests.billing_bridge.calling import client
 from tests.billing_bridge.metered import CLERK, DAY_NS, add_customer, at, network
@@ -277,3 +280,49 @@ async def test_an_account_over_http_shows_what_is_open_overdue_and_left(state: S
         await call(state, "POST", f"/payments/{paid.json()['id']}/reverse", other, json={"kind": "error", "reason": "x"})
     ).status_code == 404
     assert (await call(state, "GET", "/accounts/customer-1", replace(CLERK, role=Role.OPERATOR))).status_code == 403
+
+
+CASES = Path(__file__).parents[1] / "cases" / "tmf"
+PAY = "/tmf-api/paymentManagement/v4"
+
+
+async def tmf(state: State, method: str, path: str, scope: Any = CLERK, **more: Any) -> httpx.Response:
+    async with client(scope, tmf676.router(Proposals(Payments(state, UTC), 0), Guard(), VirtualClock(NOW))) as http:
+        return await http.request(method, f"{PAY}{path}", **more)
+
+
+def conforms(kind: str, value: Any) -> None:
+    """`value` has the shape of TMF676's definition and nothing that it does not know."""
+    spec = json.loads((CASES / "TMF676-Payment-v4.0.0.json").read_text())
+    schema = {"$ref": f"#/definitions/{kind}", "definitions": spec["definitions"]}
+    jsonschema.Draft4Validator(schema, format_checker=jsonschema.FormatChecker()).validate(value)
+    assert value.keys() <= spec["definitions"][kind]["properties"].keys()
+
+
+def paid(reference: str, value: Any, **more: Any) -> dict[str, Any]:
+    method = {"@type": "bankTransfer", "name": "bank_transfer"}
+    base = {"account": {"id": "customer-1"}, "paymentMethod": method, "correlatorId": reference}
+    return base | {"totalAmount": {"unit": "EUR", "value": value}} | more
+
+
+async def test_payments_and_refunds_have_the_shape_of_tmf676_and_stand_once(state: State) -> None:
+    await owed(state, "A", 10_000, "2026-07-01")
+    item = {"item": {"id": "id-A"}, "amount": {"unit": "EUR", "value": 80.1}}
+    made = await tmf(state, "POST", "/payment", json=paid("b-1", 100.29, paymentItem=[item]))
+    assert made.status_code == 201, made.text
+    assert (await tmf(state, "POST", "/payment", json=paid("b-1", 100.29))).json() == made.json()
+    assert (await tmf(state, "POST", "/payment", json=paid("b-1", 100.28))).status_code == 409
+    assert (await tmf(state, "POST", "/payment", json=paid("b-2", 1.001))).status_code == 400
+    assert (await tmf(state, "POST", "/payment", json=paid("b-3", 1, account={"id": "nobody"}))).status_code == 404
+    assert (await tmf(state, "POST", "/payment", json={"account": {"id": "customer-1"}})).status_code == 400
+    conforms("Payment", made.json())
+    assert (await tmf(state, "GET", made.json()["href"].removeprefix(PAY))).json() == made.json()
+    assert [one["amount"]["value"] for one in made.json()["paymentItem"]] == [80.1]
+    refund = paid("r-1", 20.19, payment={"id": made.json()["id"]})
+    back = await tmf(state, "POST", "/refund", json=refund)
+    conforms("Refund", back.json())
+    assert (back.status_code, back.json()["status"]) == (201, "pendingApproval")
+    await Proposals(Payments(state, UTC), 0).decide(CHIEF, back.json()["id"], NOW, approve=True)
+    assert (await tmf(state, "GET", "/refund", params={"status": "accepted"})).json()[0]["id"] == back.json()["id"]
+    assert (await tmf(state, "POST", "/refund", json=refund | {"correlatorId": "r-2"})).status_code == 409
+    assert (await tmf(state, "GET", "/payment", replace(CLERK, customers=("customer-2",)))).json() == []

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import jsonschema
@@ -18,6 +19,7 @@ from billing_bridge.proof import verify
 from bss import tmf678, tmf_records
 from bss.billing import Biller, reproduce
 from bss.explain import explain
+from bss.receivables.payments import Payments, Told
 from bss.tariffs import Tariffs
 from station.clock import VirtualClock
 from station.data import data_dir
@@ -129,6 +131,18 @@ async def test_a_bill_says_what_its_invoice_says(state: State) -> None:
     ]
     rates = (await call(state, "GET", f"{BILL}/appliedCustomerBillingRate", params={"bill.id": found[0]["id"]})).json()
     assert sum(round(rate["taxExcludedAmount"]["value"] * 100) for rate in rates) == 60_808
+
+
+async def test_a_bill_says_how_much_of_it_was_paid(state: State) -> None:
+    await biller(state).run(CLERK, "2026-06", NOW, pages=False)
+    payments = Payments(state, ZoneInfo("UTC"))
+    seen = []
+    for n, amount in enumerate((362, 72_000), start=1):
+        await payments.record(CLERK, Told(f"bank-{n}", "customer-1", "EUR", amount, "bank_transfer", "2026-07-03"), NOW)
+        bill = (await call(state, "GET", f"{BILL}/customerBill", params={"relatedParty.id": "customer-1"})).json()[0]
+        conforms("customerBillManagement", "CustomerBill", bill)
+        seen.append((bill["state"], bill["remainingAmount"]["value"], len(bill["appliedPayment"])))
+    assert seen == [("partiallyPaid", 720.0, 1), ("settled", 0.0, 2)]
 
 
 async def test_lists_are_filtered_sorted_paged_and_cut_to_fields(state: State) -> None:

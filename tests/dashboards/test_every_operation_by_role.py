@@ -27,6 +27,11 @@ USAGE: Final = {
 RULE: Final = {"metric": "sensor.temperature", "raise_when": {"above": 70}, "clear_when": {"below": 60}}
 PREVIEW: Final = {"rule": RULE, "start": "2026-10-01T00:00:00Z", "end": "2026-10-02T00:00:00Z"}
 SOURCE: Final = {"kind": "payment", "id": "x"}
+PAID: Final = {
+    "account": {"id": "x"},
+    "paymentMethod": {"@type": "cash", "name": "cash"},
+    "totalAmount": {"unit": "EUR", "value": 1},
+}
 LISTENER: Final = {"callback": "https://8.8.8.8/hook"}
 WEBHOOK: Final = {"name": "tickets", "url": "https://8.8.8.8/hook", "format": "trunkline"}
 WORK: Final = {
@@ -125,6 +130,14 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("PATCH /tmf-api/customerBillManagement/v4/customerBill/{id}", Role.BILLING, "", {"state": "settled"}),
     ("GET /tmf-api/customerBillManagement/v4/customerBillOnDemand", Role.BILLING, "", None),
     ("POST /tmf-api/customerBillManagement/v4/customerBillOnDemand", Role.BILLING, "", {"name": "now"}),
+    ("GET /tmf-api/paymentManagement/v4/payment", Role.BILLING, "", None),
+    ("GET /tmf-api/paymentManagement/v4/payment/{id}", Role.BILLING, "", None),
+    ("POST /tmf-api/paymentManagement/v4/payment", Role.BILLING, "", PAID),
+    ("GET /tmf-api/paymentManagement/v4/refund", Role.BILLING, "", None),
+    ("GET /tmf-api/paymentManagement/v4/refund/{id}", Role.BILLING, "", None),
+    ("POST /tmf-api/paymentManagement/v4/refund", Role.BILLING, "", PAID | {"payment": {"id": "x"}}),
+    ("POST /tmf-api/paymentManagement/v4/hub", Role.BILLING, "", LISTENER),
+    ("DELETE /tmf-api/paymentManagement/v4/hub/{id}", Role.BILLING, "", None),
     ("GET /tmf-api/customerManagement/v4/customer", Role.BILLING, "", None),
     ("GET /tmf-api/customerManagement/v4/customer/{id}", Role.BILLING, "", None),
     ("GET /tmf-api/party/v4/organization", Role.BILLING, "", None),
