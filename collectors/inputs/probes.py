@@ -1,17 +1,19 @@
-"""Probes: ICMP echo to every device, TWAMP Light to the reflectors named; each round becomes samples of its device.
+"""Probes: ICMP echo to every device, TWAMP Light and TCP connections to what is named; each round becomes samples of its device.
 
 Off until told: a probe is a packet that somebody must want. `reflector_port` lets other senders measure the way to here.
 """
 
 import asyncio
+import ipaddress
 import math
 from collections.abc import Callable, Iterable, Mapping
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from collectors.pings import Pings
 from collectors.probe_results import Summary, summary
 from collectors.rows import Rows
+from collectors.tcp_connects import connects
 from collectors.twamp import Reflector, measure
 from inventory.topology import Topology
 from station.batch import SampleBatch
@@ -31,6 +33,19 @@ class TwampTarget(Settings):
     port: int = Field(862, ge=1, le=65_535)
 
 
+class TcpTarget(Settings):
+    """`[[probes.tcp]]`: a port that should take connections, by an address of its device."""
+
+    address: str
+    port: int = Field(ge=1, le=65_535)
+
+    @field_validator("address")
+    @classmethod
+    def _literal(cls, address: str) -> str:
+        """A name would let whoever answers for it choose the target."""
+        return str(ipaddress.ip_address(address))
+
+
 class ProbeSettings(Settings):
     """`[probes]`. An interval of 0 turns a kind off."""
 
@@ -41,9 +56,23 @@ class ProbeSettings(Settings):
     twamp_count: int = Field(20, ge=1, le=1_000)
     twamp_spacing_s: float = Field(0.02, ge=0, le=1)
     twamp: tuple[TwampTarget, ...] = ()
+    tcp_interval_s: float = Field(0.0, ge=0, le=3_600)
+    tcp_count: int = Field(3, ge=1, le=20)
+    tcp_spacing_s: float = Field(0.5, ge=0, le=10)
+    tcp: tuple[TcpTarget, ...] = Field((), max_length=1_000)
     timeout_s: float = Field(1.0, gt=0, le=30)
     address: str = "127.0.0.1"
     reflector_port: int = Field(0, ge=0, le=65_535)
+
+    @field_validator("tcp")
+    @classmethod
+    def _one_each(cls, targets: tuple[TcpTarget, ...]) -> tuple[TcpTarget, ...]:
+        """A device has one series of each kind of probe."""
+        seen = [target.address for target in targets]
+        twice = next((address for address in seen if seen.count(address) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} stands twice: one port of an address is probed")
+        return targets
 
 
 class Probes:
@@ -58,6 +87,8 @@ class Probes:
                 tasks.create_task(self._icmp())
             if self._settings.twamp_interval_s and self._settings.twamp:
                 tasks.create_task(self._twamp())
+            if self._settings.tcp_interval_s and self._settings.tcp:
+                tasks.create_task(self._tcp())
             if self._settings.reflector_port:
                 tasks.create_task(self._reflect())
 
@@ -89,6 +120,19 @@ class Probes:
         settings = self._settings
         count, spacing_s, timeout_s = settings.twamp_count, settings.twamp_spacing_s, settings.timeout_s
         found = await measure(self._clock, target.address, target.port, count=count, interval_s=spacing_s, timeout_s=timeout_s)
+        return target.address, summary(found)
+
+    async def _tcp(self) -> None:
+        while True:
+            rest = asyncio.create_task(asyncio.sleep(self._settings.tcp_interval_s))
+            found = await asyncio.gather(*(self._connections(target) for target in self._settings.tcp))
+            await self._hand_over("tcp", dict(found))
+            await rest
+
+    async def _connections(self, target: TcpTarget) -> tuple[str, Summary]:
+        settings = self._settings
+        count, spacing_s, timeout_s = settings.tcp_count, settings.tcp_spacing_s, settings.timeout_s
+        found = await connects(self._clock, target.address, target.port, count=count, spacing_s=spacing_s, timeout_s=timeout_s)
         return target.address, summary(found)
 
     async def _reflect(self) -> None:
