@@ -25,6 +25,7 @@ from bss.receivables.payments import Payments
 from bss.receivables.proposals import Proposals
 from bss.store import bill_run, bill_run_closed, invoice
 from bss.tariffs import TariffError
+from bss.tmf678 import settled_of
 from bss.views import bill_run_summary, invoice_detail, invoice_summary
 from station.clock import NS_PER_S, Clock
 from station.scope import Role, Scope
@@ -108,7 +109,10 @@ def _invoices(state: State, samples: SampleSource) -> APIRouter:
 
     @routes.get("/{invoice_id}")
     async def one_invoice(caller: Caller, invoice_id: InvoiceId) -> dict[str, Any]:
-        return invoice_detail(await _invoice(state, caller, invoice_id))
+        row = await _invoice(state, caller, invoice_id)
+        async with state.read() as conn:
+            settled = await settled_of(conn, caller.tenant, [row["id"]])
+        return invoice_detail(row, settled.get(row["id"], ()))
 
     @routes.get("/{invoice_id}/lines/{line_no}/explain")
     async def explain_line(caller: Caller, invoice_id: InvoiceId, line_no: int) -> dict[str, Any]:

@@ -40,14 +40,14 @@ def router(state: State, guard: Guard, clock: Clock) -> APIRouter:
         query = Query.of(request)
         async with state.read() as conn:
             rows = await _rows(conn, caller, query)
-            settled = await _settled(conn, caller.tenant, [row["id"] for row in rows])
+            settled = await settled_of(conn, caller.tenant, [row["id"] for row in rows])
         return page(query, [customer_bill(row, settled.get(row["id"], ())) for row in rows])
 
     @routes.get("/customerBill/{id}")
     async def bill(request: Request, caller: Caller, id_: Id) -> JSONResponse:
         async with state.read() as conn:
             row = await _row(conn, caller, id_)
-            settled = await _settled(conn, caller.tenant, [id_])
+            settled = await settled_of(conn, caller.tenant, [id_])
         return JSONResponse(Query.of(request).shown(customer_bill(row, settled.get(id_, ()))))
 
     @routes.patch("/customerBill/{id}")
@@ -107,7 +107,7 @@ def _visible(caller: Scope) -> list[sa.ColumnElement[bool]]:
     return [invoice.c.tenant == caller.tenant] + ([invoice.c.customer_id.in_(caller.customers)] if caller.customers else [])
 
 
-async def _settled(conn: AsyncConnection, tenant: int, ids: Sequence[str]) -> dict[str, list[Settled]]:
+async def settled_of(conn: AsyncConnection, tenant: int, ids: Sequence[str]) -> dict[str, list[Settled]]:
     """What settled each of the bills: (kind of source, its id, minor units)."""
     a, found = allocation.c, dict[str, list[Settled]]()
     for at in range(0, len(ids), IN_CHUNK):

@@ -1,7 +1,7 @@
 """Invoices and bill runs as the API shows them; the issued document itself stays as it is."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,8 +21,9 @@ def invoice_summary(row: Mapping[str, Any]) -> Json:
     return shown | _dates(period) | {"total": money.text(row["gross_minor"], row["currency"])}
 
 
-def invoice_detail(row: Mapping[str, Any]) -> Json:
-    """The document with what a screen needs beside it: dates, totals and amounts in major units, each line's quality."""
+def invoice_detail(row: Mapping[str, Any], settled: Sequence[tuple[str, str, int]] = ()) -> Json:
+    """The document with what a screen needs beside it: dates, totals and amounts in major units, each line's quality, and
+    what is open of it after what `settled` it: (payment, document or write_off, its id, minor units)."""
     document: Json = json.loads(row["document"])
     quality = {of["service"]: f"{of['good']} of {of['slots']} slots good" for of in document["quality"]}
     lines = [
@@ -35,7 +36,14 @@ def invoice_detail(row: Mapping[str, Any]) -> Json:
         for line in document["lines"]
     ]
     total = money.text(document["totals"]["gross_minor"], document["currency"])
-    return document | _dates(document["period"]) | {"lines": lines, "total": total, "state": STATE, "sha256": row["sha256"]}
+    shown = {"lines": lines, "total": total, "state": STATE, "sha256": row["sha256"], "account": _account(document, settled)}
+    return document | _dates(document["period"]) | shown
+
+
+def _account(document: Mapping[str, Any], settled: Sequence[tuple[str, str, int]]) -> Json:
+    open_minor = document["totals"]["gross_minor"] - sum(amount for _, _, amount in settled)
+    by = [{"kind": kind, "id": id_, "amount_minor": amount} for kind, id_, amount in sorted(settled)]
+    return {"open_minor": open_minor, "open": money.text(open_minor, document["currency"]), "settled_by": by}
 
 
 def _dates(period: Mapping[str, str]) -> Json:

@@ -74,6 +74,19 @@ async def test_an_invoice_is_owed_earned_and_taxed_and_all_accounts_sum_to_nothi
 
 
 @pytest.mark.slow
+async def test_an_invoice_says_what_is_open_after_payments_and_credits(billed: State) -> None:
+    paid = {"reference": "bank-1", "currency": "EUR", "amount_minor": 20_000}
+    assert (await call(billed, "POST", "/accounts/customer-1/payments", json=paid)).status_code == 201
+    asked = {"lines": [{"line_no": 1, "amount_minor": -10_000}], "reason": "line was noisy"}
+    proposal = (await call(billed, "POST", "/invoices/INV-2026-000001/credits", json=asked)).json()["id"]
+    await call(billed, "POST", f"/credits/{proposal}/approve", CHIEF)
+    await call(billed, "POST", "/accounts/customer-1/allocations", json={"documents": []})
+    shown = (await call(billed, "GET", "/invoices/INV-2026-000001")).json()["account"]
+    assert [(one["kind"], one["amount_minor"]) for one in shown["settled_by"]] == [("document", 11_900), ("payment", 20_000)]
+    assert shown["open_minor"] == 49_980 - 31_900 == (await sums(billed))["Assets:Receivable", "EUR"]
+
+
+@pytest.mark.slow
 async def test_a_credit_needs_a_second_person_and_stands_once(billed: State) -> None:
     asked = {"lines": [{"line_no": 1, "amount_minor": -10_000}], "reason": "line was noisy"}
     proposal = (await call(billed, "POST", "/invoices/INV-2026-000001/credits", json=asked)).json()["id"]
