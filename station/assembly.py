@@ -18,6 +18,7 @@ import bss.sla_credits
 import bss.tmf678
 import bss.tmf_records
 import fault.api
+import fault.foreign
 import fault.health_api
 import fault.maintenance.api
 import fault.notify.api
@@ -351,6 +352,7 @@ class Station:
         return [
             fault.api.router(self.fault),
             fault.maintenance.api.router(self.fault),
+            fault.foreign.router(self.fault),
             fault.health_api.router(self.fault),
             fault.notify.api.router(self.notifier),
             inventory.api.router(ground.picture, self.discovery, severity=colours.severity, utilisation=colours.utilisation),

@@ -44,7 +44,7 @@ WORK: Final = {
 
 # (operation, least role, query, body). Everyone sees usage as the pipeline's counts and quantities; prices and invoices are billing's.
 # A viewer sees webhooks without the paths of their addresses, which are secrets of some receivers.
-OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
+OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("GET /api/v1/alarms", Role.VIEWER, "", None),
     ("GET /api/v1/alarms/summary", Role.VIEWER, "", None),
     ("POST /api/v1/alarms/actions", Role.OPERATOR, "", {"action": "acknowledge", "ids": ["nothing"]}),
@@ -98,6 +98,8 @@ OPERATIONS: Final[list[tuple[str, str, str, dict[str, Any] | None]]] = [
     ("GET /api/v1/usage", Role.VIEWER, SPAN, None),
     ("GET /api/v1/usage/pipeline", Role.VIEWER, "", None),
     ("GET /api/v1/usage/suspense", Role.VIEWER, "", None),
+    ("POST /api/v1/alerts", Role.OPERATOR, "", {"alerts": []}),
+    ("POST /api/v2/alerts", Role.OPERATOR, "", [{"labels": {}}]),
     ("GET /api/v1/sla-credits", Role.BILLING, "month=2026-10", None),
     ("POST /api/v1/sla-credits", Role.BILLING, "", {"month": "2026-10", "service_id": "nothing"}),
     ("GET /api/v1/slas", Role.VIEWER, "", None),
@@ -220,7 +222,7 @@ class Edge:
         self._app, self._tokens = app, tokens
         self.operations = {f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods}
 
-    async def ask(self, operation: str, query: str, body: dict[str, Any] | None, caller: Role | None) -> int:
+    async def ask(self, operation: str, query: str, body: Any, caller: Role | None) -> int:
         """The status of one answer; the client leaves once it has it, so that an event stream ends too."""
         method, path = operation.split(" ")
         headers = {"host": HOST, "content-type": "application/json"}
