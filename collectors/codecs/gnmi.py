@@ -13,6 +13,7 @@ from gnmi_pb import gnmi_pb2 as pb
 
 DEPTH_MAX: Final = 32
 LEAVES_MAX: Final = 100_000
+PRECISION_MAX: Final = 18  # fraction digits of decimal64 (RFC 7950, 9.3.4)
 Value = int | float | str | bool
 
 
@@ -80,6 +81,8 @@ def _value(value: pb.TypedValue) -> Any:
     if kind == "leaflist_val":
         return [_value(element) for element in value.leaflist_val.element]
     if kind == "decimal_val":
+        if value.decimal_val.precision > PRECISION_MAX:
+            raise GnmiDecodeError("decimal")  # a power of ten beyond it may fill the memory
         return value.decimal_val.digits / 10**value.decimal_val.precision
     if kind in ("bytes_val", "proto_bytes"):
         return getattr(value, kind).hex()
