@@ -38,10 +38,12 @@ def sender(last: LastValues, url: str, login: Callable[[str], dict[str, str]] = 
 @asynccontextmanager
 async def running(sender: RemoteWrite) -> AsyncIterator[None]:
     task = asyncio.create_task(sender.run())
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def test_prometheus_has_every_series_with_its_labels_and_totals(tmp_path: Path) -> None:
@@ -93,8 +95,10 @@ class Receiver:
 @asynccontextmanager
 async def receiving(receiver: Receiver) -> AsyncIterator[str]:
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/write"
-    server.close()
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/write"
+    finally:
+        server.close()
 
 
 async def until(condition: Callable[[], object]) -> None:

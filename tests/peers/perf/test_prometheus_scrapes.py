@@ -58,10 +58,12 @@ async def served(app: FastAPI) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    await task
-    listener.close()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
 
 
 async def answer(client: httpx.AsyncClient, query: str) -> list[Any]:
@@ -69,9 +71,9 @@ async def answer(client: httpx.AsyncClient, query: str) -> list[Any]:
     async with asyncio.timeout(60):
         while True:
             try:
-                found = (await client.get(f"/api/v1/query?query={urllib.parse.quote(query)}")).json()
-                if found["data"]["result"]:
-                    return list(found["data"]["result"])
+                said = await client.get(f"/api/v1/query?query={urllib.parse.quote(query)}")
+                if said.is_success and (found := said.json()["data"]["result"]):  # until it is ready it answers in plain text
+                    return list(found)
             except httpx.TransportError:
                 pass
             await asyncio.sleep(0.2)
