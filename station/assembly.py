@@ -22,6 +22,7 @@ import fault.foreign
 import fault.health_api
 import fault.maintenance.api
 import fault.notify.api
+import fault.tmf642
 import inventory.api
 import perf.api
 import perf.capacity_api
@@ -353,6 +354,7 @@ class Station:
             fault.api.router(self.fault),
             fault.maintenance.api.router(self.fault),
             fault.foreign.router(self.fault),
+            fault.tmf642.router(self.fault),
             fault.health_api.router(self.fault),
             fault.notify.api.router(self.notifier),
             inventory.api.router(ground.picture, self.discovery, severity=colours.severity, utilisation=colours.utilisation),

@@ -44,6 +44,16 @@ WORK: Final = {
 
 # (operation, least role, query, body). Everyone sees usage as the pipeline's counts and quantities; prices and invoices are billing's.
 # A viewer sees webhooks without the paths of their addresses, which are secrets of some receivers.
+TASK: Final = {"alarmPattern": [{"id": "nothing"}], "comment": {"comment": "x"}}
+RAISED: Final = {
+    "alarmType": "equipmentAlarm",
+    "perceivedSeverity": "major",
+    "probableCause": "fanFailure",
+    "alarmedObject": {"id": "nothing"},
+    "sourceSystemId": "other",
+    "state": "raised",
+    "alarmRaisedTime": "2026-10-01T00:00:00Z",
+}
 OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("GET /api/v1/alarms", Role.VIEWER, "", None),
     ("GET /api/v1/alarms/summary", Role.VIEWER, "", None),
@@ -98,6 +108,14 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("GET /api/v1/usage", Role.VIEWER, SPAN, None),
     ("GET /api/v1/usage/pipeline", Role.VIEWER, "", None),
     ("GET /api/v1/usage/suspense", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/alarm", Role.VIEWER, "", None),
+    ("POST /tmf-api/alarm/v4/alarm", Role.OPERATOR, "", RAISED),
+    ("GET /tmf-api/alarm/v4/alarm/{id}", Role.VIEWER, "", None),
+    ("PATCH /tmf-api/alarm/v4/alarm/{id}", Role.OPERATOR, "", {"ackState": "acknowledged"}),
+    ("POST /tmf-api/alarm/v4/ackAlarms", Role.OPERATOR, "", TASK),
+    ("POST /tmf-api/alarm/v4/unAckAlarms", Role.OPERATOR, "", TASK),
+    ("POST /tmf-api/alarm/v4/clearAlarms", Role.OPERATOR, "", TASK),
+    ("POST /tmf-api/alarm/v4/commentAlarms", Role.OPERATOR, "", TASK),
     ("POST /api/v1/alerts", Role.OPERATOR, "", {"alerts": []}),
     ("POST /api/v2/alerts", Role.OPERATOR, "", [{"labels": {}}]),
     ("GET /api/v1/sla-credits", Role.BILLING, "month=2026-10", None),
