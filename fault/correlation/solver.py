@@ -124,6 +124,7 @@ class Solver:
             return
         owner.touched_s = self.now_s
         if event.key.cause is Cause.UNREACHABLE and owner.kind is Kind.NODE:
+            owner.settled = False  # whether it tells of a restart now is evidence
             self._timer(self.now_s + 20.0, owner)
         if event.key.cause in ENDS and owner.kind not in POWERED:
             self.situation.repair(owner, set(owner.down_links), set(owner.down_devices))
