@@ -23,6 +23,7 @@ from simulator.world import World
 from station.batch import SampleBatch
 from station.clock import NS_PER_S
 from station.hub import Hub
+from station.memory import give_back
 from station.scope import STATION
 
 log = structlog.get_logger("history")
@@ -81,6 +82,7 @@ class HistoryWriter:
         await self._late()
         self._say(90, "metering the open month")
         await self._meter.run_once(past.now_ns, late=True)
+        await asyncio.to_thread(give_back)
         self._say(100, "35 days are there")
 
     async def _samples(self) -> None:
