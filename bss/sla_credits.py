@@ -21,6 +21,7 @@ from billing_bridge.api import whole_view
 from bss.notes import Change, NoteError, Notes
 from bss.store import credit_proposal, invoice
 from perf.sla.levels import Level, Levels
+from perf.sla.views import promise
 from station.clock import Clock
 from station.scope import Role, Scope
 from station.state import State
@@ -58,14 +59,16 @@ class Credit:
     @property
     def reason(self) -> str:
         result = self.level.result
-        return f"SLA {self.level.of.sla}: {result.availability} % of {self.level.terms.availability} %, credit {result.credit_percent} %"
+        missed = "".join(f", {promise(one)} ({one.value})" for one in self.level.missed)
+        kept = f"{result.availability} % of {self.level.terms.availability} %{missed}"
+        return f"SLA {self.level.of.sla}: {kept}, credit {self.level.credit_percent} %"
 
 
 def credit_of(level: Level, documents: Sequence[Mapping[str, Any]]) -> Credit:
     """The credit of a level on the invoice that bills the service's month, among the documents of that month."""
     for document in documents:
         lines = [line for line in document["lines"] if (line["service"] or {}).get("id") == level.of.id and _recurs(line)]
-        changes = tuple(Change(line["no"], -part) for line in lines if (part := _part(line["amount_minor"], level.result.credit_percent)))
+        changes = tuple(Change(line["no"], -part) for line in lines if (part := _part(line["amount_minor"], level.credit_percent)))
         if changes:
             return Credit(level, document["id"], document["number"], document["currency"], changes)
     return Credit(level, why_not="its month has no recurring charge" if documents else "its month is not billed yet")
@@ -117,7 +120,7 @@ def router(state: State, levels: Levels, notes: Notes, clock: Clock) -> APIRoute
 
 
 async def _credits(state: State, scope: Scope, levels: Levels, month: str, service_id: str = "") -> list[Credit]:
-    earned = [level for level in await levels.of_month(scope, month, service_id) if level.result.credit_percent > 0]
+    earned = [level for level in await levels.of_month(scope, month, service_id) if level.credit_percent > 0]
     if not earned:
         return []
     async with state.read() as conn:
@@ -147,7 +150,7 @@ def _json(one: Credit, proposal: Mapping[str, str] | None) -> dict[str, Any]:
         "customer": {"id": promised.customer_id, "name": promised.customer},
         "availability": str(result.availability),
         "target": str(one.level.terms.availability),
-        "credit_percent": str(result.credit_percent),
+        "credit_percent": str(one.level.credit_percent),
         "outages": len(result.outages),
         "invoice": {"id": one.invoice_id, "number": one.number} if one.invoice_id else None,
         "lines": [{"no": change.line_no, "amount_minor": change.amount_minor} for change in one.changes],

@@ -69,6 +69,7 @@ from inventory.routes import next_hops
 from perf.pipeline import Pipeline
 from perf.remote_write import RemoteWrite
 from perf.sla.levels import Levels
+from perf.sla.slots import StoredSlots
 from perf.sla.terms import shipped
 from perf.store import TelemetryStore
 from perf.totals import Totals
@@ -220,7 +221,8 @@ class Station:
         self.telemetry = TelemetryStore(client, self.pipeline.names)
         self.remote_write = RemoteWrite(settings.perf.remote_write, self.pipeline.last, self.pipeline.names, ground.login)
         self.totals = Totals(self.pipeline, self.telemetry, clock)
-        self.levels = Levels(ground.state, self.telemetry, clock, shipped(), outages, self._planned)
+        slots = StoredSlots(client)
+        self.levels = Levels(ground.state, self.telemetry, slots, shipped(), clock, outages=outages, planned=self._planned)
         self.engine = Engine()
         self.profiles = shipped_profiles()
         self.poller = Poller(
@@ -360,7 +362,7 @@ class Station:
             inventory.api.router(ground.picture, self.discovery, severity=colours.severity, utilisation=colours.utilisation),
             perf.api.router(self.pipeline, self.telemetry, self.totals),
             perf.api.metrics_router(self.pipeline),
-            perf.sla.api.router(self.levels, clock),
+            perf.sla.api.router(self.levels, ground.state, clock),
             perf.rules_api.router(self.pipeline, self.telemetry),
             flow_api.router(self.flow, FlowStore(self.client), ground.picture.current, visible),
             perf.export_api.router(self.client, self.pipeline.names),

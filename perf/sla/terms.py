@@ -37,14 +37,59 @@ class Step(Settings):
     percent: Percent
 
 
+class Objective(Settings):
+    """What is promised of the five-minute slots in which the service was up, within the contract's hours.
+
+    `at_most` is in milliseconds (latency: the median round trip; jitter: RFC 3393) or percent (loss), as the `probe` of the
+    access ports' devices measured. `throughput` is what the access ports carried in a slot in which they dropped packets,
+    `at_least` in Mbit/s; a slot without drops is kept. `over`: the share of slots that keep the limit, or the month's mean
+    or percentile. Missing it is worth `credit` percent of the recurring charge.
+    """
+
+    sli: Literal["latency", "jitter", "loss", "throughput"]
+    probe: Literal["icmp", "twamp", "tcp"] = "icmp"
+    direction: Literal["to_customer", "from_customer"] = "to_customer"
+    at_most: Annotated[Decimal, Field(ge=0)] | None = None
+    at_least: Annotated[Decimal, Field(gt=0)] | None = None
+    over: Literal["share", "mean", "p90", "p95", "p98", "p99"] = "share"
+    share: Percent = Decimal(99)
+    credit: Percent = Decimal(0)
+
+    @model_validator(mode="after")
+    def _limit(self) -> Self:
+        rate = self.sli == "throughput"
+        if (self.at_least is None) == rate or (self.at_most is None) != rate:
+            raise ValueError("throughput has `at_least`, every other sli has `at_most`")
+        if rate and self.over != "share":
+            raise ValueError("throughput is judged over the share of slots")
+        return self
+
+    @property
+    def limit(self) -> Decimal:
+        limit = self.at_most if self.at_least is None else self.at_least
+        assert limit is not None
+        return limit
+
+
+class Measured(Settings):
+    """An example's slots in which an sli had this value; in all others it is as good as can be."""
+
+    sli: Literal["latency", "jitter", "loss", "throughput"]
+    start: datetime
+    until: datetime
+    value: Decimal
+
+
 class ExampleSla(Settings):
-    """Outages of a month, local times as `[begin, end]`, and what must come of them."""
+    """Outages of a month, local times as `[begin, end]`, and what must come of them; `missed` names the objectives by sli."""
 
     says: str
     month: Annotated[str, Field(pattern=r"\A\d{4}-\d{2}\z")]
     outages: tuple[tuple[datetime, datetime], ...] = ()
     unknown: tuple[tuple[datetime, datetime], ...] = ()
     excluded: tuple[tuple[datetime, datetime], ...] = ()
+    measured: tuple[Measured, ...] = ()
+    missed: tuple[str, ...] = ()
     availability: str
     credit: Percent
 
@@ -54,6 +99,7 @@ class Sla(Settings):
 
     `needs`: how many of a service's access ports must be up, "all" or a number. `unknown`: what time counts as in which
     nobody knows: `up`, `down`, or `excluded` from the month. `holidays` belong to the day "holiday" and to no weekday.
+    `together`: of several credits the `largest` is due, or their `sum`, and never more than `credit_cap` percent.
     """
 
     summary: Annotated[str, Field(min_length=1, max_length=200)]
@@ -65,6 +111,9 @@ class Sla(Settings):
     unknown: Literal["up", "down", "excluded"] = "excluded"
     maintenance: Literal["excluded", "counts"] = "excluded"
     credits: tuple[Step, ...] = ()
+    objectives: tuple[Objective, ...] = ()
+    together: Literal["largest", "sum"] = "largest"
+    credit_cap: Percent = Decimal(100)
     examples: tuple[ExampleSla, ...] = ()
 
     @model_validator(mode="after")

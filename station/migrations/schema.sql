@@ -895,5 +895,22 @@ CREATE INDEX ix_device_tenant_engine_id ON device (tenant, engine_id);
 CREATE INDEX ix_device_tenant_management_address ON device (tenant, management_address);
 CREATE INDEX ix_device_tenant_serial ON device (tenant, serial);
 CREATE INDEX ix_device_address_tenant_device_no ON device_address (tenant, device_no);
-INSERT INTO alembic_version VALUES ('0002');
+CREATE TABLE sla_exclusion (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	cause VARCHAR(32) NOT NULL, 
+	reason VARCHAR(1024) NOT NULL, 
+	target_kind VARCHAR(16) NOT NULL, 
+	target_id VARCHAR(36) NOT NULL, 
+	begins_ns BIGINT NOT NULL, 
+	ends_ns BIGINT NOT NULL, 
+	state VARCHAR(16) NOT NULL, 
+	proposed_by VARCHAR(255) NOT NULL, 
+	proposed_ns BIGINT NOT NULL, 
+	decided_by VARCHAR(255) NOT NULL, 
+	decided_ns BIGINT NOT NULL, 
+	CONSTRAINT pk_sla_exclusion PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ix_sla_exclusion_tenant_begins_ns ON sla_exclusion (tenant, begins_ns);
+INSERT INTO alembic_version VALUES ('0003');
 COMMIT;

@@ -20,7 +20,7 @@ from tests.billing_bridge.calling import client
 from tests.billing_bridge.metered import CLERK, port_id
 from tests.bss.test_bss_billing import BSS, JULY, biller
 from tests.bss.test_bss_tmf import NOW, known, state
-from tests.perf.test_sla_levels import Measured, told
+from tests.perf.test_sla_levels import Measured, Probed, told
 
 pytestmark = pytest.mark.slow
 __all__ = ["known", "state"]  # fixtures
@@ -29,7 +29,9 @@ GOLD = Sla(summary="s", availability="99.9", credits=[{"below": "99.9", "percent
 
 
 async def call(state: State, method: str, scope: Scope = CLERK, **more: Any) -> Any:
-    levels = Levels(state, cast(TelemetryStore, Measured()), VirtualClock(JULY), Slas({"gold": GOLD}), outages, lambda *_: [])
+    levels = Levels(
+        state, cast(TelemetryStore, Measured()), Probed(), Slas({"gold": GOLD}), VirtualClock(JULY), outages=outages, planned=lambda *_: []
+    )
     async with client(scope, router(state, levels, Notes(state, BSS), VirtualClock(NOW))) as http:
         return await http.request(method, "/api/v1/sla-credits", **more)
 

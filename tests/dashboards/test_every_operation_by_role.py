@@ -26,6 +26,14 @@ USAGE: Final = {
 }
 RULE: Final = {"metric": "sensor.temperature", "raise_when": {"above": 70}, "clear_when": {"below": 60}}
 PREVIEW: Final = {"rule": RULE, "start": "2026-10-01T00:00:00Z", "end": "2026-10-02T00:00:00Z"}
+EXCLUSION: Final = {
+    "cause": "customer",
+    "reason": "power switched off",
+    "target_kind": "service",
+    "target_id": "x",
+    "start": "2026-10-01T00:00:00Z",
+    "end": "2026-10-02T00:00:00Z",
+}
 SOURCE: Final = {"kind": "payment", "id": "x"}
 PAID: Final = {
     "account": {"id": "x"},
@@ -121,6 +129,9 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("GET /api/v1/sla-credits", Role.BILLING, "month=2026-10", None),
     ("POST /api/v1/sla-credits", Role.BILLING, "", {"month": "2026-10", "service_id": "nothing"}),
     ("GET /api/v1/slas", Role.VIEWER, "", None),
+    ("GET /api/v1/slas/exclusions", Role.VIEWER, "", None),
+    ("POST /api/v1/slas/exclusions", Role.BILLING, "", EXCLUSION),
+    ("POST /api/v1/slas/exclusions/{key}/decision", Role.BILLING, "", {"approve": True}),
     ("GET /api/v1/slas/{service_id}", Role.VIEWER, "", None),
     ("GET /api/v1/usage/reconciliation", Role.BILLING, SPAN, None),
     ("GET /api/v1/usage/export", Role.BILLING, SPAN, None),

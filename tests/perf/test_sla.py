@@ -5,13 +5,16 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perf.sla.intervals import Spans, at_least, common, length, union, without
 from perf.sla.measure import NS_PER_S, Port, State, result, state_of
-from perf.sla.terms import ExampleSla, Sla, load, shipped
+from perf.sla.objectives import SLOT_NS, credit_of, kept, slots_within
+from perf.sla.terms import ExampleSla, Objective, Sla, load, shipped
 from station.settings import SettingsError
 
 EXAMPLES = [(name, one) for name, sla in shipped().by_name.items() for one in sla.examples]
@@ -48,8 +51,24 @@ def test_every_promise_gives_what_its_examples_say(name: str, example: ExampleSl
     sla = shipped().by_name[name]
     month = sla.month(example.month)
     state = State(local(sla, example.outages), local(sla, example.unknown))
-    found = result(sla, month, month, state, local(sla, example.excluded), month[1])
-    assert (str(found.availability), found.credit_percent) == (example.availability, example.credit)
+    excluded = local(sla, example.excluded)
+    found = result(sla, month, month, state, excluded, month[1])
+    up = without(without(sla.counted(month), excluded), state.down)
+    count = (month[1] - month[0]) // SLOT_NS
+    judged = [kept(one, measured(sla, example, one, count), slots_within(up, month[0], count), sla.unknown) for one in sla.objectives]
+    missed = [one for one in judged if one.met is False]
+    assert (str(found.availability), tuple(one.of.sli for one in missed)) == (example.availability, example.missed)
+    assert credit_of(sla, found.credit_percent, missed) == example.credit
+
+
+def measured(sla: Sla, example: ExampleSla, objective: Objective, count: int) -> npt.NDArray[np.float64]:
+    """The slots of the example's month: as good as can be but where the example says otherwise."""
+    values = np.full(count, np.inf if objective.sli == "throughput" else 0.0)
+    begin = sla.month(example.month)[0]
+    for one in example.measured:
+        if one.sli == objective.sli:
+            values[slots_within(local(sla, ((one.start, one.until),)), begin, count)] = float(one.value)
+    return values
 
 
 def promise(**more: object) -> Sla:

@@ -13,7 +13,7 @@ from fault.outages import outages
 from fault.store import alarm, alarm_history
 from perf.sla.api import router
 from perf.sla.levels import HOUR_NS, Levels
-from perf.sla.terms import Sla, Slas
+from perf.sla.terms import Objective, Sla, Slas
 from perf.store import TelemetryStore
 from station.clock import VirtualClock
 from station.scope import Role, Scope
@@ -45,6 +45,18 @@ class Measured:
         return {key: hours[~np.isin(hours, gone[key])] for key in gone}
 
 
+class Probed:
+    """The slots that a test names by sli and port; nobody measured the rest."""
+
+    def __init__(self, given: "Mapping[tuple[str, int], npt.NDArray[np.float64]] | None" = None) -> None:
+        self.given = given or {}
+
+    async def read(
+        self, objective: Objective, keys: npt.NDArray[np.uint64], first_ns: int, count: int
+    ) -> dict[int, npt.NDArray[np.float64]]:
+        return {int(key): self.given[objective.sli, int(key)][:count] for key in keys if (objective.sli, int(key)) in self.given}
+
+
 def hours(*pairs: tuple[float, float]) -> Spans:
     return [(JUNE + int(low * HOUR_NS), JUNE + int(high * HOUR_NS)) for low, high in pairs]
 
@@ -70,11 +82,15 @@ async def told(state: State, number: int, resource: str, kind: str, *spans: tupl
         await conn.execute(sa.insert(alarm_history), history)
 
 
-def levels(state: State, *, now_ns: int = JULY, missing: Missing | None = None, planned: Spans | None = None) -> Levels:
+def levels(
+    state: State, *, now_ns: int = JULY, missing: Missing | None = None, planned: Spans | None = None, probed: Probed | None = None
+) -> Levels:
     def excluded(service_id: str, from_ns: int, to_ns: int) -> Sequence[tuple[int, int]]:
         return (planned or []) if service_id == "service-1" else []
 
-    return Levels(state, cast(TelemetryStore, Measured(missing)), VirtualClock(now_ns), SLAS, outages, excluded)
+    return Levels(
+        state, cast(TelemetryStore, Measured(missing)), probed or Probed(), SLAS, VirtualClock(now_ns), outages=outages, planned=excluded
+    )
 
 
 @pytest.fixture
@@ -139,7 +155,7 @@ async def test_a_port_counts_only_while_it_carries_the_service(sold: State) -> N
 
 
 async def get(state: State, path: str, scope: Scope = VIEWER, month: str = "", form: str = "json") -> httpx.Response:
-    async with client(scope, router(levels(state), VirtualClock(JULY - 1))) as http:
+    async with client(scope, router(levels(state, now_ns=JULY - 1), state, VirtualClock(JULY - 1))) as http:
         return await http.get(f"/api/v1/slas{path}", params={"month": month, "format": form})
 
 

@@ -1,0 +1,30 @@
+"""Wider in every direction: collectors, correlation, service levels and money."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "sla_exclusion",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("cause", sa.String(length=32), nullable=False),
+        sa.Column("reason", sa.String(length=1024), nullable=False),
+        sa.Column("target_kind", sa.String(length=16), nullable=False),
+        sa.Column("target_id", sa.String(length=36), nullable=False),
+        sa.Column("begins_ns", sa.BigInteger(), nullable=False),
+        sa.Column("ends_ns", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("proposed_by", sa.String(length=255), nullable=False),
+        sa.Column("proposed_ns", sa.BigInteger(), nullable=False),
+        sa.Column("decided_by", sa.String(length=255), nullable=False),
+        sa.Column("decided_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_sla_exclusion")),
+    )
+    op.create_index(op.f("ix_sla_exclusion_tenant_begins_ns"), "sla_exclusion", ["tenant", "begins_ns"], unique=False)
