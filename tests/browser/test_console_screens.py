@@ -97,8 +97,29 @@ def test_a_broken_promise_comes_first_and_opens_to_its_outages(page: Page, conso
     expect(first).to_contain_text("3 h 38 min beyond 22 min")
     first.get_by_role("button").click()
     expect(page.get_by_test_id("level")).to_contain_text("25 % of the month's recurring charge")
-    expect(page.get_by_test_id("level").locator("tbody tr").first).to_contain_text("15 min")
+    expect(page.get_by_test_id("level").locator("section", has_text="Outages that count").locator("tbody tr").first).to_contain_text(
+        "15 min"
+    )
+    expect(page.get_by_test_id("level")).to_contain_text("Latency at most 20 ms in 99 % of the time")
+    expect(first).to_contain_text("latency")
     expect(page.get_by_role("button", name="Propose the credit")).to_have_count(0)  # an operator moves no money
+
+
+def test_time_that_should_not_count_is_proposed_with_its_reason_and_decided(page: Page, console: Console) -> None:
+    page.context.clear_cookies()
+    sign_in(page, console, "admin", "/services")
+    page.get_by_test_id("service-level").first.get_by_role("button").click()
+    page.get_by_role("button", name="Leave time out…").click()
+    form = page.get_by_role("form", name="Propose time that does not count")
+    expect(form.get_by_label("From (UTC)")).to_have_value("2026-11-03T10:00")  # the first outage is offered
+    form.get_by_label("Reason and evidence").fill("flood, declared by the authorities")
+    form.get_by_role("button", name="Propose").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("a second person decides")
+    page.get_by_role("button", name="Close").click()
+    page.reload()
+    row = page.get_by_test_id("exclusion").filter(has_text="flood, declared by the authorities").first
+    row.get_by_role("button", name="Approve").click()
+    expect(row).to_contain_text("approved")
 
 
 def test_who_bills_proposes_the_credit_of_a_broken_promise(page: Page, console: Console) -> None:
