@@ -32,7 +32,7 @@ from station.telemetry.client import TelemetryClient
 from station.telemetry.schema import COUNTERS, RATES, RAW_FINAL, TIER_S
 
 RAW_SPAN_S = 2 * 86_400  # a longer chart starts from a tier
-DAY_NS = 86_400 * NS_PER_S
+DAY_NS, HOUR_NS = 86_400 * NS_PER_S, 3_600 * NS_PER_S
 TOP_ROWS = 4_000_000  # slots that one query of a top list reads: about 100 MB in the store
 KEY_MAX = 2**64 - 1
 STATES = ("oper_status", "admin_status")
@@ -173,16 +173,23 @@ class TelemetryStore:
         matrix[row, _column(found, "day", np.int64) - (end // DAY_NS - days)] = _column(found, "value", np.float64)
         return BusyHours(keys, matrix)
 
-    async def hours_heard(self, entities: U64, start_ns: int, end_ns: int) -> dict[int, npt.NDArray[np.int64]]:
-        """The hours (their begin, i64 ns, in order) within [start, end) in which each interface was measured at all."""
-        sql = (
-            f"SELECT entity, {_TIME['tier']} AS time_ns FROM interface_1h FINAL "  # noqa: S608 - names come from the schema, values are bound
-            f"WHERE {_BOUNDS['tier']} AND entity IN {{entities:Array(UInt64)}} ORDER BY entity, time_ns"
-        )
-        found = await self._client.query(sql, {"start": start_ns, "end": end_ns, "entities": entities.tolist()})
-        keys, times = _column(found, "entity", np.uint64), _column(found, "time_ns", np.int64)
-        borders = np.flatnonzero(np.diff(keys)) + 1
-        return {int(part[0]): hours for part, hours in zip(np.split(keys, borders), np.split(times, borders), strict=True) if len(part)}
+    async def hours_missing(self, entities: U64, start_ns: int, end_ns: int) -> dict[int, npt.NDArray[np.int64]]:
+        """The hours (their begin, i64 ns, in order) from that of `start_ns` on that end by `end_ns` and in which an interface was
+        not measured at all; interfaces that miss none are absent."""
+        first = start_ns // HOUR_NS * HOUR_NS
+        grid = np.arange(first, end_ns - HOUR_NS + 1, HOUR_NS)
+        where = f"FROM interface_1h FINAL WHERE {_BOUNDS['tier']} AND entity IN {{entities:Array(UInt64)}}"
+        span = {"start": first, "end": first + len(grid) * HOUR_NS}
+        counted = await self._client.query(f"SELECT entity, count() AS n {where} GROUP BY entity", {**span, "entities": entities.tolist()})
+        whole = _column(counted, "entity", np.uint64)[_column(counted, "n", np.int64) == len(grid)]
+        short = np.setdiff1d(entities, whole)
+        if not len(short) or not len(grid):
+            return {}
+        found = await self._client.query(f"SELECT entity, {_TIME['tier']} AS time_ns {where}", {**span, "entities": short.tolist()})
+        there = np.zeros((len(short), len(grid)), np.bool_)
+        row = np.searchsorted(short, _column(found, "entity", np.uint64))
+        there[row, (_column(found, "time_ns", np.int64) - first) // HOUR_NS] = True
+        return {int(key): grid[~known] for key, known in zip(short, there, strict=True)}
 
     async def total_octets(self, start_ns: int, end_ns: int, entities: U64) -> tuple[int, int, int]:
         """(in, out) octets of some interfaces over whole 5-minute slots of [start, end), exact, and of how many there are rows."""

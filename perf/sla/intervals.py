@@ -13,7 +13,14 @@ Spans = list[Span]
 
 def union(*sets: Iterable[Span]) -> Spans:
     """The instants that lie in any of the sets."""
-    return at_least(1, sets)
+    found: Spans = []
+    for low, high in sorted(span for span in chain.from_iterable(sets) if span[0] < span[1]):
+        if found and low <= found[-1][1]:
+            if high > found[-1][1]:
+                found[-1] = (found[-1][0], high)
+        else:
+            found.append((low, high))
+    return found
 
 
 def common(*sets: Iterable[Span]) -> Spans:
@@ -41,25 +48,15 @@ def at_least(k: int, sets: Sequence[Iterable[Span]]) -> Spans:
 
 def _steps(spans: Iterable[Span]) -> list[tuple[int, int]]:
     """+1 where a set begins, -1 where it ends; spans of one set that overlap count once."""
-    steps: list[tuple[int, int]] = []
-    end = None
-    for low, high in sorted(span for span in spans if span[0] < span[1]):
-        if end is not None and low <= end:
-            end = max(end, high)
-            continue
-        if end is not None:
-            steps.append((end, -1))
-        steps.append((low, 1))
-        end = high
-    return [*steps, (end, -1)] if end is not None else []
+    return [step for low, high in union(spans) for step in ((low, 1), (high, -1))]
 
 
 def without(spans: Iterable[Span], taken: Iterable[Span]) -> Spans:
     """The instants of `spans` that do not lie in `taken`."""
     kept = union(spans)
-    if not kept:
-        return []
     away = union(taken)
+    if not kept or not away:
+        return kept
     low, high = kept[0][0], kept[-1][1]
     borders = [low, *chain.from_iterable(away), high]
     free = [(a, b) for a, b in zip(borders[::2], borders[1::2], strict=True) if a < b]

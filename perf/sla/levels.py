@@ -65,7 +65,7 @@ class _Seen:
     """What is known of a month, of all services."""
 
     down: Mapping[str, Sequence[Span]]
-    heard: Mapping[int, Spans]
+    missing: Mapping[int, Spans]  # when nobody measured a port
     exclusions: Sequence[Exclusion]
     now_ns: int
 
@@ -92,8 +92,8 @@ class Levels:
             resources = {name for one in services for bound in one.ports for name in (bound.port, bound.device)}
             down = await self._outages(conn, scope.tenant, resources, low, high)
             exclusions = await agreed(conn, scope.tenant, low, last)
-        heard = await self._heard({bound.key for one in services for bound in one.ports}, low, high)
-        seen = _Seen(down, heard, exclusions, now_ns)
+        missing = await self._missing({bound.key for one in services for bound in one.ports}, low, high)
+        seen = _Seen(down, missing, exclusions, now_ns)
         found: list[Level] = []
         for at in range(0, len(services), AT_ONCE):
             some = services[at : at + AT_ONCE]
@@ -124,11 +124,13 @@ class Levels:
             objectives = tuple(_kept(objective, one, terms, past, up, read[objective]) for objective in terms.objectives)
         return Level(one, terms, month, seen.now_ns >= month[1], judged, excluded, state.unknown, objectives)
 
-    async def _heard(self, keys: Collection[int], low: int, high: int) -> dict[int, Spans]:
-        """Hours in which each port was measured; what is too young to be summed counts as measured."""
-        settled = max(low, (high - SETTLES_NS) // HOUR_NS * HOUR_NS)
-        hours = await self._store.hours_heard(np.array(sorted(keys), np.uint64), low, settled) if keys and low < settled else {}
-        return {key: union(((int(at), int(at) + HOUR_NS) for at in hours.get(key, ())), [(settled, high)]) for key in keys}
+    async def _missing(self, keys: Collection[int], low: int, high: int) -> dict[int, Spans]:
+        """Hours in which nobody measured a port; what is too young to be summed counts as measured."""
+        settled = (high - SETTLES_NS) // HOUR_NS * HOUR_NS
+        if not keys or low >= settled:
+            return {}
+        hours = await self._store.hours_missing(np.array(sorted(keys), np.uint64), low, settled)
+        return {key: union((int(at), int(at) + HOUR_NS) for at in missing) for key, missing in hours.items()}
 
 
 def _parts(one: Promised, seen: Span) -> Iterator[tuple[Span, list[Bound]]]:
@@ -146,7 +148,7 @@ def _state(one: Promised, terms: Sla, past: Span, seen: _Seen) -> State:
         ports = []
         for each in bound:
             lost = union(seen.down.get(each.port, ()), seen.down.get(each.device, ()))
-            ports.append(Port(lost, without(without([part], seen.heard.get(each.key, [])), lost)))
+            ports.append(Port(lost, without(common([part], seen.missing.get(each.key, ())), lost)))
         found = state_of(ports, terms.needs, part)
         down_spans += found.down
         unknown += found.unknown

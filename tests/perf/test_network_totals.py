@@ -88,6 +88,8 @@ async def test_hours_without_any_measurement_are_known(small: Small, now_ns: int
     first = now_ns // HOUR * HOUR - 4 * HOUR
     await stored(small, first, 36, missing=range(12, 24))
     await small.pipeline.tiers.roll(first, first + 3 * HOUR)
-    found = await small.store.hours_heard(np.array([METERED, PLAIN], np.uint64), first, first + 3 * HOUR)
-    assert {key: ((hours - first) // HOUR).tolist() for key, hours in found.items()} == {METERED: [0, 1, 2], PLAIN: [0, 2]}
-    assert await small.store.hours_heard(np.array([PLAIN], np.uint64), first - 9 * HOUR, first) == {}
+    found = await small.store.hours_missing(np.array([METERED, PLAIN, 77], np.uint64), first + 1, first + 3 * HOUR)
+    assert {key: ((hours - first) // HOUR).tolist() for key, hours in found.items()} == {PLAIN: [1], 77: [0, 1, 2]}
+    before = await small.store.hours_missing(np.array([PLAIN], np.uint64), first - 2 * HOUR, first)
+    assert [len(hours) for hours in before.values()] == [2]
+    assert await small.store.hours_missing(np.array([PLAIN], np.uint64), first, first) == {}

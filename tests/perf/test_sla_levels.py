@@ -39,10 +39,9 @@ class Measured:
     def __init__(self, missing: Mapping[int, Collection[int]] | None = None) -> None:
         self.missing = missing or {}
 
-    async def hours_heard(self, entities: npt.NDArray[np.uint64], start_ns: int, end_ns: int) -> dict[int, npt.NDArray[np.int64]]:
-        hours = np.arange(-(-start_ns // HOUR_NS) * HOUR_NS, end_ns, HOUR_NS)
-        gone = {key: [JUNE + n * HOUR_NS for n in self.missing.get(key, ())] for key in entities.tolist()}
-        return {key: hours[~np.isin(hours, gone[key])] for key in gone}
+    async def hours_missing(self, entities: npt.NDArray[np.uint64], start_ns: int, end_ns: int) -> dict[int, npt.NDArray[np.int64]]:
+        hours = {key: np.array([JUNE + n * HOUR_NS for n in self.missing.get(key, ())], np.int64) for key in entities.tolist()}
+        return {key: some[some < end_ns] for key, some in hours.items() if len(some)}
 
 
 class Probed:
