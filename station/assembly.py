@@ -29,6 +29,7 @@ import perf.capacity_api
 import perf.export_api
 import perf.rules_api
 import perf.sla.api
+import perf.sla.tmf657
 from billing_bridge import sessions
 from billing_bridge.meter import Meter
 from billing_bridge.sessions import SessionReport
@@ -363,6 +364,7 @@ class Station:
             perf.api.router(self.pipeline, self.telemetry, self.totals),
             perf.api.metrics_router(self.pipeline),
             perf.sla.api.router(self.levels, ground.state, clock),
+            perf.sla.tmf657.router(ground.state, self.levels.slas, self.guard, clock),
             perf.rules_api.router(self.pipeline, self.telemetry),
             flow_api.router(self.flow, FlowStore(self.client), ground.picture.current, visible),
             perf.export_api.router(self.client, self.pipeline.names),

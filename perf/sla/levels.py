@@ -17,6 +17,7 @@ from perf.sla.objectives import F64, SLOT_NS, Kept, credit_of, kept, of_ports, s
 from perf.sla.promised import Bound, Promised, promised
 from perf.sla.slots import Slots
 from perf.sla.terms import Objective, Sla, Slas
+from perf.sla.tmf657 import promises
 from perf.store import TelemetryStore
 from station.clock import NS_PER_S, Clock
 from station.scope import Scope
@@ -64,6 +65,7 @@ class Level:
 class _Seen:
     """What is known of a month, of all services."""
 
+    terms: Mapping[str, Sla]
     down: Mapping[str, Sequence[Span]]
     missing: Mapping[int, Spans]  # when nobody measured a port
     exclusions: Sequence[Exclusion]
@@ -81,8 +83,9 @@ class Levels:
 
     async def of_month(self, scope: Scope, month: str, service_id: str = "") -> list[Level]:
         """Every promised service the caller sees, by number; services whose promise is not known are left out."""
-        now_ns, terms = self._clock.now_ns(), self.slas.by_name
+        now_ns = self._clock.now_ns()
         async with self._state.read() as conn:
+            terms = await promises(conn, scope, self.slas)
             services = [one for one in await promised(conn, scope, service_id) if one.sla in terms]
             if not services:
                 return []
@@ -93,17 +96,17 @@ class Levels:
             down = await self._outages(conn, scope.tenant, resources, low, high)
             exclusions = await agreed(conn, scope.tenant, low, last)
         missing = await self._missing({bound.key for one in services for bound in one.ports}, low, high)
-        seen = _Seen(down, missing, exclusions, now_ns)
+        seen = _Seen(terms, down, missing, exclusions, now_ns)
         found: list[Level] = []
         for at in range(0, len(services), AT_ONCE):
             some = services[at : at + AT_ONCE]
-            read = {name: await self._read(name, [one for one in some if one.sla == name], months[name], now_ns) for name in months}
+            read = {name: await self._read(terms[name], [one for one in some if one.sla == name], months[name], now_ns) for name in months}
             found += await asyncio.to_thread(self._judged, some, months, read, seen)
         return found
 
-    async def _read(self, sla: str, services: Sequence[Promised], month: Span, now_ns: int) -> Read:
+    async def _read(self, sla: Sla, services: Sequence[Promised], month: Span, now_ns: int) -> Read:
         """The slots so far of every objective of a promise, at the access ports of its services."""
-        objectives = self.slas.by_name[sla].objectives if services else ()
+        objectives = sla.objectives if services else ()
         keys = np.unique(np.array([bound.key for one in services for bound in one.ports], np.uint64))
         count = max(0, (min(month[1], now_ns) - month[0]) // SLOT_NS)
         return {one: await self._slots.read(one, keys, month[0], count) for one in objectives}
@@ -112,7 +115,7 @@ class Levels:
         return [self._level(one, months[one.sla], read[one.sla], seen) for one in some]
 
     def _level(self, one: Promised, month: Span, read: Read, seen: _Seen) -> Level:
-        terms = self.slas.by_name[one.sla]
+        terms = seen.terms[one.sla]
         past = (month[0], min(month[1], seen.now_ns))
         planned = self._planned(one.id, *month) if terms.maintenance == "excluded" else ()
         excluded = union(planned, excluded_of(seen.exclusions, one, month))

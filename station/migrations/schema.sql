@@ -912,5 +912,16 @@ CREATE TABLE sla_exclusion (
 	CONSTRAINT pk_sla_exclusion PRIMARY KEY (tenant, id)
 );
 CREATE INDEX ix_sla_exclusion_tenant_begins_ns ON sla_exclusion (tenant, begins_ns);
+CREATE TABLE tmf_document (
+	tenant INTEGER NOT NULL, 
+	api VARCHAR(64) NOT NULL, 
+	kind VARCHAR(64) NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	created_ns BIGINT NOT NULL, 
+	changed_ns BIGINT NOT NULL, 
+	body TEXT NOT NULL, 
+	CONSTRAINT pk_tmf_document PRIMARY KEY (tenant, api, kind, id)
+);
 INSERT INTO alembic_version VALUES ('0003');
 COMMIT;

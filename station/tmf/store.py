@@ -40,3 +40,17 @@ tmf_head = sa.Table(
     sa.Column("tenant", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("seq", sa.BigInteger, nullable=False),
 )
+
+tmf_document = sa.Table(
+    "tmf_document",
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("api", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("id", sa.String(36), nullable=False),
+    sa.Column("customer_id", sa.String(36), nullable=False, default=""),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("changed_ns", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),  # the resource without id, href and @type
+    sa.PrimaryKeyConstraint("tenant", "api", "kind", "id"),
+)

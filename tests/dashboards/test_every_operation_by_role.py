@@ -40,6 +40,8 @@ PAID: Final = {
     "paymentMethod": {"@type": "cash", "name": "cash"},
     "totalAmount": {"unit": "EUR", "value": 1},
 }
+OBJECTIVE: Final = {"conformanceComparator": ">=", "conformanceTarget": "99", "serviceLevelObjectiveParameter": {"name": "availability"}}
+PROMISE: Final = {"name": "p", "relatedServiceLevelObjective": [{"id": "x"}]}
 LISTENER: Final = {"callback": "https://8.8.8.8/hook"}
 WEBHOOK: Final = {"name": "tickets", "url": "https://8.8.8.8/hook", "format": "trunkline"}
 WORK: Final = {
@@ -116,6 +118,18 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("GET /api/v1/usage", Role.VIEWER, SPAN, None),
     ("GET /api/v1/usage/pipeline", Role.VIEWER, "", None),
     ("GET /api/v1/usage/suspense", Role.VIEWER, "", None),
+    ("GET /tmf-api/serviceQualityManagement/v4/serviceLevelObjective", Role.VIEWER, "", None),
+    ("POST /tmf-api/serviceQualityManagement/v4/serviceLevelObjective", Role.ENGINEER, "", OBJECTIVE),
+    ("GET /tmf-api/serviceQualityManagement/v4/serviceLevelObjective/{id}", Role.VIEWER, "", None),
+    ("PATCH /tmf-api/serviceQualityManagement/v4/serviceLevelObjective/{id}", Role.ENGINEER, "", {"name": "n"}),
+    ("DELETE /tmf-api/serviceQualityManagement/v4/serviceLevelObjective/{id}", Role.ENGINEER, "", None),
+    ("GET /tmf-api/serviceQualityManagement/v4/serviceLevelSpecification", Role.VIEWER, "", None),
+    ("POST /tmf-api/serviceQualityManagement/v4/serviceLevelSpecification", Role.ENGINEER, "", PROMISE),
+    ("GET /tmf-api/serviceQualityManagement/v4/serviceLevelSpecification/{id}", Role.VIEWER, "", None),
+    ("PATCH /tmf-api/serviceQualityManagement/v4/serviceLevelSpecification/{id}", Role.ENGINEER, "", {"name": "n"}),
+    ("DELETE /tmf-api/serviceQualityManagement/v4/serviceLevelSpecification/{id}", Role.ENGINEER, "", None),
+    ("POST /tmf-api/serviceQualityManagement/v4/hub", Role.ENGINEER, "", LISTENER),
+    ("DELETE /tmf-api/serviceQualityManagement/v4/hub/{id}", Role.ENGINEER, "", None),
     ("GET /tmf-api/alarm/v4/alarm", Role.VIEWER, "", None),
     ("POST /tmf-api/alarm/v4/alarm", Role.OPERATOR, "", RAISED),
     ("GET /tmf-api/alarm/v4/alarm/{id}", Role.VIEWER, "", None),

@@ -28,3 +28,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_sla_exclusion")),
     )
     op.create_index(op.f("ix_sla_exclusion_tenant_begins_ns"), "sla_exclusion", ["tenant", "begins_ns"], unique=False)
+    op.create_table(
+        "tmf_document",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("api", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.Column("changed_ns", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "api", "kind", "id", name=op.f("pk_tmf_document")),
+    )
