@@ -6,6 +6,7 @@ python -m benchmarks.correlation [--json] [--quick]
 import argparse
 import importlib.util
 import json
+import random
 import statistics
 import sys
 import tempfile
@@ -160,11 +161,15 @@ def score(alarms: Sequence[Json], truth: Json, outcome: Outcome) -> Json:
     precision = statistics.fmean(content[n][own[alarm]] / len(members[n]) for alarm, n in faulty)
     recall = statistics.fmean(content[n][own[alarm]] / sizes[own[alarm]] for alarm, n in faulty)
     hidden = sum(all(says[n]["noise"] for n, c in content.items() if c[f]) for f in faults)
+    kinds: dict[str, list[bool]] = defaultdict(list)
+    for f, right in is_right.items():
+        kinds[faults[f]["kind"]].append(bool(right))
     return {
+        "kinds": kinds,
         "rca": f1(root, f1(precision, recall)),
         "shown_per_fault": len(shown) / len(faults),
         "suppressed": hidden / len(faults),
-        "ece": calibration([(says[n]["confidence"], true[n]) for n in shown if "confidence" in says[n]]),
+        "sure": [(says[n]["confidence"], true[n]) for n in shown if "confidence" in says[n]],
         "latencies": latencies(alarms, own, outcome, main, is_right),
     }
 
@@ -235,12 +240,34 @@ def figures(sort: str, paths: Sequence[Path]) -> list[Json]:
         {"name": f"{name}_rca", "value": round(mean, 3), "unit": "1", **best, "minimum": round(min(rca), 3), "n": len(paths)},
         {"name": f"{name}_shown_per_fault", "value": round(max(each["shown_per_fault"] for each in scores), 2), "unit": "1"},
         {"name": f"{name}_suppressed", "value": max(each["suppressed"] for each in scores), "unit": "1"},
-        {"name": f"{name}_ece", "value": round(statistics.fmean(each["ece"] for each in scores), 3), "unit": "1"},
+        worst_kind(f"{name}_worst_kind", scores),
+        certainty(f"{name}_ece", [each["sure"] for each in scores]),
         {"name": f"{name}_latency_p50", "value": round(delays[len(delays) // 2], 1), "unit": "s"},
         {"name": f"{name}_latency_p90", "value": round(delays[int(0.9 * len(delays))], 1), "unit": "s"},
         {"name": f"{name}_records", "value": round(records / sum(seconds)), "unit": "1/s", "n": records},
         {"name": f"{name}_batch_p99", "value": round(1000 * sorted(seconds)[int(0.99 * len(seconds))], 1), "unit": "ms"},
     ]
+
+
+def worst_kind(name: str, scores: Sequence[Json]) -> Json:
+    """The lowest root recall of a kind of fault with at least three of it, over all scenarios."""
+    kinds: dict[str, list[bool]] = defaultdict(list)
+    for each in scores:
+        for kind, right in each["kinds"].items():
+            kinds[kind] += right
+    recall = {kind: round(statistics.fmean(right), 3) for kind, right in sorted(kinds.items()) if len(right) >= 3}
+    kind, value = min(recall.items(), key=lambda item: item[1])
+    return {"name": name, "value": value, "unit": "1", "kind": kind, "kinds": recall}
+
+
+def certainty(name: str, sure: Sequence[Sequence[tuple[float, bool]]]) -> Json:
+    """The calibration error over all scenarios together; their own errors on average, beside what odds that are exactly right
+    would get by chance from so few incidents a scenario."""
+    draw = random.Random(1)
+    chance = statistics.fmean(calibration([(c, draw.random() < c) for c, _ in each]) for each in sure for _ in range(20))
+    value = calibration([pair for each in sure for pair in each])
+    one = statistics.fmean(map(calibration, sure))
+    return {"name": name, "value": round(value, 3), "unit": "1", "by_scenario": round(one, 3), "by_scenario_by_chance": round(chance, 3)}
 
 
 def main() -> None:
@@ -249,7 +276,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for sort, paths in scenarios(Path(folder), 2 if options.quick else 6).items():
+        for sort, paths in scenarios(Path(folder), 6 if options.quick else 30).items():
             for figure in figures(sort, paths):
                 print(json.dumps(figure) if options.json else "  ".join(f"{key} {value}" for key, value in figure.items()), flush=True)
 

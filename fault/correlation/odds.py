@@ -1,7 +1,7 @@
 """How sure: the confidence in a root and the odds of its rivals, calibrated on generated scenarios.
 
-A verdict is as sure as verdicts of its sort proved to be: by how complete the inventory is, by how clearly
-the root won, and for what stands alone by its cause (`benchmarks/correlation.py` prints the calibration error).
+A verdict is as sure as verdicts of its sort proved to be: by how complete the inventory is, by how clearly the root
+won, and for what stands alone by its cause (`benchmarks/correlation.py` prints the calibration error).
 """
 
 from math import exp
@@ -30,15 +30,38 @@ THIN, THIN_COSTS = 1.0, 0.3  # a score this low
 ALONE = {Cause.ADJACENCY: 0.3, Cause.CONGESTED: 0.06, Cause.DEGRADED: 0.85, Cause.UNREACHABLE: 0.2, Cause.CARD: 0.85}
 ALONE_ELSE = 0.35
 ALONE_DOUBTED = 0.25  # a congested port whose link nobody knows has no partner to speak for it
-UNREPORTED = 0.5  # a change is blamed that nobody told of
-SINGLE = {Cause.UNREACHABLE: 0.3, Cause.ADJACENCY: 0.4, Cause.PATH: 0.2}  # one alarm, and another fault may well have brought it
+UNREPORTED = 0.4  # a change is blamed that nobody told of
+SINGLE = {  # one alarm, and another fault may well have brought it: where the inventory is right, and where it is in doubt
+    Cause.UNREACHABLE: (0.05, 0.4),
+    Cause.ADJACENCY: (0.85, 0.4),
+    Cause.PATH: (0.1, 0.2),
+    Cause.RESTART: (0.05, 0.3),
+}
 TEMPERATURE = 2.0  # scores overstate evidence that comes from one source
 ODDS_KEPT = 0.005
+LIKELY_FROM, SURE_FROM = 0.45, 0.8
+UNSURE, UNSURE_PER_UNLINKED, UNSURE_MAX = 0.12, 1.8, 0.4
+LIKELY = 0.7
+SURE, DOUBTED, DOUBTED_PER_UNLINKED = 0.96, 0.94, 0.2
 
 
 def confidence(incident: Incident, unlinked: float) -> float:
-    """The chance that the root is right; `unlinked` is the share of ports whose link nobody knows."""
+    """The chance that the root is right; `unlinked` is the share of ports whose link nobody knows.
+
+    It is told in three steps, unsure, likely and sure: a network has some dozens of faults in view, and with so few no
+    finer difference is borne out. Within a step it says how often verdicts of that step prove right.
+    """
     doubt = min(unlinked, UNLINKED_MAX)
+    weighed = _weighed(incident, doubt)
+    if weighed < LIKELY_FROM:
+        return min(UNSURE_MAX, UNSURE + UNSURE_PER_UNLINKED * doubt)
+    if weighed < SURE_FROM:
+        return LIKELY
+    return DOUBTED - DOUBTED_PER_UNLINKED * doubt if doubt else SURE
+
+
+def _weighed(incident: Incident, doubt: float) -> float:
+    """How strong a verdict is by its sort, its rivals, and how complete the inventory is."""
     if not incident.strong:
         if doubt > 0 and all(event.key.cause is Cause.CONGESTED for event in incident.events):
             return ALONE_DOUBTED
@@ -60,7 +83,8 @@ def confidence(incident: Incident, unlinked: float) -> float:
     if incident.kind is Kind.CHANGE and not incident.has(Cause.CHANGED):
         sure = min(sure, UNREPORTED)
     if len(incident.events) == 1:
-        sure = min(sure, SINGLE.get(next(iter(incident.events)).key.cause, 1.0))
+        single = SINGLE.get(next(iter(incident.events)).key.cause, (1.0, 1.0))
+        sure = min(sure, single[1] if doubt else single[0])
     return max(sure, 0.05)
 
 
