@@ -260,7 +260,7 @@ class Station:
         spool = Journal(ground.plan.folder / "journal" / "mqtt", settings.mqtt.journal_mb << 20)
         self.mqtt = Mqtt(settings.mqtt, topology, clock, ground.login, self.samples, heard, spool, lambda: self.pipeline.durable)
         self.netconf = Netconf(settings.netconf, topology, clock, ground.login, self.streamed, heard)
-        self.probes = Probes(settings.probes, topology, clock, self.streamed)
+        self.probes = Probes(settings.probes, topology, clock, self.streamed, heard)
         self.radius = Radius(settings.radius, clock, ground.login, self._take_sessions)
 
     async def look(self, address: str) -> DeviceFacts | NoAnswer:

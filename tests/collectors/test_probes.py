@@ -13,9 +13,10 @@ from scapy.layers.inet import ICMP
 
 from collectors.codecs import echo, twamp
 from collectors.codecs.ber import DecodeError
-from collectors.inputs.probes import Probes, ProbeSettings, TwampTarget
+from collectors.inputs.probes import Probes
 from collectors.pings import Pings
 from collectors.probe_results import percentile, summary
+from collectors.probe_settings import ProbeSettings, TwampTarget
 from collectors.twamp import Reflector, measure
 from inventory.topology import Device, Topology
 from station.batch import SampleBatch
@@ -117,7 +118,7 @@ async def test_rounds_become_samples_of_their_device(reflector: int) -> None:
     out: Channel[SampleBatch] = Channel("probes_test", 8)
     target = (TwampTarget(address="127.0.0.1", port=reflector),)
     settings = ProbeSettings(icmp_interval_s=60, twamp_interval_s=60, twamp=target, twamp_count=3, twamp_spacing_s=0)
-    task = asyncio.create_task(Probes(settings, lambda: NETWORK, SystemClock(), out).run())
+    task = asyncio.create_task(Probes(settings, lambda: NETWORK, SystemClock(), out, Channel("heard_of_probes", 8)).run())
     batches = [await asyncio.wait_for(out.get(), 60) for _ in range(2)]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

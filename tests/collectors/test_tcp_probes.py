@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import ValidationError
 
-from collectors.inputs.probes import Probes, ProbeSettings, TcpTarget
+from collectors.inputs.probes import Probes
+from collectors.probe_settings import ProbeSettings, TcpTarget
 from collectors.tcp_connects import connects
 from inventory.topology import Device, Topology
 from station.batch import SampleBatch
@@ -41,7 +42,7 @@ async def test_rounds_of_tcp_become_samples_of_their_device(port: int) -> None:
     out: Channel[SampleBatch] = Channel("tcp_probes_test", 8)
     target = (TcpTarget(address="127.0.0.1", port=port),)
     settings = ProbeSettings(tcp_interval_s=60, tcp=target, tcp_spacing_s=0, timeout_s=30)
-    task = asyncio.create_task(Probes(settings, lambda: NETWORK, SystemClock(), out).run())
+    task = asyncio.create_task(Probes(settings, lambda: NETWORK, SystemClock(), out, Channel("heard_of_probes", 8)).run())
     batch = await asyncio.wait_for(out.get(), 60)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
