@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 from fault.resources import Resources
-from station.batch import Event, Notification
+from station.batch import Event, Fields, Notification
 from station.metrics import counter
 
 KEPT_MEANINGS: Final = 20_000  # messages whose meaning is remembered; then remembering begins anew
@@ -57,12 +57,5 @@ assert next(iter(Event.__dataclass_fields__)) == "time_ns"
 
 def _said(message: Notification) -> tuple[Any, ...]:
     """Everything that a message says but its time."""
-    return (
-        message.protocol,
-        message.name,
-        message.device,
-        message.source,
-        message.authenticated,
-        message.text,
-        *message.fields.items(),
-    )
+    fields = message.fields if isinstance(message.fields, Fields) else Fields(message.fields)
+    return message.protocol, message.name, message.device, message.source, message.authenticated, message.text, fields

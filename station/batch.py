@@ -117,6 +117,20 @@ _SAMPLE_COLUMNS: dict[str, np.dtype[np.generic]] = {
     "width": np.dtype(np.uint8),
 }
 
+
+class Fields(dict[str, str]):
+    """Fields that are never changed once told, so that a message which repeats is known by them at once."""
+
+    __slots__ = ("_hash",)
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        try:
+            return self._hash
+        except AttributeError:
+            self._hash: int = hash(tuple(self.items()))
+            return self._hash
+
+
 NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 

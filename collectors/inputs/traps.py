@@ -7,22 +7,22 @@ Fields are keyed by object name without instance; of an enumeration the label is
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
-from collectors.batched_udp import BatchedUdp, open_socket, peer_of
-from collectors.codecs import snmp, usm
+from collectors.batched_udp import BATCH, BatchedUdp, open_socket, peer_of
+from collectors.codecs import plain_notices, snmp, usm
 from collectors.codecs.ber import DecodeError, Oid, parse_oid
 from collectors.codecs.snmp import FLAG_AUTH, FLAG_PRIV, FLAG_REPORTABLE, Message, Pdu, PduType, TrapV1, V3Frame, VarBind, Version
 from collectors.codecs.usm import Keys, Parameters
 from collectors.metrics import TRAP_SENDERS, TRAPS_KERNEL_DROPPED, TRAPS_RECEIVED, TRAPS_REFUSED
 from collectors.mibs import Mibs
-from collectors.senders import Senders
+from collectors.senders import SENDERS_MAX, Senders
 from collectors.settings import TrapSettings
 from collectors.snmp.credentials import SnmpCredential
 from inventory.topology import Topology
-from station.batch import Notification
+from station.batch import Fields, Notification
 from station.channel import Channel
 from station.clock import Clock
 
@@ -35,8 +35,11 @@ _SYS_UPTIME = parse_oid("1.3.6.1.2.1.1.3.0")
 _NOT_IN_WINDOW, _UNKNOWN_ENGINE = 2, 4  # the last arc of the usmStats counters
 _USM_STATS = parse_oid("1.3.6.1.6.3.15.1.1")
 _ENTERPRISE_SPECIFIC = 6
-BATCHES_WAITING = 256  # of up to 64 notifications; a full queue drops the newest, counted
+RECEIVES_A_TURN = 16  # of BATCH datagrams: what is heard together is stored together, and others have their turn
+BATCHES_WAITING = 64  # of up to 1,024 notifications; a full queue drops the newest, counted
 FIELDS_MAX = 64
+KEPT_MEANINGS = 20_000  # of what v2c messages say; then remembering begins anew
+MEANING_OCTETS_MAX = 2_048  # longer ones are decoded each time
 _DROPS_EVERY_S = 5.0
 
 
@@ -54,6 +57,10 @@ class Receiver:
         self._senders = Senders(settings.rate_per_s, settings.burst)
         self._communities = frozenset(c.get_secret_value().encode() for c in settings.communities)
         users = [u.credential(name) for name, u in settings.users.items() if u.version == "3"]
+        self._again = 0  # heard again and not yet counted
+        self._addresses: dict[bytes, str] = {}
+        self._meant: dict[bytes, tuple[str, Mapping[str, str]]] = {}
+        self._received = {version: TRAPS_RECEIVED.labels(version.name.lower()) for version in Version}
         self._users = {user.user.encode(): user for user in users}
         self._engine_id = b"\x80\x00\x00\x00\x05" + os.urandom(12)
         self._boots, self._started_s = int(time.time()) & usm.MAX_BOOTS, time.monotonic()  # never smaller after a restart
@@ -84,12 +91,18 @@ class Receiver:
     def _readable(self, udp: BatchedUdp, waiting: "asyncio.Queue[tuple[Notification, ...]]") -> None:
         found: list[Notification] = []
         replies: list[tuple[bytes, bytes]] = []
-        for data, name in udp.receive():
-            notification, reply = self.heard(data, peer_of(name)[0])
-            if notification is not None:
-                found.append(notification)
-            if reply:
-                replies.append((reply, name))
+        for _ in range(RECEIVES_A_TURN):
+            datagrams = udp.receive()
+            for data, name in datagrams:
+                notification, reply = self.heard(data, self._address_of(name))
+                if notification is not None:
+                    found.append(notification)
+                if reply:
+                    replies.append((reply, name))
+            if len(datagrams) < BATCH:
+                break
+        self._received[Version.V2C].inc(self._again)
+        self._again = 0
         if found and waiting.full():
             TRAPS_REFUSED.labels("queue_full").inc(len(found))
             return  # an inform that is not kept is not answered: its sender tries again
@@ -97,15 +110,26 @@ class Receiver:
             waiting.put_nowait(tuple(found))
         udp.send(replies)
 
+    def _address_of(self, name: bytes) -> str:
+        """Who a datagram is from, as text; the same few senders say most."""
+        address = self._addresses.get(name[2:])
+        if address is None:
+            if len(self._addresses) >= SENDERS_MAX:
+                self._addresses.clear()
+            address = self._addresses[name[2:]] = peer_of(name)[0]
+        return address
+
     def heard(self, data: bytes, source: str) -> tuple[Notification | None, bytes]:
         """(the notification or None, the answer to send back or b"") for one datagram."""
         now_ns = self._clock.now_ns()
         if not self._senders.allow(source, now_ns):
             TRAPS_REFUSED.labels("storm").inc()
             return None, b""
+        if (known := self._heard_again(data, source, now_ns)) is not None:
+            return known
         try:
             version = snmp.version_of(data)
-            TRAPS_RECEIVED.labels(version.name.lower()).inc()
+            self._received[version].inc()
             return self._heard_v3(data, source, now_ns) if version is Version.V3 else self._heard_plain(data, source, now_ns)
         except DecodeError as error:
             TRAPS_REFUSED.labels(error.reason).inc()
@@ -113,12 +137,30 @@ class Receiver:
                 log.warning("trap_refused", source=source, reason=error.reason)
             return None, b""
 
+    def _heard_again(self, data: bytes, source: str, now_ns: int) -> tuple[Notification, bytes] | None:
+        """The answer of `heard` for a message that says what another said before; None for any other."""
+        notice = plain_notices.outside(data)
+        meant = self._meant.get(notice.said) if notice else None
+        if notice is None or meant is None or (self._communities and notice.community not in self._communities):
+            return None
+        self._again += 1
+        reply = plain_notices.answer(data, notice) if notice.tag == plain_notices.INFORM else b""
+        return Notification(now_ns, source, self._topology().addresses.get(source, 0), "snmp_trap", meant[0], "", meant[1]), reply
+
+    def _remember(self, data: bytes, told: Notification) -> None:
+        notice = plain_notices.outside(data)
+        if notice is not None and len(notice.said) <= MEANING_OCTETS_MAX:
+            if len(self._meant) >= KEPT_MEANINGS:
+                self._meant.clear()
+            self._meant[notice.said] = told.name, Fields(told.fields)
+
     def _heard_plain(self, data: bytes, source: str, now_ns: int) -> tuple[Notification | None, bytes]:
         message = snmp.decode(data)
         if self._communities and message.community not in self._communities:
             raise DecodeError("community")
         pdu = as_v2(message.pdu) if isinstance(message.pdu, TrapV1) else message.pdu
         notification = self._notification(pdu, source, now_ns, authenticated=False)
+        self._remember(data, notification)
         reply = snmp.encode(Message(message.version, message.community, _response(pdu))) if pdu.type is PduType.INFORM else b""
         return notification, reply
 
