@@ -1,4 +1,4 @@
-"""Raw counters to stored rates and KPIs, per CPU-second of all processes; the rates beside polars' windowed `over`.
+"""Raw counters to stored rates and KPIs, per CPU-second of all processes, and bytes per sample on disk.
 
 python -m benchmarks.pipeline [--json] [--quick]
 """
@@ -6,7 +6,6 @@ python -m benchmarks.pipeline [--json] [--quick]
 import argparse
 import asyncio
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -17,12 +16,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import psutil
 
 from inventory.topology import Device, Entity, Topology
-from perf.counters import CounterState, rates
-from perf.last import LastValues
 from perf.pipeline import Pipeline
 from perf.settings import PerfSettings
 from perf.slots import U64
@@ -214,48 +210,13 @@ def cpu_s(watched: list[psutil.Process]) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in watched)
 
 
-def beside_polars(interfaces: int, repeats: int) -> dict[str, Any]:
-    """Rates with verdicts from our kernel and bare rates from polars over the same four polls, interleaved."""
-    batch = SampleBatch.concat([poll(interfaces, n * EVERY_S * S + S, n) for n in range(4)])
-    frame = pl.DataFrame({"series": batch.series, "time": batch.time_ns, "raw": batch.raw})
-    rate = (pl.col("raw").diff().over("series") * 1e9 / pl.col("time").diff().over("series")).alias("rate")
-    ours, theirs = [], []
-    for _ in range(repeats + 1):
-        began = time.process_time()
-        rates(batch, CounterState.empty())
-        ours.append(time.process_time() - began)
-        began = time.process_time()
-        frame.with_columns(rate)
-        theirs.append(time.process_time() - began)
-    mine, peer = (len(batch) / statistics.median(spent[1:]) for spent in (ours, theirs))
-    figure = {"name": "counters_to_rates", "value": round(mine), "unit": "samples per CPU-second", "n": len(batch)}
-    return {**figure, "peer": f"polars {pl.__version__} over", "peer_value": round(peer), "ratio": round(mine / peer, 2)}
-
-
-def state_of_a_million() -> dict[str, Any]:
-    """Megabytes that a million series keep in memory: counters and last values."""
-    state, last = CounterState.empty(), LastValues()
-    batch = poll(100_000, S, 1)
-    for part in np.array_split(np.arange(len(batch)), 10):
-        last.take(rates(batch.take(part), state))
-    return {
-        "name": "state_million_series",
-        "value": round((state.nbytes + last.nbytes) / 1e6, 1),
-        "unit": "MB",
-        "n": state.index.count,
-        "goal": 200,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    interfaces, rounds, repeats, polls = (20_000, 10, 3, 360) if options.quick else (50_000, 20, 7, 1_440)
+    interfaces, rounds, polls = (20_000, 10, 360) if options.quick else (50_000, 20, 1_440)
     for figure in (
-        state_of_a_million(),
-        beside_polars(interfaces, repeats),
         *asyncio.run(stored(interfaces, rounds)),
         *asyncio.run(stored_size(480, polls)),
     ):

@@ -94,8 +94,8 @@ async def station(folder: Path) -> None:
     service.hear = counted  # type: ignore[method-assign]
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(service.run()), tasks.create_task(receiver.run())]
-        while not receiver.port:
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - the receiver says that it listens by having a port
+        while not receiver.port:  # noqa: ASYNC110 - that it listens shows by its port
+            await asyncio.sleep(0.01)
         print(receiver.port, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
             print(stored[0], flush=True)

@@ -10,9 +10,9 @@ from collectors.inputs.flow import FlowSettings
 from collectors.inputs.gnmi import GnmiSettings
 from collectors.inputs.mqtt import MqttSettings
 from collectors.inputs.netconf import NetconfSettings
-from collectors.probe_settings import ProbeSettings
 from collectors.inputs.radius import RadiusSettings
 from collectors.inputs.syslog import SyslogSettings
+from collectors.probe_settings import ProbeSettings
 from collectors.settings import SnmpSettings, TrapSettings
 from dashboards.settings import WebSettings
 from fault.notify.settings import NotifySettings
