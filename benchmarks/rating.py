@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd
 import polars as pl
 
 from bss.rating.engine import Batch, rate_batch, usage_in

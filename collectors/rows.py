@@ -28,9 +28,13 @@ class Rows:
 
     def add(self, time_ns: int, device_no: int, entity_no: int, metric: Metric, number: float, *, width: int = 0) -> None:
         """One sample; a counter's `number` is an integer from 0 to 2^64-1, `width` its type's 32 or 64 bits, 0 where unknown."""
+        self.put(time_ns, series_of(device_no, entity_no, metric.code), metric, number, width=width)
+
+    def put(self, time_ns: int, series: int, metric: Metric, number: float, *, width: int = 0) -> None:
+        """The same of a series whose number is known."""
         counts = metric.kind == "counter"
         self.time_ns.append(time_ns)
-        self.series.append(series_of(device_no, entity_no, metric.code))
+        self.series.append(series)
         self.value.append(np.nan if counts else float(number))
         self.raw.append(int(number) if counts else 0)
         self.width.append(width if counts else 0)

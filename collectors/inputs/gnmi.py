@@ -11,17 +11,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import structlog
 from gnmi_pb import gnmi_pb2 as pb
-from gnmi_pb import gnmi_pb2_grpc as pb_grpc
 from pydantic import Field
 
-from collectors.codecs.gnmi import GnmiDecodeError, Leaf, leaves, path_of
-from collectors.rows import Rows, number_of
-from inventory.topology import Device, Topology
+from collectors.codecs.gnmi import GnmiDecodeError, Leaf, path_of
+from inventory.topology import Topology
 from station.batch import SampleBatch
 from station.catalogue import Metric, metrics_by_name
 from station.channel import Channel
@@ -30,6 +28,9 @@ from station.data import data_dir
 from station.metrics import counter, gauge
 from station.settings import Settings
 
+if TYPE_CHECKING:
+    from collectors.gnmi_columns import Columns, Gathered, Meaning
+
 log = structlog.get_logger("gnmi")
 
 GNMI_UPDATES = counter("gnmi_updates", "Leaves received that became samples.")
@@ -37,10 +38,11 @@ GNMI_IGNORED = counter("gnmi_ignored", "Leaves received that became none, by rea
 GNMI_RECONNECTS = counter("gnmi_reconnects", "Subscriptions that ended and were tried again.", "reason")
 GNMI_STREAMS = gauge("gnmi_streams", "Subscriptions that are synchronised.")
 
+SUBSCRIBE: Final = "/gnmi.gNMI/Subscribe"
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MOST_S: Final = 60.0
+GATHERED_S: Final = 0.1  # the longest that samples wait for more
 MESSAGE_OCTETS_MAX: Final = 16 << 20
-CLOCK_DIFFERENCE_MOST_NS: Final = 60 * NS_PER_S  # a target whose clock is further off gets the station's time
 
 
 class GnmiTarget(Settings):
@@ -112,6 +114,7 @@ class Gnmi:
     ) -> None:
         self._settings, self._topology, self._clock, self._secret, self._out = settings, topology, clock, secret, out
         self._live: dict[str, int] = {}
+        self._gathered: Gathered | None = None
         GNMI_STREAMS.set_function(lambda: len(self._live))
 
     @property
@@ -119,7 +122,11 @@ class Gnmi:
         return frozenset(self._live.values())
 
     async def run(self) -> None:
+        if not self._settings.targets:
+            return
+        self._gathered = await asyncio.to_thread(_gathered)
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._hand_over_soon())
             for target in self._settings.targets:
                 tasks.create_task(self._keep(target))
 
@@ -152,7 +159,8 @@ class Gnmi:
         credentials = grpc.ssl_channel_credentials(root_certificates=roots)
         async with grpc.aio.secure_channel(f"{target.address}:{target.port}", credentials, options=options) as channel:
             login = tuple(self._secret(target.credential).items()) if target.credential else ()
-            call = pb_grpc.gNMIStub(channel).Subscribe(self._requests(), metadata=login)
+            subscribe = channel.stream_stream(SUBSCRIBE, request_serializer=pb.SubscribeRequest.SerializeToString)
+            call = subscribe(self._requests(), metadata=login)
             await self._read(target, call)
 
     async def _requests(self) -> AsyncIterator[pb.SubscribeRequest]:
@@ -160,42 +168,66 @@ class Gnmi:
         await asyncio.Event().wait()  # the request stream stays open as long as the subscription
 
     async def _read(self, target: GnmiTarget, call: Any) -> None:
-        rows = Rows()
-        async for response in call:
-            if response.sync_response:
-                device_no = self._topology().addresses.get(target.address)
-                if device_no is not None:
-                    self._live[target.address] = device_no
-            else:
-                self._take(target, response.update, rows)
-            if len(rows):
-                await self._out.put(rows.batch())
+        """Messages come as octets: most are read without being parsed as a whole."""
+        assert self._gathered is not None
+        gathered = self._gathered
+        columns = _columns(gathered)
+        async for data in call:
+            topology = self._topology()
+            device_no = topology.addresses.get(target.address, 0)
+            try:
+                heard = columns.take(data, topology, device_no, self._clock.now_ns())
+            except GnmiDecodeError as error:
+                GNMI_IGNORED.labels(error.reason).inc()
+                continue
+            if heard.synced and device_no:
+                self._live[target.address] = device_no
+            if heard.deleted:  # what is gone says nothing more; its interface's state is told by the poll
+                GNMI_IGNORED.labels("delete").inc(len(heard.deleted))
+            for reason, n in heard.ignored.items():
+                GNMI_IGNORED.labels(reason).inc(n)
+            if gathered.is_full or heard.batch is not None:
+                await self._hand_over()
+            if heard.batch is not None:
+                GNMI_UPDATES.inc(len(heard.batch))
+                await self._out.put(heard.batch)
 
-    def _take(self, target: GnmiTarget, notification: pb.Notification, rows: Rows) -> None:
-        topology = self._topology()
-        device = topology.devices.get(topology.addresses.get(target.address, 0))
-        if device is None:
-            GNMI_IGNORED.labels("unknown_device").inc()
-            return
-        if notification.delete:  # what is gone says nothing more; its interface's state is told by the poll
-            GNMI_IGNORED.labels("delete").inc(len(notification.delete))
-        now_ns = self._clock.now_ns()
-        try:
-            for leaf in leaves(notification):
-                self._leaf(topology, device, leaf, now_ns, rows)
-        except GnmiDecodeError as error:
-            GNMI_IGNORED.labels(error.reason).inc()
+    async def _hand_over(self) -> None:
+        if self._gathered is not None and self._gathered.rows:
+            batch = self._gathered.batch()
+            GNMI_UPDATES.inc(len(batch))
+            await self._out.put(batch)
 
-    def _leaf(self, topology: Topology, device: Device, leaf: Leaf, now_ns: int, rows: Rows) -> None:
-        model = next((model for model in models() if leaf.path in model.metrics), None)
-        if model is None:
-            GNMI_IGNORED.labels("no_metric").inc()
-            return
-        interface = topology.interface_by_name.get((device.no, leaf.keys.get(model.key, "")))
-        number = number_of(leaf.value, model.states)
-        if interface is None or number is None:
-            GNMI_IGNORED.labels("unknown_interface" if interface is None else "value").inc()
-            return
-        time_ns = leaf.time_ns if abs(leaf.time_ns - now_ns) <= CLOCK_DIFFERENCE_MOST_NS else now_ns
-        rows.add(time_ns, device.no, interface.entity_no, model.metrics[leaf.path], number, width=model.counter_bits)
-        GNMI_UPDATES.inc()
+    async def _hand_over_soon(self) -> None:
+        """Messages are small: what all targets say within a moment goes on as one batch."""
+        while True:
+            await asyncio.sleep(GATHERED_S)
+            await self._hand_over()
+
+
+def _gathered() -> "Gathered":
+    """Importing compiles what is not in the cache yet, so it is done beside the loop, once."""
+    from collectors.gnmi_columns import Gathered
+
+    return Gathered()
+
+
+def _columns(gathered: "Gathered") -> "Columns":
+    from collectors.gnmi_columns import Columns
+
+    return Columns(_meaning, gathered)
+
+
+def _meaning(topology: Topology, device_no: int, leaf: Leaf) -> "Meaning | str":
+    """The series that a leaf is of a device, or in one word why it is none."""
+    if device_no not in topology.devices:
+        return "unknown_device"
+    model = next((model for model in models() if leaf.path in model.metrics), None)
+    if model is None:
+        return "no_metric"
+    interface = topology.interface_by_name.get((device_no, leaf.keys.get(model.key, "")))
+    if interface is None:
+        return "unknown_interface"
+    from collectors.gnmi_columns import meaning
+
+    return meaning((device_no, interface.entity_no), model.metrics[leaf.path], model.states, model.counter_bits)
