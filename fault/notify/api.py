@@ -126,6 +126,7 @@ def webhook_json(hook: Webhook, caller: Scope) -> dict[str, Any]:
         "filter": hook.filter,
         "template": hook.template if _is_engineer(caller) else "",
         "content_type": hook.content_type,
+        "options": hook.chosen if _is_engineer(caller) else {},
         "enabled": hook.enabled,
         "created_at": iso(hook.created_ns),
     }
@@ -185,6 +186,8 @@ def _is_engineer(caller: Scope) -> bool:
 
 def _without_path(url: str) -> str:
     parts = urlsplit(url)
+    if not parts.netloc:
+        return f"{parts.scheme}:…"
     return f"{parts.scheme}://{parts.netloc}/…"
 
 

@@ -4,16 +4,18 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fault.metrics import DELIVERIES, WEBHOOK_SECONDS
 from fault.notify import store
 from fault.notify.message import Announcement
 from fault.notify.routes import Webhook
-from fault.notify.sending import Attempt, Sender
+from fault.notify.sending import Attempt, Sender, keeps_tickets
 from fault.notify.settings import NotifySettings
 from station.clock import NS_PER_MS, NS_PER_S, Clock
 from station.state import State
@@ -105,7 +107,7 @@ class Courier:
     async def _deliver(self, row: Row) -> None:
         begun_ns, at_ns = self._clock.monotonic_ns(), self._clock.now_ns()
         try:
-            attempt = await self._sender.send(self.hook, self._announcement(row))
+            attempt = await self._sender.send(self.hook, await self._said(row))
             took_ns = self._clock.monotonic_ns() - begun_ns
             WEBHOOK_SECONDS.observe(took_ns / NS_PER_S)
             self._judge(attempt)
@@ -113,6 +115,14 @@ class Courier:
         finally:
             self._on_the_way.discard(row["object_id"])
             self._awake.set()
+
+    async def _said(self, row: Row) -> Announcement:
+        """The announcement of a row, with the ticket that the receiver has of it."""
+        it = self._announcement(row)
+        if not keeps_tickets(self.hook):
+            return it
+        async with self._state.read() as conn:
+            return replace(it, ticket=await store.ticket_of(conn, self._tenant, self.hook.id, row["object_id"]))
 
     def _judge(self, attempt: Attempt) -> None:
         """An endpoint that fails again and again rests, so that a long outbox does not storm it."""
@@ -136,12 +146,20 @@ class Courier:
                 async with self._state.write() as conn:
                     await store.judge(conn, self._tenant, row["id"], **after)
                     await store.log_attempt(conn, entry)
+                    await self._keep_ticket(conn, row, attempt, at_ns)
                 break
             except (SQLAlchemyError, OSError) as error:
                 log.error("an attempt cannot be recorded", webhook=self.hook.name, error=str(error)[:500])
                 await asyncio.sleep(STORE_RETRY_S)
         DELIVERIES.labels(outcome).inc()
         self._done(row, after["state"])
+
+    async def _keep_ticket(self, conn: AsyncConnection, row: Row, attempt: Attempt, at_ns: int) -> None:
+        if attempt.ticket:
+            names = {"tenant": self._tenant, "webhook_id": self.hook.id, "object_id": row["object_id"]}
+            await store.save_ticket(conn, {**names, "ticket": attempt.ticket, "created_ns": at_ns, "closed_ns": 0})
+        elif attempt.outcome == "delivered" and row["transition"] in store.ENDINGS:
+            await store.close_ticket(conn, self._tenant, self.hook.id, row["object_id"], at_ns)
 
     def _after(self, row: Row, attempt: Attempt, tried: int) -> dict[str, Any]:
         """What the message's row says next: delivered, failed for ever, or when to try again."""

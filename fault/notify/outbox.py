@@ -20,7 +20,7 @@ from fault import store as fault_store
 from fault.alarms import Alarm, Change
 from fault.incidents import Incident
 from fault.metrics import DELIVERIES, WEBHOOK_WAITING
-from fault.notify import routes, samples, store
+from fault.notify import heartbeat, routes, samples, store
 from fault.notify.courier import STORE_RETRY_S, Courier, attempt_row
 from fault.notify.message import Announcement
 from fault.notify.registry import Registration, Registry
@@ -144,6 +144,7 @@ class Notifier:
         """Deliver until cancelled: one courier for each webhook that is enabled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._maintain())
+            tasks.create_task(heartbeat.keep_beating(self.guard, self.settings))
             while True:
                 self._hooks_changed.clear()
                 try:

@@ -1,5 +1,6 @@
 """The webhooks of one tenant: made, listed, paused and removed; what is secret about them is in the vault."""
 
+import json
 import re
 import secrets as random_secrets
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fault.alarms import SEVERITIES, storable
 from fault.filters import LINE_CHARS_MAX, FilterError, parse
-from fault.notify import samples, sending, store, template
+from fault.notify import mail, samples, sending, store, template
 from fault.notify.message import JSON, PresetError
 from fault.notify.presets import presets
 from fault.notify.routes import About, Webhook
@@ -63,6 +64,7 @@ class Registration(BaseModel):
     secret: Annotated[str, Field(max_length=256)] = ""
     routing_key: Annotated[str, Field(max_length=256)] = ""
     headers: Annotated[dict[str, str], Field(max_length=HEADERS_MAX)] = Field(default_factory=dict)
+    options: Annotated[dict[str, Annotated[str, Field(max_length=512)]], Field(max_length=HEADERS_MAX)] = Field(default_factory=dict)
 
     @field_validator("url", "filter", "template", "secret", "routing_key")
     @classmethod
@@ -141,7 +143,7 @@ class Registry:
         now_ns = self._clock.now_ns()
         secret = wanted.secret or random_secrets.token_urlsafe(SECRET_BYTES)
         shown = wanted.model_dump(exclude={"secret", "routing_key", "headers"})
-        hook = Webhook(**{**shown, "id": new_id(now_ns), "severity": int(SEVERITIES[wanted.severity]), "created_ns": now_ns})
+        hook = _made(wanted, new_id(now_ns), now_ns)
         sealed = {"secret": secret, "routing_key": wanted.routing_key, "headers": wanted.headers}
         await self._vault.put_json(scope, _vault_name(hook.id), sealed)
         try:
@@ -171,7 +173,7 @@ class Registry:
         sealed = {name: getattr(wanted, name) or getattr(kept, name) for name in _SECRET}
         await self._require_usable(scope, wanted.model_copy(update=sealed), but=key)
         shown = wanted.model_dump(exclude=set(_SECRET))
-        hook = Webhook(**{**shown, "id": key, "severity": int(SEVERITIES[wanted.severity]), "created_ns": old.created_ns})
+        hook = _made(wanted, key, old.created_ns)
         await self._vault.put_json(scope, _vault_name(key), sealed)
         after = {**shown, "secrets": sorted(name for name in _SECRET if getattr(wanted, name))}
         try:
@@ -190,17 +192,22 @@ class Registry:
                 raise WebhookError("name", f"There are {self._settings.webhooks_max} webhooks already, which is the most.")
             if await conn.scalar(mine.where(store.webhook.c.name == wanted.name)):
                 raise WebhookError("name", f"There is a webhook named {wanted.name!r} already.")
-        await self._guard.check(wanted.url)
+        if wanted.format == mail.NAME:
+            _require_addresses(wanted)
+        else:
+            await self._guard.check(wanted.url)
         await self._require_format(wanted)
 
     async def _require_format(self, wanted: Registration) -> None:
         known = presets()
-        if wanted.format not in (*known, template.NAME):
-            raise WebhookError("format", f"{wanted.format!r} is none of {', '.join([*known, template.NAME])}.")
+        others = (mail.NAME, template.NAME)
+        if wanted.format not in (*known, *others):
+            raise WebhookError("format", f"{wanted.format!r} is none of {', '.join([*known, *others])}.")
         if bool(wanted.template) != (wanted.format == template.NAME):
             raise WebhookError("template", f"A template belongs to the format {template.NAME!r}, and to no other.")
-        if wanted.format != template.NAME and known[wanted.format].needs_routing_key and not wanted.routing_key:
+        if wanted.format in known and known[wanted.format].needs_routing_key and not wanted.routing_key:
             raise WebhookError("routing_key", f"The format {wanted.format!r} needs a routing key.")
+        _require_options(wanted)
         if wanted.format == template.NAME:
             hook = Webhook("", wanted.name, wanted.url, wanted.format, wanted.template, wanted.content_type)
             try:
@@ -239,6 +246,31 @@ class Registry:
         self._version += 1
         self._sealed.clear()
         self._changed()
+
+
+def _made(wanted: Registration, key: str, created_ns: int) -> Webhook:
+    shown = wanted.model_dump(exclude=set(_SECRET))
+    severity, options = int(SEVERITIES[wanted.severity]), json.dumps(wanted.options)
+    return Webhook(**{**shown, "id": key, "severity": severity, "created_ns": created_ns, "options": options})
+
+
+def _require_addresses(wanted: Registration) -> None:
+    try:
+        mail.addresses(wanted.url)
+    except ValueError as error:
+        raise WebhookError("url", str(error)) from error
+
+
+def _require_options(wanted: Registration) -> None:
+    """What it chose is something its preset knows, and what it must choose is there."""
+    preset = presets().get(wanted.format)
+    known = preset.options if preset else ({"user": "who signs in at the mail server"} if wanted.format == mail.NAME else {})
+    unknown = sorted(wanted.options.keys() - known.keys())
+    if unknown:
+        raise WebhookError("options", f"The format {wanted.format!r} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}.")
+    lacking = [name for name in (preset.required if preset else ()) if not wanted.options.get(name)]
+    if lacking:
+        raise WebhookError("options", f"The format {wanted.format!r} needs the option {lacking[0]!r}.")
 
 
 def _host(url: str) -> tuple[str, str]:

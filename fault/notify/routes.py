@@ -1,5 +1,6 @@
 """Who hears of what. Pure: webhooks, what happened, what each was told before; out come the messages."""
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,12 @@ class Webhook:
     filter: str = ""
     enabled: bool = True
     created_ns: int = 0
+    options: str = "{}"
+
+    @cached_property
+    def chosen(self) -> dict[str, str]:
+        """What it chose of its preset."""
+        return dict(json.loads(self.options))
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:

@@ -3,12 +3,13 @@
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from fault.notify import template
-from fault.notify.message import Announcement, PresetError
+from fault.notify import mail, template
+from fault.notify.message import JSON, Announcement, Asked, PresetError
 from fault.notify.presets import presets
 from fault.notify.routes import Webhook
 from fault.notify.settings import NotifySettings
@@ -20,6 +21,7 @@ from station.security.vault import VaultError
 Outcome = Literal["delivered", "answered", "unreachable", "refused"]
 OVERLOADED: Final = 429
 SERVER_ERRORS: Final = 500
+TICKET: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Attempt:
     status: int = 0
     error: str = ""
     reply: str = ""
+    ticket: str = ""  # what the receiver calls it, where it keeps tickets
 
     @property
     def endpoint_failed(self) -> bool:
@@ -62,6 +65,28 @@ async def content(hook: Webhook, it: Announcement, settings: NotifySettings) -> 
     return encoded(preset.body(it)), preset.content_type
 
 
+async def request(hook: Webhook, it: Announcement, settings: NotifySettings) -> tuple[Asked, bytes, str]:
+    """What is asked of the receiver, its body and content type: of a system of tickets whatever its ticket needs next."""
+    preset = presets().get(hook.format)
+    if preset is not None and preset.follow is not None and it.ticket:
+        asked = preset.follow(it)
+        return asked, encoded(asked.body), JSON
+    body, kind = await content(hook, it, settings)
+    return Asked("POST", "", None), body, kind
+
+
+def ticket_in(hook: Webhook, it: Announcement, reply: bytes) -> str:
+    """The ticket that an answer names, "" for none: what a receiver says is not believed to be anything else."""
+    preset = presets().get(hook.format)
+    if preset is None or preset.ticket_of is None or it.ticket:
+        return ""
+    try:
+        found = preset.ticket_of(json.loads(reply))
+    except (ValueError, RecursionError):
+        return ""
+    return found if TICKET.fullmatch(found) else ""
+
+
 def encoded(body: Any) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
@@ -74,10 +99,16 @@ class Sender:
 
     async def send(self, hook: Webhook, it: Announcement) -> Attempt:
         """One attempt; never raises for what the other side does."""
+        if it.over and not it.ticket and keeps_tickets(hook):
+            return Attempt("delivered", reply="there is no ticket to end")
         try:
             known = await self._secrets(hook.id)
-            body, kind = await content(hook, replace(it, routing_key=known.routing_key), self._settings)
-            reply = await self._guard.post(hook.url, body, self._headers(known, it, body, kind))
+            it = replace(it, routing_key=known.routing_key, options=hook.chosen)
+            if hook.format == mail.NAME:
+                return await self._mail(hook, it, known)
+            asked, body, kind = await request(hook, it, self._settings)
+            target = await self._guard.check(hook.url.rstrip("/") + asked.below if asked.below else hook.url)
+            reply = await self._guard.send(target, method=asked.method, content=body, headers=self._headers(known, it, body, kind))
         except PresetError as error:
             return Attempt("refused", error=_excerpt(str(error)))
         except TargetError as error:
@@ -87,8 +118,19 @@ class Sender:
             return Attempt("unreachable", error=_excerpt(str(error)))
         said = _excerpt(reply.body.decode("utf-8", "replace"))
         if 200 <= reply.status < 300:
-            return Attempt("delivered", reply.status, reply=said)
+            return Attempt("delivered", reply.status, reply=said, ticket=ticket_in(hook, it, reply.body))
         return Attempt("answered", reply.status, f"answered {reply.status}", said)
+
+    async def _mail(self, hook: Webhook, it: Announcement, known: Secrets) -> Attempt:
+        smtp = self._settings.smtp
+        login = mail.Login(hook.chosen.get("user") or smtp.user, known.routing_key or smtp.password)
+        try:
+            said = await mail.send(it, hook.url, smtp, login)
+        except mail.MailError as error:
+            if error.final:
+                return Attempt("refused", error.code, _excerpt(str(error)))
+            return Attempt("answered" if error.code else "unreachable", error.code, _excerpt(str(error)))
+        return Attempt("delivered", 250, reply=_excerpt(said))
 
     def _headers(self, secrets: Secrets, it: Announcement, body: bytes, kind: str) -> dict[str, str]:
         timestamp = self._clock.now_ns() // NS_PER_S
@@ -99,6 +141,11 @@ class Sender:
             "X-Trunkline-Timestamp": str(timestamp),
             "X-Trunkline-Signature": signature(secrets.secret, timestamp, body),
         }
+
+
+def keeps_tickets(hook: Webhook) -> bool:
+    preset = presets().get(hook.format)
+    return preset is not None and preset.follow is not None
 
 
 def _excerpt(text: str) -> str:

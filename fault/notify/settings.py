@@ -1,8 +1,26 @@
 """What an operator can set about webhooks; every limit has its unit in its name."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from station.settings import Settings
+
+
+class SmtpSettings(Settings):
+    """`[notify.smtp]`: the mail server that e-mail goes out by; without a host none goes out.
+
+    `security` none is for a server on this machine. `ca_file` says whose certificates count instead of the system's.
+    """
+
+    host: str = ""
+    port: int = Field(587, ge=1, le=65_535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    password: str = Field("", repr=False)
+    from_address: str = Field("trunkline@localhost", pattern=r"^[^@\s]+@[^@\s]+$", max_length=255)
+    ca_file: str = ""
+    timeout_s: float = Field(20.0, gt=0, le=120)
 
 
 class NotifySettings(Settings):
@@ -29,4 +47,9 @@ class NotifySettings(Settings):
     template_chars_max: int = Field(16_384, ge=1)
     template_output_chars_max: int = Field(262_144, ge=1)
     template_s: float = Field(2.0, gt=0)  # a template is ended after this long
+    smtp: SmtpSettings = SmtpSettings()
+    heartbeat_url: str = ""  # a GET there every heartbeat_s: its absence is the alarm elsewhere
+    heartbeat_s: float = Field(60.0, ge=1)
+    ack_link_s: float = Field(86_400.0, gt=0)  # how long a link in a message acknowledges
+    tick_s: float = Field(1.0, gt=0)  # how often escalations, repeats and ends of mute times are looked for
     maintain_s: float = Field(30.0, gt=0)

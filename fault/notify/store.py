@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fault.store import chunks
-from station.state import Row, insert_new, metadata
+from station.state import Row, insert_new, metadata, upsert
 
 ENDINGS: Final = ("closed", "cleared")  # after these a route holds nothing open about the object
 TEXT_MAX: Final = 512
@@ -33,6 +33,7 @@ webhook = sa.Table(
     sa.Column("filter", sa.String(1024), nullable=False),
     sa.Column("enabled", sa.SmallInteger, nullable=False),
     sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("options", sa.Text, nullable=False, server_default="{}"),  # JSON: what the preset lets it choose
     sa.PrimaryKeyConstraint("tenant", "id"),
     sa.UniqueConstraint("tenant", "name"),
 )
@@ -58,6 +59,7 @@ outbox = sa.Table(
     sa.Column("done_ns", sa.BigInteger, nullable=False),  # 0 while pending
     sa.Column("status", sa.Integer, nullable=False),  # HTTP status of the last answer, 0: none came
     sa.Column("error", sa.String(TEXT_MAX), nullable=False),
+    sa.Column("grouped", sa.String(64), nullable=False, server_default=""),  # what goes in one message with it; "" alone
     sa.PrimaryKeyConstraint("tenant", "id"),
     sa.UniqueConstraint("tenant", "webhook_id", "object_id", "revision", "transition"),
     sa.Index("ix_outbox_due", "tenant", "webhook_id", "state", "next_ns"),
@@ -78,6 +80,58 @@ delivery = sa.Table(
     sa.Column("reply", sa.String(TEXT_MAX), nullable=False),  # how the answer's body begins
     sa.PrimaryKeyConstraint("tenant", "outbox_id", "attempt"),
     sa.Index("ix_delivery_time", "tenant", "at_ns"),
+)
+
+
+ticket = sa.Table(
+    "notify_ticket",
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("webhook_id", ID, nullable=False),
+    sa.Column("object_id", ID, nullable=False),
+    sa.Column("ticket", sa.String(128), nullable=False),  # the receiver's own id of it
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("closed_ns", sa.BigInteger, nullable=False),  # when its end was told; 0 before
+    sa.PrimaryKeyConstraint("tenant", "webhook_id", "object_id"),
+    sa.Index("ix_notify_ticket_object", "tenant", "object_id"),
+)
+
+plan = sa.Table(
+    "notify_plan",
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),  # the highest is in force
+    sa.Column("body", sa.Text, nullable=False),  # JSON: fault.notify.plan.Plan
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "revision"),
+)
+
+escalation = sa.Table(
+    "notify_escalation",
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("object_id", ID, nullable=False),
+    sa.Column("opened_revision", sa.Integer, nullable=False),  # a reopened incident climbs again
+    sa.Column("chain", sa.String(64), nullable=False),
+    sa.Column("begun_ns", sa.BigInteger, nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),  # the next one
+    sa.Column("due_ns", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # climbing | acknowledged | over | exhausted
+    sa.Column("body", sa.Text, nullable=False),  # JSON of the incident or alarm as it was announced
+    sa.Column("about", sa.String(16), nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "object_id", "opened_revision"),
+    sa.Index("ix_notify_escalation_due", "tenant", "state", "due_ns"),
+)
+
+used_link = sa.Table(
+    "notify_used_link",
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("link", sa.String(64), nullable=False),  # SHA-256 of the token
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("expires_ns", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "link"),
 )
 
 
@@ -199,3 +253,52 @@ async def attempts(conn: AsyncConnection, tenant: int, key: str) -> Sequence[Map
     mine = sa.select(delivery).where(delivery.c.tenant == tenant, delivery.c.outbox_id == key)
     rows = (await conn.execute(mine.order_by(delivery.c.attempt.desc()).limit(ATTEMPTS_SHOWN_MAX))).mappings()
     return [dict(row) for row in rows][::-1]
+
+
+async def ticket_of(conn: AsyncConnection, tenant: int, hook: str, thing: str) -> str:
+    """The receiver's own id of an incident or alarm; "" where it has none that is open."""
+    c = ticket.c
+    mine = sa.select(c.ticket).where(c.tenant == tenant, c.webhook_id == hook, c.object_id == thing, c.closed_ns == 0)
+    return str(await conn.scalar(mine) or "")
+
+
+async def save_ticket(conn: AsyncConnection, row: Row) -> None:
+    """Keep what a receiver calls it; a newer ticket takes the place of one that is over."""
+    await upsert(conn, ticket, [row], ("tenant", "webhook_id", "object_id"))
+
+
+async def close_ticket(conn: AsyncConnection, tenant: int, hook: str, thing: str, now_ns: int) -> None:
+    """Its end was told: the next occurrence makes a new one."""
+    c = ticket.c
+    await conn.execute(sa.update(ticket).where(c.tenant == tenant, c.webhook_id == hook, c.object_id == thing).values(closed_ns=now_ns))
+
+
+async def tickets(conn: AsyncConnection, tenant: int, thing: str) -> list[Mapping[str, Any]]:
+    """Every ticket of an incident or alarm, with the name of the webhook it was made by."""
+    joined = sa.select(ticket, webhook.c.name).join(webhook, (webhook.c.tenant == ticket.c.tenant) & (webhook.c.id == ticket.c.webhook_id))
+    rows = await conn.execute(joined.where(ticket.c.tenant == tenant, ticket.c.object_id == thing).order_by(webhook.c.name))
+    return [dict(row) for row in rows.mappings()]
+
+
+async def grouped_with(conn: AsyncConnection, tenant: int, row: Mapping[str, Any], limit: int) -> list[Mapping[str, Any]]:
+    """What else of the row's group waits now: of each object its earliest, so that order is kept."""
+    earlier = outbox.alias("earlier")
+    before = sa.exists().where(
+        earlier.c.tenant == tenant,
+        earlier.c.webhook_id == row["webhook_id"],
+        earlier.c.object_id == outbox.c.object_id,
+        earlier.c.revision < outbox.c.revision,
+        earlier.c.state == "pending",
+    )
+    mine = (outbox.c.tenant == tenant, outbox.c.webhook_id == row["webhook_id"], outbox.c.state == "pending")
+    same = (outbox.c.grouped == row["grouped"], outbox.c.object_id != row["object_id"])
+    query = sa.select(outbox).where(*mine, *same, ~before).order_by(outbox.c.created_ns, outbox.c.id).limit(limit)
+    return [dict(each) for each in (await conn.execute(query)).mappings()]
+
+
+async def group_times(conn: AsyncConnection, tenant: int, hook: str, group: str) -> tuple[int, int]:
+    """(when the group's waiting message is due, when one of it last went out), 0 for none, ns."""
+    mine = (outbox.c.tenant == tenant, outbox.c.webhook_id == hook, outbox.c.grouped == group)
+    due = await conn.scalar(sa.select(sa.func.min(outbox.c.next_ns)).where(*mine, outbox.c.state == "pending"))
+    went = await conn.scalar(sa.select(sa.func.max(outbox.c.done_ns)).where(*mine, outbox.c.state == "delivered"))
+    return int(due or 0), int(went or 0)

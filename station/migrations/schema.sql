@@ -271,7 +271,7 @@ CREATE TABLE outbox (
 	next_ns BIGINT NOT NULL, 
 	done_ns BIGINT NOT NULL, 
 	status INTEGER NOT NULL, 
-	error VARCHAR(512) NOT NULL, 
+	error VARCHAR(512) NOT NULL, grouped VARCHAR(64) DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_outbox PRIMARY KEY (tenant, id), 
 	CONSTRAINT uq_outbox_tenant_webhook_id_object_id_revision_transition UNIQUE (tenant, webhook_id, object_id, revision, transition)
 );
@@ -454,7 +454,7 @@ CREATE TABLE webhook (
 	severity SMALLINT NOT NULL, 
 	filter VARCHAR(1024) NOT NULL, 
 	enabled SMALLINT NOT NULL, 
-	created_ns BIGINT NOT NULL, 
+	created_ns BIGINT NOT NULL, options TEXT DEFAULT '{}' NOT NULL, 
 	CONSTRAINT pk_webhook PRIMARY KEY (tenant, id), 
 	CONSTRAINT uq_webhook_tenant_name UNIQUE (tenant, name)
 );
@@ -895,6 +895,45 @@ CREATE INDEX ix_device_tenant_engine_id ON device (tenant, engine_id);
 CREATE INDEX ix_device_tenant_management_address ON device (tenant, management_address);
 CREATE INDEX ix_device_tenant_serial ON device (tenant, serial);
 CREATE INDEX ix_device_address_tenant_device_no ON device_address (tenant, device_no);
+CREATE TABLE notify_escalation (
+	tenant INTEGER NOT NULL, 
+	object_id VARCHAR(36) NOT NULL, 
+	opened_revision INTEGER NOT NULL, 
+	chain VARCHAR(64) NOT NULL, 
+	begun_ns BIGINT NOT NULL, 
+	step INTEGER NOT NULL, 
+	due_ns BIGINT NOT NULL, 
+	state VARCHAR(16) NOT NULL, 
+	body TEXT NOT NULL, 
+	about VARCHAR(16) NOT NULL, 
+	CONSTRAINT pk_notify_escalation PRIMARY KEY (tenant, object_id, opened_revision)
+);
+CREATE INDEX ix_notify_escalation_due ON notify_escalation (tenant, state, due_ns);
+CREATE TABLE notify_plan (
+	tenant INTEGER NOT NULL, 
+	revision INTEGER NOT NULL, 
+	body TEXT NOT NULL, 
+	created_ns BIGINT NOT NULL, 
+	created_by VARCHAR(255) NOT NULL, 
+	CONSTRAINT pk_notify_plan PRIMARY KEY (tenant, revision)
+);
+CREATE TABLE notify_ticket (
+	tenant INTEGER NOT NULL, 
+	webhook_id VARCHAR(36) NOT NULL, 
+	object_id VARCHAR(36) NOT NULL, 
+	ticket VARCHAR(128) NOT NULL, 
+	created_ns BIGINT NOT NULL, 
+	closed_ns BIGINT NOT NULL, 
+	CONSTRAINT pk_notify_ticket PRIMARY KEY (tenant, webhook_id, object_id)
+);
+CREATE INDEX ix_notify_ticket_object ON notify_ticket (tenant, object_id);
+CREATE TABLE notify_used_link (
+	tenant INTEGER NOT NULL, 
+	link VARCHAR(64) NOT NULL, 
+	at_ns BIGINT NOT NULL, 
+	expires_ns BIGINT NOT NULL, 
+	CONSTRAINT pk_notify_used_link PRIMARY KEY (tenant, link)
+);
 CREATE TABLE sla_exclusion (
 	tenant INTEGER NOT NULL, 
 	id VARCHAR(36) NOT NULL, 

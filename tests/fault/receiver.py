@@ -14,6 +14,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
     @property
     def json(self) -> Any:
@@ -29,6 +30,7 @@ class Receiver:
     """`answer(request)` gives the status, 0 to close without a word, -1 to never answer. Only 2xx counts as taken."""
 
     answer: Callable[[Received], int] = lambda _: 204
+    says: Callable[[Received], bytes] = lambda _: b"said"
     port: int = 0
     requests: list[Received] = field(default_factory=list)
     taken: list[Received] = field(default_factory=list)
@@ -52,7 +54,7 @@ class Receiver:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            await self._reply(Received(head[0].split()[1], headers, body), reader, writer)
+            await self._reply(Received(head[0].split()[1], headers, body, head[0].split()[0]), reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -68,7 +70,8 @@ class Receiver:
         if status < 0:
             await reader.read()  # until the other side has had enough
         if status:
-            writer.write(f"HTTP/1.1 {status} Said\r\nContent-Length: 4\r\nConnection: close\r\n\r\nsaid".encode())
+            said = self.says(request)
+            writer.write(f"HTTP/1.1 {status} Said\r\nContent-Length: {len(said)}\r\nConnection: close\r\n\r\n".encode() + said)
             await writer.drain()
 
     async def until(self, holds: Callable[[], bool], within_s: float = 60) -> None:
