@@ -22,6 +22,7 @@ from pydantic import Field
 
 from collectors.codecs.ber import DecodeError
 from collectors.codecs.mqtt_json import DeviceState, Measurement, MqttProfile, decode, load
+from collectors.mqtt_wire import PacketReader
 from collectors.rows import Rows
 from collectors.sparkplug import NAMESPACE, Nodes, rebirth_payload
 from collectors.sparkplug import load as load_sparkplug
@@ -250,7 +251,8 @@ class Session:
         # aiomqtt has no public way to acknowledge by hand; a persistent session delivers at once, so this comes before the connection.
         self._paho: Any = self._client._client
         self._paho.manual_ack_set(True)
-        self._paho.on_message = self._on_message
+        self._paho.on_message = lambda _client, _userdata, said: self._on_message(said.topic, said.payload, said.mid, said.qos)
+        self._reader = PacketReader(self._paho, self._on_message)
 
     async def run(self) -> None:
         try:
@@ -276,15 +278,15 @@ class Session:
         async for _ in self._client.messages:
             pass
 
-    def _on_message(self, _client: Any, _userdata: Any, message: Any) -> None:
-        if message.qos == 0 and len(self._waiting) >= WAITING_MAX:
+    def _on_message(self, topic: str, payload: bytes, mid: int, qos: int) -> None:
+        if qos == 0 and len(self._waiting) >= WAITING_MAX:
             MQTT_MESSAGES.labels("dropped").inc()
             return
-        if len(message.payload) > PAYLOAD_OCTETS_MAX:
+        if len(payload) > PAYLOAD_OCTETS_MAX:
             MQTT_MESSAGES.labels("size").inc()
-            self._paho.ack(message.mid, message.qos)
+            self._paho.ack(mid, qos)
             return
-        self._waiting.append(((self._owner.now_ns(), message.topic, message.payload), message.mid, message.qos))
+        self._waiting.append(((self._owner.now_ns(), topic, payload), mid, qos))
         self._arrived.set()
 
     async def _work(self) -> None:
@@ -294,9 +296,9 @@ class Session:
             while self._waiting:
                 chunk = self._chunk()
                 asked = await self._owner.take([message for message, _, _ in chunk])
-                for _, mid, qos in chunk:
-                    if qos:
-                        self._paho.ack(mid, qos)
+                self._reader.acknowledge(mid for _, mid, qos in chunk if qos == 1)
+                for mid in [mid for _, mid, qos in chunk if qos == 2]:
+                    self._paho.ack(mid, 2)
                 for topic in dict.fromkeys(asked):
                     await self._client.publish(topic, rebirth_payload(self._owner.now_ns() // NS_PER_MS), qos=0)
 
