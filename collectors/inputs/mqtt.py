@@ -251,7 +251,7 @@ class Session:
         # aiomqtt has no public way to acknowledge by hand; a persistent session delivers at once, so this comes before the connection.
         self._paho: Any = self._client._client
         self._paho.manual_ack_set(True)
-        self._paho.on_message = lambda _client, _userdata, said: self._on_message(said.topic, said.payload, said.mid, said.qos)
+        self._paho.on_message = lambda _client, _userdata, said: self._on_message(said.topic, bytes(said.payload), said.mid, said.qos)
         self._reader = PacketReader(self._paho, self._on_message)
 
     async def run(self) -> None:
