@@ -7,16 +7,16 @@ the password least of all. `grpc.aio` carries it; one task per target, the leave
 import asyncio
 import random
 import tomllib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import grpc
 import structlog
 from gnmi_pb import gnmi_pb2 as pb
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from collectors.codecs.gnmi import GnmiDecodeError, Leaf, path_of
 from inventory.topology import Topology
@@ -38,7 +38,9 @@ GNMI_IGNORED = counter("gnmi_ignored", "Leaves received that became none, by rea
 GNMI_RECONNECTS = counter("gnmi_reconnects", "Subscriptions that ended and were tried again.", "reason")
 GNMI_STREAMS = gauge("gnmi_streams", "Subscriptions that are synchronised.")
 
-SUBSCRIBE: Final = "/gnmi.gNMI/Subscribe"
+SUBSCRIBE, CAPABILITIES = "/gnmi.gNMI/Subscribe", "/gnmi.gNMI/Capabilities"
+CAPABILITIES_WITHIN_S: Final = 20.0
+ENCODINGS: Final = tuple(int(pb.Encoding.Value(name)) for name in ("JSON_IETF", "PROTO", "JSON", "ASCII"))  # the best first
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MOST_S: Final = 60.0
 GATHERED_S: Final = 0.1  # the longest that samples wait for more
@@ -46,13 +48,26 @@ MESSAGE_OCTETS_MAX: Final = 16 << 20
 
 
 class GnmiTarget(Settings):
-    """`[[gnmi.targets]]`: `credential` names a secret of the vault with username and password."""
+    """`[[gnmi.targets]]`: `credential` names a secret of the vault with username and password, sent as metadata.
+
+    `certificate_file` and `key_file` are the station's own, for targets that ask for one. `encoding` "auto" is the best
+    that the target says it has.
+    """
 
     address: str
     port: int = Field(9339, ge=1, le=65535)
     ca_file: Path
     credential: str = ""
     server_name: str = ""  # where the certificate names the target otherwise than its address
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    encoding: Literal["auto", "json_ietf", "json", "proto", "ascii"] = "auto"
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together")
+        return self
 
 
 class GnmiSettings(Settings):
@@ -60,6 +75,8 @@ class GnmiSettings(Settings):
 
     targets: tuple[GnmiTarget, ...] = ()
     sample_interval_s: float = Field(10.0, gt=0)
+    heartbeat_interval_s: float = Field(300.0, ge=0)  # states that did not change are told again; 0: never
+    suppress_redundant: bool = False  # counters that did not change are left out until the heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +102,27 @@ def model_of(path: Path) -> Model:
     return Model(tuple(data["subscribe"]), data["key"], metrics, data["states"], data["counter_bits"])
 
 
-def subscription(interval_s: float) -> pb.SubscribeRequest:
+def subscription(settings: GnmiSettings, encoding: int = pb.Encoding.JSON_IETF) -> pb.SubscribeRequest:
     """STREAM over everything the models name: states on change, counters by sample (gNMI 3.5.1.5.2)."""
-    entries = [
-        pb.Subscription(
-            path=path_of(path),
-            mode=pb.SubscriptionMode.SAMPLE if path.endswith("counters") else pb.SubscriptionMode.ON_CHANGE,
-            sample_interval=int(interval_s * NS_PER_S),
-        )
-        for model in models()
-        for path in model.subscribe
-    ]
-    return pb.SubscribeRequest(
-        subscribe=pb.SubscriptionList(subscription=entries, mode=pb.SubscriptionList.STREAM, encoding=pb.Encoding.JSON_IETF)
-    )
+    heartbeat_ns = int(settings.heartbeat_interval_s * NS_PER_S)
+    entries = []
+    for path in (path for model in models() for path in model.subscribe):
+        sampled = path.endswith("counters")
+        entry = pb.Subscription(path=path_of(path), mode=pb.SubscriptionMode.SAMPLE if sampled else pb.SubscriptionMode.ON_CHANGE)
+        if sampled:
+            entry.sample_interval = int(settings.sample_interval_s * NS_PER_S)
+            entry.suppress_redundant = settings.suppress_redundant
+        if not sampled or settings.suppress_redundant:
+            entry.heartbeat_interval = heartbeat_ns
+        entries.append(entry)
+    return pb.SubscribeRequest(subscribe=pb.SubscriptionList(subscription=entries, mode=pb.SubscriptionList.STREAM, encoding=encoding))
+
+
+def encoding_of(wanted: str, supported: Sequence[int]) -> int:
+    """The encoding to ask for: the one that is wanted, else the best of those supported, JSON_IETF where nothing is said."""
+    if wanted != "auto":
+        return int(pb.Encoding.Value(wanted.upper()))
+    return next((one for one in ENCODINGS if one in supported), int(pb.Encoding.JSON_IETF))
 
 
 class Gnmi:
@@ -152,19 +176,20 @@ class Gnmi:
             wait_s = min(wait_s * 2, BACKOFF_MOST_S)
 
     async def _stream(self, target: GnmiTarget) -> None:
-        roots = await asyncio.to_thread(target.ca_file.read_bytes)
+        roots, key, certificate = await asyncio.to_thread(_files, target)
         options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", MESSAGE_OCTETS_MAX), ("grpc.keepalive_time_ms", 20_000)]
         if target.server_name:
             options.append(("grpc.ssl_target_name_override", target.server_name))
-        credentials = grpc.ssl_channel_credentials(root_certificates=roots)
+        credentials = grpc.ssl_channel_credentials(roots, key, certificate)
         async with grpc.aio.secure_channel(f"{target.address}:{target.port}", credentials, options=options) as channel:
             login = tuple(self._secret(target.credential).items()) if target.credential else ()
+            encoding = encoding_of(target.encoding, await _supported(channel, login) if target.encoding == "auto" else ())
             subscribe = channel.stream_stream(SUBSCRIBE, request_serializer=pb.SubscribeRequest.SerializeToString)
-            call = subscribe(self._requests(), metadata=login)
+            call = subscribe(self._requests(encoding), metadata=login)
             await self._read(target, call)
 
-    async def _requests(self) -> AsyncIterator[pb.SubscribeRequest]:
-        yield subscription(self._settings.sample_interval_s)
+    async def _requests(self, encoding: int) -> AsyncIterator[pb.SubscribeRequest]:
+        yield subscription(self._settings, encoding)
         await asyncio.Event().wait()  # the request stream stays open as long as the subscription
 
     async def _read(self, target: GnmiTarget, call: Any) -> None:
@@ -203,6 +228,25 @@ class Gnmi:
         while True:
             await asyncio.sleep(GATHERED_S)
             await self._hand_over()
+
+
+def _files(target: GnmiTarget) -> tuple[bytes, bytes | None, bytes | None]:
+    """(CA's certificate, the station's key, its certificate)."""
+    own = (target.key_file, target.certificate_file)
+    key, certificate = (None if file is None else file.read_bytes() for file in own)
+    return target.ca_file.read_bytes(), key, certificate
+
+
+async def _supported(channel: grpc.aio.Channel, login: Sequence[tuple[str, str]]) -> Sequence[int]:
+    """The encodings that a target names; none where it does not know the question."""
+    ask = channel.unary_unary(CAPABILITIES, pb.CapabilityRequest.SerializeToString, pb.CapabilityResponse.FromString)
+    try:
+        answer = await ask(pb.CapabilityRequest(), metadata=tuple(login), timeout=CAPABILITIES_WITHIN_S)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+            raise
+        return ()
+    return tuple(answer.supported_encodings)
 
 
 def _gathered() -> "Gathered":
