@@ -21,7 +21,9 @@ import fault.api
 import fault.foreign
 import fault.health_api
 import fault.maintenance.api
+import fault.notify.ack_api
 import fault.notify.api
+import fault.notify.plan_api
 import fault.tmf642
 import inventory.api
 import perf.api
@@ -360,6 +362,8 @@ class Station:
             fault.tmf642.router(self.fault),
             fault.health_api.router(self.fault),
             fault.notify.api.router(self.notifier),
+            fault.notify.plan_api.router(self.notifier),
+            fault.notify.ack_api.router(self.notifier, self.fault),
             inventory.api.router(ground.picture, self.discovery, severity=colours.severity, utilisation=colours.utilisation),
             perf.api.router(self.pipeline, self.telemetry, self.totals),
             perf.api.metrics_router(self.pipeline),

@@ -39,21 +39,21 @@ def router(notifier: Notifier) -> APIRouter:
 
     @api.get("/webhooks")
     async def webhooks(caller: Caller) -> dict[str, Any]:
-        hooks = await notifier.webhooks() if _sees(notifier, caller) else []
+        hooks = await notifier.webhooks() if sees(notifier, caller) else []
         return {"items": [webhook_json(hook, caller) for hook in hooks], "next": None, "total": len(hooks)}
 
     @api.post("/webhooks", status_code=201)
     async def add(caller: Caller, body: Registration) -> dict[str, Any]:
-        _require_engineer(notifier, caller)
-        with _refused():
+        require_engineer(notifier, caller)
+        with refused():
             hook, secret = await notifier.registry.add(caller, body)
         return webhook_json(hook, caller) | ({} if body.secret else {"secret": secret})
 
     @api.put("/webhooks/{key}")
     async def change(caller: Caller, key: str, body: Registration) -> dict[str, Any]:
         """Make it what the body says. A secret, routing key or headers left empty stay, unless the host changes: then give them again."""
-        _require_engineer(notifier, caller)
-        with _refused():
+        require_engineer(notifier, caller)
+        with refused():
             changed = await notifier.registry.change(caller, key, body)
         if changed is None:
             raise not_found("webhook")
@@ -62,20 +62,20 @@ def router(notifier: Notifier) -> APIRouter:
 
     @api.patch("/webhooks/{key}")
     async def pause(caller: Caller, key: str, body: Pause) -> dict[str, Any]:
-        _require_engineer(notifier, caller)
+        require_engineer(notifier, caller)
         if not await notifier.registry.enable(caller, key, body.enabled):
             raise not_found("webhook")
         return next(webhook_json(hook, caller) for hook in await notifier.webhooks() if hook.id == key)
 
     @api.delete("/webhooks/{key}", status_code=204)
     async def remove(caller: Caller, key: str) -> None:
-        _require_engineer(notifier, caller)
+        require_engineer(notifier, caller)
         if not await notifier.registry.remove(caller, key):
             raise not_found("webhook")
 
     @api.post("/webhooks/{key}/test")
     async def test(caller: Caller, key: str) -> dict[str, Any]:
-        _require_engineer(notifier, caller)
+        require_engineer(notifier, caller)
         attempt = await notifier.try_out(caller, key)
         if attempt is None:
             raise not_found("webhook")
@@ -89,7 +89,7 @@ def router(notifier: Notifier) -> APIRouter:
 def _add_deliveries(api: APIRouter, notifier: Notifier) -> None:
     @api.get("/deliveries")
     async def deliveries(caller: Caller, state: State = "", webhook: str = "", cursor: str = "", limit: int = 100) -> dict[str, Any]:
-        if not _sees(notifier, caller):
+        if not sees(notifier, caller):
             return {"items": [], "next": None, "total": 0}
         most = max(1, min(limit, PAGE_LIMIT))
         async with notifier.state.read() as conn:
@@ -100,7 +100,7 @@ def _add_deliveries(api: APIRouter, notifier: Notifier) -> None:
     @api.get("/deliveries/{key}")
     async def delivery(caller: Caller, key: str) -> dict[str, Any]:
         async with notifier.state.read() as conn:
-            row = await store.message(conn, caller.tenant, key) if _sees(notifier, caller) else None
+            row = await store.message(conn, caller.tenant, key) if sees(notifier, caller) else None
             if row is None:
                 raise not_found("delivery")
             tries = await store.attempts(conn, caller.tenant, key)
@@ -108,7 +108,7 @@ def _add_deliveries(api: APIRouter, notifier: Notifier) -> None:
 
     @api.post("/deliveries/{key}/replay")
     async def replay(caller: Caller, key: str) -> dict[str, Any]:
-        _require_engineer(notifier, caller)
+        require_engineer(notifier, caller)
         if not await notifier.replay(caller, key):
             raise not_found("delivery whose webhook still exists")
         return {"id": key, "state": "pending"}
@@ -160,23 +160,25 @@ def try_json(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _refused() -> Iterator[None]:
-    """What is wrong with a webhook, as a problem that names the field."""
+def refused(title: str = "Not a webhook") -> Iterator[None]:
+    """What is wrong with a webhook or a plan, as a problem that names the field."""
     try:
         yield
     except TargetError as error:
         raise ProblemError(422, "Not sent to", str(error), reason=error.reason, field="url") from error
     except WebhookError as error:
-        raise ProblemError(422, "Not a webhook", str(error), field=error.field) from error
+        raise ProblemError(422, title, str(error), field=error.field) from error
 
 
-def _sees(notifier: Notifier, caller: Scope) -> bool:
+def sees(notifier: Notifier, caller: Scope) -> bool:
+    """Whether the caller sees the whole network, which is what notification tells of."""
     return caller.tenant == notifier.tenant and not caller.regions and not caller.customers
 
 
-def _require_engineer(notifier: Notifier, caller: Scope) -> None:
+def require_engineer(notifier: Notifier, caller: Scope) -> None:
+    """ForbiddenError, or ProblemError 403 for who sees only a part."""
     caller.require(Role.ENGINEER, "changing and testing webhooks")
-    if not _sees(notifier, caller):
+    if not sees(notifier, caller):
         raise ProblemError(403, "Not yours", "Webhooks tell of the whole network; you see a part of it.")
 
 

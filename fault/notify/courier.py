@@ -15,7 +15,7 @@ from fault.metrics import DELIVERIES, WEBHOOK_SECONDS
 from fault.notify import store
 from fault.notify.message import Announcement
 from fault.notify.routes import Webhook
-from fault.notify.sending import Attempt, Sender, keeps_tickets
+from fault.notify.sending import Attempt, Sender, groups, keeps_tickets
 from fault.notify.settings import NotifySettings
 from station.clock import NS_PER_MS, NS_PER_S, Clock
 from station.state import State
@@ -24,6 +24,7 @@ log = structlog.get_logger("notify")
 
 PAGE: Final = 256  # messages read from the outbox at once
 IDLE_S: Final = 60.0
+GROUP_MAX: Final = 200  # told in one message
 FAILURES_BEFORE_REST: Final = 3
 STORE_RETRY_S: Final = 1.0
 Row = Mapping[str, Any]
@@ -55,6 +56,7 @@ class Courier:
         self._announcement, self._done = announcement, done
         self._ready: deque[Row] = deque()
         self._on_the_way: set[str] = set()
+        self._groups: set[str] = set()  # groups that are on their way or ready to go
         self._awake = asyncio.Event()
         self._failures = 0
         self._rest_until_ns = 0
@@ -101,24 +103,50 @@ class Courier:
         async with self._state.read() as conn:
             rows = await store.heads(conn, self._tenant, self.hook.id, now_ns, PAGE)
             due_ns = await store.next_due_ns(conn, self._tenant, self.hook.id, now_ns)
-        self._ready.extend(row for row in rows if row["object_id"] not in busy)
+        for row in rows:
+            if row["object_id"] in busy or (row["grouped"] and row["grouped"] in self._groups):
+                continue
+            if row["grouped"]:
+                self._groups.add(row["grouped"])  # its others go with it
+            self._ready.append(row)
         return due_ns
 
     async def _deliver(self, row: Row) -> None:
         begun_ns, at_ns = self._clock.monotonic_ns(), self._clock.now_ns()
+        rows = [row]
         try:
-            attempt = await self._sender.send(self.hook, await self._said(row))
+            rows += await self._companions(row)
+            attempt = await self._sender.send(self.hook, await self._said(rows))
             took_ns = self._clock.monotonic_ns() - begun_ns
             WEBHOOK_SECONDS.observe(took_ns / NS_PER_S)
             self._judge(attempt)
-            await self._record(row, attempt, at_ns, took_ns // NS_PER_MS)
+            for each in rows:
+                await self._record(each, attempt, at_ns, took_ns // NS_PER_MS)
         finally:
-            self._on_the_way.discard(row["object_id"])
+            self._on_the_way -= {each["object_id"] for each in rows}
+            self._groups.discard(row["grouped"])
             self._awake.set()
 
-    async def _said(self, row: Row) -> Announcement:
-        """The announcement of a row, with the ticket that the receiver has of it."""
-        it = self._announcement(row)
+    async def _companions(self, row: Row) -> list[Row]:
+        """What goes in the same message: the rest of its group that waits."""
+        if not row["grouped"] or not groups(self.hook):
+            return []
+        while True:
+            try:
+                async with self._state.read() as conn:
+                    found = await store.grouped_with(conn, self._tenant, row, GROUP_MAX)
+                break
+            except SQLAlchemyError as error:
+                log.error("the outbox cannot be read", webhook=self.hook.name, error=str(error)[:500])
+                await asyncio.sleep(STORE_RETRY_S)
+        free = [each for each in found if each["object_id"] not in self._on_the_way]
+        self._on_the_way |= {each["object_id"] for each in free}
+        return list(free)
+
+    async def _said(self, rows: list[Row]) -> Announcement:
+        """The announcement of a row with the others of its group, or with the ticket that the receiver has of it."""
+        row, *others = sorted(rows, key=lambda each: each["transition"] in store.ENDINGS) if len(rows) > 1 else rows
+        it = replace(self._announcement(row), others=tuple(map(self._announcement, others)))
         if not keeps_tickets(self.hook):
             return it
         async with self._state.read() as conn:

@@ -133,3 +133,4 @@ class Preset:
     follow: Callable[[Announcement], Asked] | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    groups: bool = False  # it can tell of several in one message

@@ -20,9 +20,12 @@ from fault import store as fault_store
 from fault.alarms import Alarm, Change
 from fault.incidents import Incident
 from fault.metrics import DELIVERIES, WEBHOOK_WAITING
-from fault.notify import heartbeat, routes, samples, store
+from fault.notify import climbing, heartbeat, routes, samples, store
+from fault.notify import plan as planning
 from fault.notify.courier import STORE_RETRY_S, Courier, attempt_row
+from fault.notify.links import Link, new_key, token
 from fault.notify.message import Announcement
+from fault.notify.plans import GroupTimes, Plans
 from fault.notify.registry import Registration, Registry
 from fault.notify.routes import News, Webhook
 from fault.notify.sending import Attempt, Sender
@@ -32,12 +35,13 @@ from station.hub import Hub
 from station.scope import OPERATOR_TENANT, Role, Scope
 from station.security import audit
 from station.security.targets import Guard
-from station.security.vault import Vault
+from station.security.vault import Vault, VaultError
 from station.state import State
 from station.web import iso
 
 log = structlog.get_logger("notify")
 
+LINK_KEY: Final = "notify/links"
 DAY_NS: Final = 86_400 * NS_PER_S
 FULL: Final = "too many messages wait for this webhook"
 
@@ -64,6 +68,8 @@ class Notifier:
         self.simulated = simulated
         self._hooks_changed = asyncio.Event()
         self.registry = Registry(state, guard, clock, settings, vault, tenant, self._hooks_changed.set)
+        self._vault, self._station, self._link_key = vault, Scope(tenant, Role.ADMIN, "station"), ""
+        self.plans = Plans(state, clock, tenant)
         self._sender = Sender(guard, clock, settings, self.registry.secrets)
         self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
         self._told: set[str] = set()  # webhooks that the open transaction has messages for
@@ -80,13 +86,22 @@ class Notifier:
         if not news:
             return
         told = await store.told(conn, self.tenant, {it.object_id for it in news})
-        planned = list(routes.messages(hooks, news, told))
+        said_ns = self.clock.now_ns()
+        plan = await self.plans.current(conn)
+        routing = planning.routing(plan, news, said_ns)
+        planned = list(routes.messages(hooks, news, told, routing.sends))
+        await climbing.begin(conn, self.tenant, plan, routing, news, said_ns)
         ids = {hook.id for hook, _, _ in planned}
         room = {key: self.settings.waiting_max - await store.waiting(conn, self.tenant, key) for key in ids}
+        times = GroupTimes(conn, self.tenant)
         rows = []
         for hook, it, transition in planned:
+            if it.over and hook.name in routing.named and await store.unheard(conn, self.tenant, hook.id, it.object_id, said_ns):
+                continue
             room[hook.id] -= 1
-            rows.append(self._row(hook, it, transition, now_ns, full=room[hook.id] < 0))
+            row = self._row(hook, it, transition, now_ns, full=room[hook.id] < 0)
+            way = routing.ways.get((hook.name, it.object_id))
+            rows.append(row if way is None else row | await times.of(hook, way, said_ns))
         await store.add(conn, rows)
         self._told |= ids
         self._waiting += len(rows)
@@ -129,6 +144,8 @@ class Notifier:
             "done_ns": since_ns if full else 0,
             "status": 0,
             "error": FULL if full else "",
+            "grouped": "",
+            "repeat_s": 0,
         }
 
     def wake(self) -> None:
@@ -144,12 +161,14 @@ class Notifier:
         """Deliver until cancelled: one courier for each webhook that is enabled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._maintain())
+            tasks.create_task(self._keep_time())
             tasks.create_task(heartbeat.keep_beating(self.guard, self.settings))
             while True:
                 self._hooks_changed.clear()
                 try:
+                    await self.link_key()
                     await self._staff(tasks)
-                except SQLAlchemyError as error:
+                except (SQLAlchemyError, VaultError) as error:
                     log.error("the webhooks cannot be read", error=str(error)[:500])
                     asyncio.get_running_loop().call_later(STORE_RETRY_S, self._hooks_changed.set)
                 await self._hooks_changed.wait()
@@ -181,14 +200,33 @@ class Notifier:
             id=row["id"],
             about=row["about"],
             object_id=row["object_id"],
-            transition=row["transition"],
+            transition=row["transition"].partition("-")[0],
             revision=row["revision"],
             at=iso(row["created_ns"]) or "",
             body=json.loads(row["body"]),
             webhook=row["webhook"],
             simulated=self.simulated,
             station_url=self.settings.public_url,
+            ack_url=self._ack_url(row),
         )
+
+    def _ack_url(self, row: Mapping[str, Any]) -> str:
+        """The link that takes it; "" where the station does not know its own address."""
+        if not (self._link_key and self.settings.public_url) or row["about"] not in ("incident", "alarm"):
+            return ""
+        expires_s = row["created_ns"] // NS_PER_S + int(self.settings.ack_link_s)
+        link = Link(row["id"], row["about"], row["object_id"], row["webhook"], expires_s)
+        return f"{self.settings.public_url.rstrip('/')}/ack?t={token(self._link_key, link)}"
+
+    async def link_key(self) -> str:
+        """The key that links are signed with, made when it is first needed."""
+        if not self._link_key:
+            kept = await self._vault.get_json(self._station, LINK_KEY)
+            if kept is None:
+                kept = {"key": new_key()}
+                await self._vault.put_json(self._station, LINK_KEY, kept)
+            self._link_key = str(kept["key"])
+        return self._link_key
 
     def _delivered(self, row: Mapping[str, Any], state: str) -> None:
         if state != "pending":
@@ -204,6 +242,29 @@ class Notifier:
             except SQLAlchemyError as error:
                 log.error("the outbox cannot be tidied", error=str(error)[:500])
             await asyncio.sleep(self.settings.maintain_s)
+
+    async def _keep_time(self) -> None:
+        while True:
+            try:
+                await self.tick()
+            except SQLAlchemyError as error:
+                log.error("what is due cannot be told", error=str(error)[:500])
+            await asyncio.sleep(self.settings.tick_s)
+
+    async def tick(self) -> None:
+        """Say what time alone makes true: steps of chains, and repeats."""
+        now_ns = self.clock.now_ns()
+        async with self.state.read() as conn:
+            if not await climbing.is_due(conn, self.tenant, await self.plans.current(conn), now_ns):
+                return
+        async with self.state.write() as conn:
+            hooks = {hook.name: hook for hook in (await self.registry.all(conn)).values() if hook.enabled}
+            rows = await climbing.climb(conn, self.tenant, await self.plans.current(conn), hooks, now_ns)
+            rows += await climbing.repeats(conn, self.tenant, hooks, now_ns)
+            await store.add(conn, rows)
+        self._told |= {row["webhook_id"] for row in rows}
+        self._waiting += len(rows)
+        self.wake()
 
     async def tidy(self) -> None:
         """One round of it."""

@@ -1,7 +1,7 @@
 """Who hears of what. Pure: webhooks, what happened, what each was told before; out come the messages."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -107,11 +107,14 @@ def alarm_news(changes: Iterable[tuple[Change, Alarm]]) -> list[News]:
     ]
 
 
-def messages(hooks: Collection[Webhook], news: Sequence[News], told: Told) -> Iterator[tuple[Webhook, News, str]]:
+def messages(
+    hooks: Collection[Webhook], news: Sequence[News], told: Told, sends: Callable[[Webhook, News], bool | None] = lambda _hook, _it: None
+) -> Iterator[tuple[Webhook, News, str]]:
     """(webhook, news, transition) of everything to be told.
 
     A webhook that heard of an object hears how it goes on and how it ends, whatever its filter says then; one
-    that did not hears nothing of the end. `told` may hold these very messages already (a transaction repeated).
+    that did not hears nothing of the end. `sends`: the plan's word, None for none.
+    `told` may hold these very messages already (a transaction repeated).
     """
     for hook in hooks:
         said: dict[str, bool] = {}
@@ -119,7 +122,8 @@ def messages(hooks: Collection[Webhook], news: Sequence[News], told: Told) -> It
             if f"{it.about}s" != hook.about or not (hook.enabled or it.over):  # a paused one still hears of endings
                 continue
             open_here = said.get(it.object_id, _holds(told.get((hook.id, it.object_id), ()), it.revision))
-            transition = _transition(hook, it, open_here)
+            says = sends(hook, it)
+            transition = _transition(it, open_here, wanted=wants(hook, it) if says is None else says)
             if transition:
                 said[it.object_id] = not it.over
                 yield hook, it, transition
@@ -131,13 +135,13 @@ def _holds(told: Sequence[tuple[int, str]], revision: int) -> bool:
     return bool(before) and max(before)[1] not in ENDINGS
 
 
-def _transition(hook: Webhook, it: News, open_here: bool) -> str:
+def _transition(it: News, open_here: bool, *, wanted: bool) -> str:
     opened, changed, ended = _WORDS[it.about]
     if it.over:
         return ended if open_here else ""
     if open_here:
         return changed
-    return opened if it.shown and wants(hook, it) else ""
+    return opened if it.shown and wanted else ""
 
 
 def wants(hook: Webhook, it: News) -> bool:

@@ -148,6 +148,12 @@ def keeps_tickets(hook: Webhook) -> bool:
     return preset is not None and preset.follow is not None
 
 
+def groups(hook: Webhook) -> bool:
+    """Whether one message to it can tell of several things."""
+    preset = presets().get(hook.format)
+    return hook.format == mail.NAME or (preset is not None and preset.groups)
+
+
 def _excerpt(text: str) -> str:
     """The beginning of a foreign text, without what no store takes."""
     return "".join(c if c.isprintable() else " " for c in text[:TEXT_MAX])

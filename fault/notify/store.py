@@ -15,6 +15,7 @@ from station.state import Row, insert_new, metadata, upsert
 
 ENDINGS: Final = ("closed", "cleared")  # after these a route holds nothing open about the object
 TEXT_MAX: Final = 512
+OVER_BEFORE: Final = "over before anybody was to be told"
 ATTEMPTS_SHOWN_MAX: Final = 100
 ID: Final = sa.String(36)
 
@@ -60,6 +61,7 @@ outbox = sa.Table(
     sa.Column("status", sa.Integer, nullable=False),  # HTTP status of the last answer, 0: none came
     sa.Column("error", sa.String(TEXT_MAX), nullable=False),
     sa.Column("grouped", sa.String(64), nullable=False, server_default=""),  # what goes in one message with it; "" alone
+    sa.Column("repeat_s", sa.Integer, nullable=False, server_default="0"),  # said again after this long while it stands; 0 never
     sa.PrimaryKeyConstraint("tenant", "id"),
     sa.UniqueConstraint("tenant", "webhook_id", "object_id", "revision", "transition"),
     sa.Index("ix_outbox_due", "tenant", "webhook_id", "state", "next_ns"),
@@ -302,3 +304,23 @@ async def group_times(conn: AsyncConnection, tenant: int, hook: str, group: str)
     due = await conn.scalar(sa.select(sa.func.min(outbox.c.next_ns)).where(*mine, outbox.c.state == "pending"))
     went = await conn.scalar(sa.select(sa.func.max(outbox.c.done_ns)).where(*mine, outbox.c.state == "delivered"))
     return int(due or 0), int(went or 0)
+
+
+async def unheard(conn: AsyncConnection, tenant: int, hook: str, thing: str, now_ns: int) -> bool:
+    """Take back what waits unheard for a webhook about something that is over; whether nothing of it had been heard."""
+    c = outbox.c
+    mine = (c.tenant == tenant, c.webhook_id == hook, c.object_id == thing)
+    last_end = await conn.scalar(sa.select(sa.func.max(c.revision)).where(*mine, c.transition.in_(ENDINGS)))
+    since = (*mine, c.revision > (last_end or 0))
+    rows = (await conn.execute(sa.select(c.state, c.attempts, c.next_ns).where(*since))).all()
+    if not rows or any(row.state != "pending" or row.attempts or row.next_ns <= now_ns for row in rows):
+        return False
+    await conn.execute(sa.update(outbox).where(*since).values(state="failed", done_ns=now_ns, error=OVER_BEFORE))
+    return True
+
+
+async def plan_body(conn: AsyncConnection, tenant: int) -> tuple[int, str]:
+    """(revision, JSON) of the plan in force; (0, "{}") for none."""
+    c = plan.c
+    found = (await conn.execute(sa.select(c.revision, c.body).where(c.tenant == tenant).order_by(c.revision.desc()).limit(1))).first()
+    return (0, "{}") if found is None else (int(found[0]), str(found[1]))

@@ -271,7 +271,7 @@ CREATE TABLE outbox (
 	next_ns BIGINT NOT NULL, 
 	done_ns BIGINT NOT NULL, 
 	status INTEGER NOT NULL, 
-	error VARCHAR(512) NOT NULL, grouped VARCHAR(64) DEFAULT '' NOT NULL, 
+	error VARCHAR(512) NOT NULL, grouped VARCHAR(64) DEFAULT '' NOT NULL, repeat_s INTEGER DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_outbox PRIMARY KEY (tenant, id), 
 	CONSTRAINT uq_outbox_tenant_webhook_id_object_id_revision_transition UNIQUE (tenant, webhook_id, object_id, revision, transition)
 );

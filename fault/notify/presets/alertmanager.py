@@ -23,8 +23,31 @@ def fingerprint(labels: Mapping[str, str]) -> str:
 
 def body(it: Announcement) -> dict[str, Any]:
     """One group of one alert: the incident or alarm. What names it never changes, so that its end finds its beginning."""
+    identity, alert = _identity(it), _alert(it)
+    alerts = [alert, *(_alert(other) for other in it.others)]
+    firing = any(each["status"] == "firing" for each in alerts)
+    return {
+        "version": "4",
+        "groupKey": f'{{}}:{{alertname="{identity["alertname"]}", {it.about}="{it.object_id}"}}',
+        "truncatedAlerts": 0,
+        "status": "firing" if firing else "resolved",
+        "receiver": it.webhook,
+        "groupLabels": _common([identity, *(_identity(other) for other in it.others)]),
+        "commonLabels": _common([each["labels"] for each in alerts]),
+        "commonAnnotations": _common([each["annotations"] for each in alerts]),
+        "externalURL": it.station_url,
+        "alerts": alerts,
+    }
+
+
+def _common(each: list[dict[str, str]]) -> dict[str, str]:
+    """What all of them say alike."""
+    return {name: value for name, value in each[0].items() if all(other.get(name) == value for other in each[1:])}
+
+
+def _alert(it: Announcement) -> dict[str, Any]:
     identity = _identity(it)
-    alert = {
+    return {
         "status": "resolved" if it.over else "firing",
         "labels": {**identity, **_labels(it)},
         "annotations": _annotations(it),
@@ -32,18 +55,6 @@ def body(it: Announcement) -> dict[str, Any]:
         "endsAt": it.ended_at if it.over else ZERO_TIME,
         "generatorURL": it.link,
         "fingerprint": fingerprint(identity),
-    }
-    return {
-        "version": "4",
-        "groupKey": f'{{}}:{{alertname="{identity["alertname"]}", {it.about}="{it.object_id}"}}',
-        "truncatedAlerts": 0,
-        "status": alert["status"],
-        "receiver": it.webhook,
-        "groupLabels": identity,
-        "commonLabels": alert["labels"],
-        "commonAnnotations": alert["annotations"],
-        "externalURL": it.station_url,
-        "alerts": [alert],
     }
 
 
@@ -70,4 +81,4 @@ def _annotations(it: Announcement) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-PRESET = Preset("alertmanager", "Alertmanager webhook, version 4", body)
+PRESET = Preset("alertmanager", "Alertmanager webhook, version 4", body, groups=True)

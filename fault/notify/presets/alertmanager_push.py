@@ -18,4 +18,4 @@ def _alert(it: Announcement) -> dict[str, Any]:
     return kept | ({"endsAt": whole["endsAt"]} if it.over else {})
 
 
-PRESET = Preset("alertmanager_push", "Alertmanager's own API, version 2", body)
+PRESET = Preset("alertmanager_push", "Alertmanager's own API, version 2", body, groups=True)

@@ -29,4 +29,4 @@ def record(it: Announcement) -> dict[str, Any]:
     }
 
 
-PRESET = Preset("servicenow_em", "ServiceNow Event Management (em/jsonv2)", body)
+PRESET = Preset("servicenow_em", "ServiceNow Event Management (em/jsonv2)", body, groups=True)

@@ -67,6 +67,7 @@ def _fields(it: Announcement) -> list[dict[str, str]]:
 
 def _context(it: Announcement) -> str:
     parts = [f"{it.about} {it.transition}", it.at]
+    parts += [f"with it: {escaped(', '.join(other.title for other in it.others[:NAMES_MAX]))}"] if it.others else []
     if it.simulated:
         parts.append("*a simulated network*")
     if it.link:
@@ -74,4 +75,4 @@ def _context(it: Announcement) -> str:
     return "  ·  ".join(parts)
 
 
-PRESET = Preset("slack", "Slack incoming webhook", body)
+PRESET = Preset("slack", "Slack incoming webhook", body, groups=True)

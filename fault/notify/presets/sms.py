@@ -17,4 +17,4 @@ def body(it: Announcement) -> dict[str, Any]:
 
 
 OPTIONS: Final = {"to": "telephone numbers, by comma", "from": "the sender that is shown"}
-PRESET = Preset("sms", "Short message by an HTTP gateway", body, options=OPTIONS, required=("to",))
+PRESET = Preset("sms", "Short message by an HTTP gateway", body, options=OPTIONS, required=("to",), groups=True)

@@ -28,4 +28,4 @@ def plain(text: str) -> str:
     return text.replace("[", "(").replace("]", ")")
 
 
-PRESET = Preset("teams", "Microsoft Teams workflow", body)
+PRESET = Preset("teams", "Microsoft Teams workflow", body, groups=True)

@@ -9,6 +9,11 @@ VERSION = 1
 
 def body(it: Announcement) -> dict[str, Any]:
     """`type` is `incident.opened` and the like; `id` is also the Idempotency-Key; of two revisions the higher is newer."""
+    found = _one(it)
+    return found | ({"others": [_one(other) for other in it.others]} if it.others else {})
+
+
+def _one(it: Announcement) -> dict[str, Any]:
     return {
         "version": VERSION,
         "id": it.id,
@@ -22,4 +27,4 @@ def body(it: Announcement) -> dict[str, Any]:
     }
 
 
-PRESET = Preset("trunkline", "Trunkline's own JSON", body)
+PRESET = Preset("trunkline", "Trunkline's own JSON", body, groups=True)

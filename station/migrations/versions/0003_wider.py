@@ -84,4 +84,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "api", "kind", "id", name=op.f("pk_tmf_document")),
     )
     op.add_column("outbox", sa.Column("grouped", sa.String(length=64), server_default="", nullable=False))
+    op.add_column("outbox", sa.Column("repeat_s", sa.Integer(), server_default="0", nullable=False))
     op.add_column("webhook", sa.Column("options", sa.Text(), server_default="{}", nullable=False))
