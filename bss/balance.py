@@ -1,54 +1,38 @@
-"""Prepaid and charging balances: buckets of money, octets or seconds, reserved and committed by one conditional write.
+"""Prepaid and charging balances: buckets of money, octets or seconds, reserved, committed and released by key.
 
-    bucket: amount (what is there), held (what open reservations keep); free = amount - held, never below nothing
-    hold:   open -> committed (used <= reserved) | released | expired, each once
-
-Every step names its own key: a repeated step answers what the first did. A bucket that has expired gives nothing; buckets
-are used in the order of their expiry, those without last.
+Steps that arrive while a transaction is being committed share the next one (group commit): what they come to is decided in
+memory over rows that the transaction has locked (`bss.charging`), and written by a few statements for all of them. Every step
+names its own key: a repeated step answers what the first did. A bucket that has expired gives nothing; buckets are used in the
+order of their expiry, those without last.
 """
 
+import asyncio
+from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bss.charging import Book, Bucket, Hold, Outcome, Part, Step, owners_of, run
 from bss.metrics import AUTHORISATIONS
 from bss.store import balance_bucket, balance_hold, balance_step
 from station.clock import NS_PER_S
 from station.ids import derived_id, new_id
 from station.scope import Role, Scope
-from station.state import State, insert_new
+from station.state import State, among, insert_new
 
 AMOUNT_MAX = 1 << 62
 HOLD_S_MAX = 86_400
-BUCKETS_MAX = 100  # of one owner and unit
+BUCKETS_MAX = 100_000  # living ones of the owners of one batch
+STEPS_AT_ONCE: Final = 512
+WAITING_MAX: Final = 20_000  # steps beyond it are refused: their session tries again
+
+__all__ = ["AMOUNT_MAX", "HOLD_S_MAX", "Balances", "Bucket", "BusyError", "Outcome"]
 
 
-class Outcome(StrEnum):
-    """What a step came to. INSUFFICIENT: nothing was reserved. CLOSED: the hold was committed, released or has expired."""
-
-    DONE = "done"
-    INSUFFICIENT = "insufficient"
-    UNKNOWN = "unknown"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """One bucket: `unit` is a currency or a meter's base unit; `expires_ns` 0 for never."""
-
-    id: str
-    unit: str
-    amount: int
-    held: int
-    expires_ns: int
-
-    @property
-    def free(self) -> int:
-        return self.amount - self.held
+class BusyError(Exception):
+    """More steps wait than can be answered in time."""
 
 
 class Balances:
@@ -56,6 +40,8 @@ class Balances:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._waiting: deque[tuple[int, Step, asyncio.Future[Outcome]]] = deque()
+        self._committing: asyncio.Task[None] | None = None
 
     async def top_up(self, scope: Scope, owner: str, unit: str, amount: int, key: str, now_ns: int, expires_ns: int = 0) -> str:
         """Add a bucket; the id of the one that the key made, whether now or before."""
@@ -68,121 +54,154 @@ class Balances:
         return id_
 
     async def buckets(self, scope: Scope, owner: str, unit: str, now_ns: int) -> list[Bucket]:
-        """The living buckets in the order in which they are used; expired holds are freed first."""
+        """The living buckets in the order in which they are used; what an expired hold keeps is free."""
         scope.require(Role.BILLING, "reading a balance")
-        async with self._state.write() as conn:
-            await _expire(conn, scope.tenant, owner, now_ns)
-            return await _living(conn, scope.tenant, owner, unit, now_ns)
+        async with self._state.read() as conn:
+            book = await _loaded(conn, scope.tenant, [Step("reserve", "", now_ns, owner=owner, unit=unit)])
+        book._expire(owner, now_ns)
+        return book.of(owner, unit, now_ns)
 
     async def reserve(
         self, scope: Scope, owner: str, unit: str, amount: int, key: str, now_ns: int, hold_s: int = 3600
     ) -> tuple[Outcome, str]:
         """Keep an amount for a session: (outcome, hold id). All of it or nothing."""
+        return await self._take(scope, "reserve", owner, unit, amount, key, now_ns, hold_s)
+
+    async def debit(self, scope: Scope, owner: str, unit: str, amount: int, key: str, now_ns: int) -> tuple[Outcome, str]:
+        """Take an amount at once, all of it or nothing: an event that needs no session."""
+        return await self._take(scope, "debit", owner, unit, amount, key, now_ns, 1)
+
+    async def _take(
+        self, scope: Scope, kind: Any, owner: str, unit: str, amount: int, key: str, now_ns: int, hold_s: int
+    ) -> tuple[Outcome, str]:
         scope.require(Role.BILLING, "reserving a balance")
         assert 0 < amount <= AMOUNT_MAX and 0 < hold_s <= HOLD_S_MAX, (amount, hold_s)
         hold_id = derived_id("hold", scope.tenant, owner, key)[:36]
-        async with self._state.write() as conn:
-            await _expire(conn, scope.tenant, owner, now_ns)
-            buckets = await _living(conn, scope.tenant, owner, unit, now_ns)
-            if await _hold(conn, scope.tenant, hold_id) is not None:
-                return Outcome.DONE, hold_id
-            found = await _take(conn, scope.tenant, buckets, amount)
-            if found is None:
-                AUTHORISATIONS.labels(Outcome.INSUFFICIENT.value).inc()
-                return Outcome.INSUFFICIENT, ""
-            head = {"tenant": scope.tenant, "hold_id": hold_id, "owner": owner, "state": "open", "expires_ns": now_ns + hold_s * NS_PER_S}
-            await conn.execute(sa.insert(balance_hold), [head | {"bucket_id": id_, "reserved": part, "used": 0} for id_, part in found])
-        AUTHORISATIONS.labels(Outcome.DONE.value).inc()
-        return Outcome.DONE, hold_id
+        step = Step(kind, hold_id, now_ns, amount, owner, unit, now_ns + hold_s * NS_PER_S)
+        outcome = await self._step(scope, step)
+        return outcome, hold_id if outcome is Outcome.DONE else ""
 
     async def commit(self, scope: Scope, hold_id: str, used: int, now_ns: int) -> Outcome:
         """Take what was used, at most what is reserved, and free the rest; a second commit with the same figure is DONE."""
         scope.require(Role.BILLING, "committing a balance")
-        async with self._state.write() as conn:
-            rows = await _hold(conn, scope.tenant, hold_id)
-            if rows is None:
-                return Outcome.UNKNOWN
-            if rows[0].state != "open":
-                same = rows[0].state == "committed" and sum(row.used for row in rows) == min(used, sum(row.reserved for row in rows))
-                return Outcome.DONE if same else Outcome.CLOSED
-            if rows[0].expires_ns <= now_ns:
-                await _close(conn, scope.tenant, rows, 0, "expired", now_ns)
-                return Outcome.CLOSED
-            await _close(conn, scope.tenant, rows, max(0, used), "committed", now_ns)
-        return Outcome.DONE
+        return await self._step(scope, Step("commit", hold_id, now_ns, used, customers=scope.customers))
 
     async def release(self, scope: Scope, hold_id: str, now_ns: int) -> Outcome:
         """Free a hold as if it had never been."""
         scope.require(Role.BILLING, "releasing a balance")
-        async with self._state.write() as conn:
-            rows = await _hold(conn, scope.tenant, hold_id)
-            if rows is None:
-                return Outcome.UNKNOWN
-            if rows[0].state != "open":
-                return Outcome.DONE if rows[0].state == "released" else Outcome.CLOSED
-            await _close(conn, scope.tenant, rows, 0, "released", now_ns)
-        return Outcome.DONE
+        return await self._step(scope, Step("release", hold_id, now_ns, customers=scope.customers))
+
+    async def _step(self, scope: Scope, step: Step) -> Outcome:
+        """Wait for the transaction that has the step; it is durable then. BusyError, and nothing done, where too many wait."""
+        if len(self._waiting) >= WAITING_MAX:
+            AUTHORISATIONS.labels("busy").inc()
+            raise BusyError
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((scope.tenant, step, answer))
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit_waiting())
+        return await answer
+
+    async def _commit_waiting(self) -> None:
+        """Transaction after transaction until nobody waits."""
+        while self._waiting:
+            tenant = self._waiting[0][0]
+            batch: list[tuple[int, Step, asyncio.Future[Outcome]]] = []
+            while self._waiting and len(batch) < STEPS_AT_ONCE and self._waiting[0][0] == tenant:
+                batch.append(self._waiting.popleft())
+            try:
+                outcomes = await _committed(self._state, tenant, [step for _, step, _ in batch])
+            except Exception as error:  # every asker hears of it; a bug met by one batch must not stop the next
+                _tell([answer for *_, answer in batch], error)
+                continue
+            for (_, _, answer), outcome in zip(batch, outcomes, strict=True):
+                if not answer.done():
+                    answer.set_result(outcome)
 
 
-async def _living(conn: AsyncConnection, tenant: int, owner: str, unit: str, now_ns: int) -> list[Bucket]:
-    """The buckets that can give something, in their order, locked: sessions of one owner follow each other."""
-    b = balance_bucket.c
-    alive = sa.or_(b.expires_ns == 0, b.expires_ns > now_ns)
-    where = (b.tenant == tenant, b.owner == owner, b.unit == unit, alive, b.amount > 0)
-    first = sa.case((b.expires_ns == 0, (1 << 63) - 1), else_=b.expires_ns)
-    query = sa.select(b.id, b.unit, b.amount, b.held, b.expires_ns).where(*where).order_by(first, b.id).limit(BUCKETS_MAX)
-    return [Bucket(*row) for row in await conn.execute(query.with_for_update())]
+def _tell(answers: Sequence["asyncio.Future[Outcome]"], error: Exception) -> None:
+    for answer in answers:
+        if not answer.done():
+            answer.set_exception(error)
 
 
-async def _take(conn: AsyncConnection, tenant: int, buckets: Sequence[Bucket], amount: int) -> list[tuple[str, int]] | None:
-    """Hold the amount over the buckets; None, and nothing held, when they have less.
+async def _committed(state: State, tenant: int, steps: Sequence[Step]) -> list[Outcome]:
+    """What the steps came to, durable."""
 
-    Each write asks the bucket again, so that even without the lock no amount is given twice.
-    """
-    if sum(bucket.free for bucket in buckets) < amount:
-        return None
-    taken: list[tuple[str, int]] = []
-    b = balance_bucket.c
-    for bucket in buckets:
-        part = min(bucket.free, amount - sum(units for _, units in taken))
-        if part <= 0:
-            continue
-        mine = (b.tenant == tenant, b.id == bucket.id, b.amount - b.held >= part)
-        done = await conn.execute(sa.update(balance_bucket).where(*mine).values(held=b.held + part))
-        if not done.rowcount:
-            break
-        taken.append((bucket.id, part))
-    if sum(units for _, units in taken) == amount:
-        return taken
-    for id_, part in taken:
-        await conn.execute(sa.update(balance_bucket).where(b.tenant == tenant, b.id == id_).values(held=b.held - part))
-    return None
+    async def work(conn: AsyncConnection) -> list[Outcome]:
+        book = await _loaded(conn, tenant, steps)
+        outcomes = run(book, steps)
+        await _write(conn, tenant, book)
+        return outcomes
+
+    outcomes = await state.transact(work)
+    said = Counter(outcome for step, outcome in zip(steps, outcomes, strict=True) if step.kind in ("reserve", "debit"))
+    for outcome, n in said.items():
+        AUTHORISATIONS.labels(outcome.value).inc(n)
+    return outcomes
 
 
-async def _hold(conn: AsyncConnection, tenant: int, hold_id: str) -> list[Any] | None:
-    h = balance_hold.c
-    query = sa.select(balance_hold).where(h.tenant == tenant, h.hold_id == hold_id).order_by(h.bucket_id).with_for_update()
-    return list((await conn.execute(query)).all()) or None
+async def _loaded(conn: AsyncConnection, tenant: int, steps: Sequence[Step]) -> Book:
+    """The holds that the steps name, the owners' open ones that are over, and all their buckets, locked in one order."""
+    owners, named = owners_of(steps), {step.hold_id for step in steps}
+    book = Book()
+    h, b = balance_hold.c, balance_bucket.c
+    now_ns = max(step.now_ns for step in steps)
+    over = sa.and_(among(conn, h.owner, owners), h.state == "open", h.expires_ns <= now_ns)
+    columns = (h.hold_id, h.bucket_id, h.owner, h.reserved, h.used, h.state, h.expires_ns)
+    query = sa.select(*columns).where(h.tenant == tenant, among(conn, h.hold_id, named)).order_by(h.hold_id, h.bucket_id)
+    rows = list(await conn.execute(query.with_for_update()))
+    rows += list(await conn.execute(sa.select(*columns).where(h.tenant == tenant, over, ~among(conn, h.hold_id, named)).with_for_update()))
+    for hold_id, bucket_id, owner, reserved, used, state, expires_ns in rows:
+        hold = book.holds.setdefault(hold_id, Hold(hold_id, owner, state, expires_ns, []))
+        hold.parts.append(Part(bucket_id, reserved, used))
+    own = sa.and_(among(conn, b.owner, owners), b.amount > 0)
+    kept = among(conn, b.id, {part.bucket_id for hold in book.holds.values() if hold.state == "open" for part in hold.parts})
+    buckets = sa.select(b.id, b.unit, b.amount, b.held, b.expires_ns, b.owner).where(b.tenant == tenant, sa.or_(own, kept))
+    for row in await conn.execute(buckets.order_by(b.id).limit(BUCKETS_MAX).with_for_update()):
+        book.buckets[row.id] = Bucket(*row)
+    return book
 
 
-async def _close(conn: AsyncConnection, tenant: int, rows: Sequence[Any], used: int, state: str, now_ns: int) -> None:
-    """End an open hold: each bucket gives what was used of it, in order, and gets the rest back."""
-    b, h = balance_bucket.c, balance_hold.c
-    for row in rows:
-        part = min(used, row.reserved)
-        used -= part
-        mine = (b.tenant == tenant, b.id == row.bucket_id)
-        await conn.execute(sa.update(balance_bucket).where(*mine).values(amount=b.amount - part, held=b.held - row.reserved))
-        this = (h.tenant == tenant, h.hold_id == row.hold_id, h.bucket_id == row.bucket_id)
-        await conn.execute(sa.update(balance_hold).where(*this).values(state=state, used=part))
-    step = {"tenant": tenant, "id": new_id(now_ns), "hold_id": rows[0].hold_id, "state": state, "at_ns": now_ns}
-    await conn.execute(sa.insert(balance_step).values(**step))
+_SET_BUCKET: Final = (
+    sa.update(balance_bucket)
+    .where(balance_bucket.c.tenant == sa.bindparam("t"), balance_bucket.c.id == sa.bindparam("b"))
+    .values(amount=sa.bindparam("a"), held=sa.bindparam("h"))
+)
+_SET_HOLD: Final = (
+    sa.update(balance_hold)
+    .where(
+        balance_hold.c.tenant == sa.bindparam("t"),
+        balance_hold.c.hold_id == sa.bindparam("i"),
+        balance_hold.c.bucket_id == sa.bindparam("b"),
+    )
+    .values(state=sa.bindparam("s"), used=sa.bindparam("u"))
+)
 
 
-async def _expire(conn: AsyncConnection, tenant: int, owner: str, now_ns: int) -> None:
-    """Free the owner's holds whose time is over."""
-    h = balance_hold.c
-    where = (h.tenant == tenant, h.owner == owner, h.state == "open", h.expires_ns <= now_ns)
-    rows = (await conn.execute(sa.select(balance_hold).where(*where).order_by(h.hold_id, h.bucket_id))).all()
-    for hold_id in dict.fromkeys(row.hold_id for row in rows):
-        await _close(conn, tenant, [row for row in rows if row.hold_id == hold_id], 0, "expired", now_ns)
+async def _write(conn: AsyncConnection, tenant: int, book: Book) -> None:
+    """What changed, a statement for each kind of row."""
+    if book.made:
+        made = [
+            {
+                "tenant": tenant, "hold_id": hold.id, "bucket_id": part.bucket_id, "owner": hold.owner, "reserved": part.reserved,
+                "used": part.used, "state": hold.state, "expires_ns": hold.expires_ns,
+            }
+            for hold in book.made.values()
+            for part in hold.parts
+        ]  # fmt: skip
+        await conn.execute(sa.insert(balance_hold), made)
+    if book.closed:
+        closed = [
+            {"t": tenant, "i": hold.id, "b": part.bucket_id, "s": hold.state, "u": part.used}
+            for hold in book.closed.values()
+            for part in hold.parts
+        ]
+        await conn.execute(_SET_HOLD, closed)
+    if book.changed:
+        await conn.execute(_SET_BUCKET, [{"t": tenant, "b": one.id, "a": one.amount, "h": one.held} for one in book.changed.values()])
+    if book.steps:
+        steps = [
+            {"tenant": tenant, "id": new_id(at_ns), "hold_id": hold, "state": state, "at_ns": at_ns} for hold, state, at_ns in book.steps
+        ]
+        await conn.execute(sa.insert(balance_step), steps)

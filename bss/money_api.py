@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bss import ledger, money
-from bss.balance import AMOUNT_MAX, HOLD_S_MAX, Balances, Outcome
+from bss.balance import AMOUNT_MAX, HOLD_S_MAX, Balances, BusyError, Outcome
 from bss.notes import LINES_MAX, Change, NoteError, Notes
 from bss.store import credit_note, credit_proposal
 from station.clock import Clock
@@ -59,12 +59,20 @@ class Reserve(Body):
     hold_s: Annotated[int, Field(ge=1, le=HOLD_S_MAX, strict=True)] = 3600
 
 
+class Debit(Body):
+    """`key` names the event: the same key takes nothing again."""
+
+    unit: Unit
+    amount: Units
+    key: Key
+
+
 class Commit(Body):
     used: Annotated[int, Field(ge=0, le=AMOUNT_MAX, strict=True)]
 
 
 def routers(state: State, notes: Notes, clock: Clock) -> list[APIRouter]:
-    return [_credits(state, notes, clock), _ledger(state), _balances(Balances(state), clock)]
+    return [_credits(state, notes, clock), _ledger(state), balance_router(Balances(state), clock)]
 
 
 @contextmanager
@@ -155,7 +163,7 @@ def _whole(caller: Any) -> None:
         raise ProblemError(403, "Not allowed", "Your view is limited to some customers or regions; the ledger is over all.")
 
 
-def _balances(held: Balances, clock: Clock) -> APIRouter:
+def balance_router(held: Balances, clock: Clock) -> APIRouter:
     routes = APIRouter(prefix="/api/v1/balances", tags=["charging"])
 
     @routes.get("/{owner}/{unit}")
@@ -174,20 +182,43 @@ def _balances(held: Balances, clock: Clock) -> APIRouter:
     @routes.post("/{owner}/reservations")
     async def reserve(caller: Caller, owner: str, body: Reserve) -> dict[str, Any]:
         _own(caller, owner)
-        outcome, hold = await held.reserve(caller, owner, body.unit, body.amount, body.key, clock.now_ns(), body.hold_s)
-        if outcome == Outcome.INSUFFICIENT:
-            raise ProblemError(402, "Not enough", f"There is less than {body.amount} {body.unit} free.", outcome=outcome.value)
-        return {"hold": hold, "outcome": outcome.value}
+        with _busy():
+            outcome, hold = await held.reserve(caller, owner, body.unit, body.amount, body.key, clock.now_ns(), body.hold_s)
+        return _granted(outcome, hold, body.amount, body.unit)
+
+    @routes.post("/{owner}/debits")
+    async def debit(caller: Caller, owner: str, body: Debit) -> dict[str, Any]:
+        """An event that needs no session: taken at once, or nothing."""
+        _own(caller, owner)
+        with _busy():
+            outcome, hold = await held.debit(caller, owner, body.unit, body.amount, body.key, clock.now_ns())
+        return _granted(outcome, hold, body.amount, body.unit)
 
     @routes.post("/holds/{hold_id}/commit")
     async def commit(caller: Caller, hold_id: str, body: Commit) -> dict[str, Any]:
-        return _answer(await held.commit(caller, hold_id, body.used, clock.now_ns()))
+        with _busy():
+            return _answer(await held.commit(caller, hold_id, body.used, clock.now_ns()))
 
     @routes.post("/holds/{hold_id}/release")
     async def release(caller: Caller, hold_id: str) -> dict[str, Any]:
-        return _answer(await held.release(caller, hold_id, clock.now_ns()))
+        with _busy():
+            return _answer(await held.release(caller, hold_id, clock.now_ns()))
 
     return routes
+
+
+@contextmanager
+def _busy() -> Iterator[None]:
+    try:
+        yield
+    except BusyError:
+        raise ProblemError(503, "Too busy", "Too many steps wait to be answered; ask again with the same key.") from None
+
+
+def _granted(outcome: Outcome, hold: str, amount: int, unit: str) -> dict[str, Any]:
+    if outcome == Outcome.INSUFFICIENT:
+        raise ProblemError(402, "Not enough", f"There is less than {amount} {unit} free.", outcome=outcome.value)
+    return {"hold": hold, "outcome": outcome.value}
 
 
 def _own(caller: Any, owner: str) -> None:

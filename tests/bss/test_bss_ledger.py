@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -180,11 +181,12 @@ steps = st.lists(st.tuples(ACTS, st.integers(0, 60), st.integers(0, 4)), max_siz
 @settings(max_examples=25, deadline=None)
 @given(steps)
 def test_what_was_put_in_is_what_was_used_and_what_is_left(plan: list[tuple[str, int, int]]) -> None:
-    asyncio.run(_lived(plan))
+    with TemporaryDirectory() as folder:
+        asyncio.run(_lived(plan, Path(folder)))
 
 
-async def _lived(plan: list[tuple[str, int, int]]) -> None:
-    state, now_ns, put, used = State("sqlite+aiosqlite://"), NOW, 0, 0
+async def _lived(plan: list[tuple[str, int, int]], folder: Path) -> None:
+    state, now_ns, put, used = State(f"sqlite+aiosqlite:///{folder / 'state.db'}"), NOW, 0, 0
     await state.create_all()
     held, holds = Balances(state), dict[int, str]()
     for n, (step, amount, which) in enumerate(plan):

@@ -213,6 +213,7 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("GET /api/v1/balances/{owner}/{unit}", Role.BILLING, "", None),
     ("POST /api/v1/balances/{owner}/top-ups", Role.BILLING, "", {"unit": "EUR", "amount": 1, "key": "k"}),
     ("POST /api/v1/balances/{owner}/reservations", Role.BILLING, "", {"unit": "EUR", "amount": 1, "key": "k"}),
+    ("POST /api/v1/balances/{owner}/debits", Role.BILLING, "", {"unit": "EUR", "amount": 1, "key": "k"}),
     ("POST /api/v1/balances/holds/{hold_id}/commit", Role.BILLING, "", {"used": 0}),
     ("POST /api/v1/balances/holds/{hold_id}/release", Role.BILLING, "", None),
     ("GET /api/v1/customers/{customer_id}/billing-profile", Role.BILLING, "", None),
