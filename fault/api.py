@@ -82,7 +82,7 @@ def router(service: FaultService) -> APIRouter:
         where = [] if state == "all" else [store.incident.c.state == state]
         where += [] if maintenance == "with" else [(store.incident.c.maintenance != "") == sa.literal(maintenance == "only")]
         async with service.state.read() as conn:
-            where += _seen_incidents(caller, service.resources)
+            where += seen_incidents(caller, service.resources)
             found = await incident_store.incidents_where(conn, caller.tenant, *where, limit=max(1, min(limit, PAGE_LIMIT)))
             total = await conn.scalar(sa.select(sa.func.count()).where(store.incident.c.tenant == caller.tenant, *where))
         return {"items": [incident_json(it) for it in found], "next": None, "total": total}
@@ -90,7 +90,7 @@ def router(service: FaultService) -> APIRouter:
     @api.get("/incidents/{key}")
     async def incident(caller: Caller, key: str) -> dict[str, Any]:
         async with service.state.read() as conn:
-            where = [store.incident.c.id == key, *_seen_incidents(caller, service.resources)]
+            where = [store.incident.c.id == key, *seen_incidents(caller, service.resources)]
             found = await incident_store.incidents_where(conn, caller.tenant, *where)
         if not found:
             raise not_found("incident")
@@ -202,7 +202,7 @@ async def _detail(conn: AsyncConnection, caller: Scope, key: str, resources: Res
     return {**alarm_json(it), "history": history, "comments": comments, "incident": incident_json(found[0]) if found else None}
 
 
-def _seen_incidents(caller: Scope, resources: Resources) -> list[sa.ColumnElement[bool]]:
+def seen_incidents(caller: Scope, resources: Resources) -> list[sa.ColumnElement[bool]]:
     """A caller limited to regions or customers sees the incidents that hold an alarm that it sees."""
     if not caller.regions and not caller.customers:
         return []

@@ -44,6 +44,8 @@ STATE_CHANGES = frozenset({"raised", "reopened", "severity", "cleared"})
 
 Act = Callable[[AlarmBook, Alarm, int], list[Change]]
 Note = Callable[[AsyncConnection], Awaitable[None]]
+Changes = Sequence[tuple[Change, Alarm]]
+Listener = Callable[[AsyncConnection, Changes, Sequence[tuple[str, Incident]], int], Awaitable[None]]
 
 
 class ActionRefusedError(Exception):
@@ -97,6 +99,7 @@ class FaultService:
         self._topology, self._correlator = topology, correlator
         self._interpreter = None if interpreter is None else Heard(interpreter)
         self._announcer = announcer
+        self.listeners: list[Listener] = []  # called with every change, and incidents as announced, within the transaction
         self._resources = Resources(Topology(version=-1))
         self._covers = False  # whether the cover is that of the plan and the topology as they are
         self.maintenance.changed = self._uncover
@@ -221,6 +224,15 @@ class FaultService:
             await self._commit(changes, self._feed(changes), now_ns, note=note)
         return refused
 
+    async def forget(self, key: str, note: Note) -> None:
+        """Remove an alarm that is over, with its history, together with what `note` writes."""
+        async with self._turn:
+            async with self.state.write() as conn:
+                await store.remove_alarm(conn, self.tenant, key)
+                await note(conn)
+            self.book.alarms.pop(key, None)
+            self._young.pop(key, None)
+
     async def _verified(self, claims: dict[str, int]) -> None:
         """A device answered its verifying poll, which showed nothing of these alarms: the claims that they are over are believed."""
         async with self._turn:
@@ -273,7 +285,8 @@ class FaultService:
             repeats = [self.book.alarms[key] for key in self.book.repeated - self.book.changed - self.incidents.touched]
             if not (touched or repeats or incidents or position or note):
                 return
-            announced = [(change, self.book.alarms[change.alarm_id]) for change in self._unsaved if change.announce]
+            made = [(change, self.book.alarms[change.alarm_id]) for change in self._unsaved if change.alarm_id in self.book.alarms]
+            announced = [(change, alarm) for change, alarm in made if change.announce]
 
             async def write(conn: AsyncConnection) -> None:
                 await store.save_alarms(conn, self.tenant, touched)
@@ -282,6 +295,8 @@ class FaultService:
                 await incident_store.save_incidents(conn, self.tenant, incidents, self.incidents.joined, self.incidents.left)
                 if self._announcer is not None:
                     await self._announcer.announce(conn, announced, self._untold, now_ns)
+                for listener in self.listeners:
+                    await listener(conn, made, self._untold, now_ns)
                 if position is not None:
                     await store.save_position(conn, self.tenant, *position)
                 if note is not None:

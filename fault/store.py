@@ -289,3 +289,10 @@ async def purge(conn: AsyncConnection, tenant: int, cleared_before_ns: int) -> i
         sa.delete(incident).where(incident.c.tenant == tenant, incident.c.state == "closed", incident.c.closed_ns < cleared_before_ns)
     )
     return gone.rowcount
+
+
+async def remove_alarm(conn: AsyncConnection, tenant: int, key: str) -> None:
+    """Forget one alarm, its history and its place in incidents."""
+    await conn.execute(sa.delete(alarm_history).where(alarm_history.c.tenant == tenant, alarm_history.c.alarm_id == key))
+    await conn.execute(sa.delete(incident_alarm).where(incident_alarm.c.tenant == tenant, incident_alarm.c.alarm_id == key))
+    await conn.execute(sa.delete(alarm).where(alarm.c.tenant == tenant, alarm.c.id == key))

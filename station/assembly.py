@@ -25,6 +25,7 @@ import fault.notify.ack_api
 import fault.notify.api
 import fault.notify.plan_api
 import fault.tmf642
+import fault.tmf656
 import inventory.api
 import perf.api
 import perf.capacity_api
@@ -359,7 +360,8 @@ class Station:
             fault.api.router(self.fault),
             fault.maintenance.api.router(self.fault),
             fault.foreign.router(self.fault),
-            fault.tmf642.router(self.fault),
+            fault.tmf642.router(self.fault, self.guard),
+            fault.tmf656.router(self.fault, self.guard),
             fault.health_api.router(self.fault),
             fault.notify.api.router(self.notifier),
             fault.notify.plan_api.router(self.notifier),

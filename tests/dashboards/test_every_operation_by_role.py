@@ -54,6 +54,21 @@ WORK: Final = {
 
 # (operation, least role, query, body). Everyone sees usage as the pipeline's counts and quantities; prices and invoices are billing's.
 # A viewer sees webhooks without the paths of their addresses, which are secrets of some receivers.
+GROUP: Final = {
+    "parentAlarm": {"id": "nothing"},
+    "correlatedAlarm": [{"id": "none"}],
+    "sourceSystemId": "oss",
+    "alarmChangedTime": "2026-01-01T00:00:00Z",
+}
+PROBLEM: Final = {
+    "category": "x",
+    "priority": 1,
+    "description": "x",
+    "reason": "x",
+    "originatorParty": {"id": "x", "@referredType": "Organization"},
+}
+PROBLEM_GROUP: Final = {"parentProblem": {"id": "nothing"}, "childProblem": [{"id": "none"}]}
+PROBLEMS: Final = {"problem": [{"id": "nothing"}]}
 TASK: Final = {"alarmPattern": [{"id": "nothing"}], "comment": {"comment": "x"}}
 RAISED: Final = {
     "alarmType": "equipmentAlarm",
@@ -143,6 +158,44 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("POST /tmf-api/alarm/v4/unAckAlarms", Role.OPERATOR, "", TASK),
     ("POST /tmf-api/alarm/v4/clearAlarms", Role.OPERATOR, "", TASK),
     ("POST /tmf-api/alarm/v4/commentAlarms", Role.OPERATOR, "", TASK),
+    ("DELETE /tmf-api/alarm/v4/alarm/{id}", Role.ENGINEER, "", None),
+    ("POST /tmf-api/alarm/v4/hub", Role.ENGINEER, "", LISTENER),
+    ("DELETE /tmf-api/alarm/v4/hub/{id}", Role.ENGINEER, "", None),
+    ("POST /tmf-api/alarm/v4/groupAlarms", Role.OPERATOR, "", GROUP),
+    ("POST /tmf-api/alarm/v4/unGroupAlarms", Role.OPERATOR, "", GROUP),
+    ("GET /tmf-api/alarm/v4/ackAlarms", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/ackAlarms/{id}", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/unAckAlarms", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/unAckAlarms/{id}", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/clearAlarms", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/clearAlarms/{id}", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/commentAlarms", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/commentAlarms/{id}", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/groupAlarms", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/groupAlarms/{id}", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/unGroupAlarms", Role.VIEWER, "", None),
+    ("GET /tmf-api/alarm/v4/unGroupAlarms/{id}", Role.VIEWER, "", None),
+    ("GET /tmf-api/serviceProblemManagement/v4/serviceProblem", Role.VIEWER, "", None),
+    ("GET /tmf-api/serviceProblemManagement/v4/serviceProblem/{id}", Role.VIEWER, "", None),
+    ("POST /tmf-api/serviceProblemManagement/v4/serviceProblem", Role.OPERATOR, "", PROBLEM),
+    ("PATCH /tmf-api/serviceProblemManagement/v4/serviceProblem/{id}", Role.OPERATOR, "", {"priority": 1}),
+    ("DELETE /tmf-api/serviceProblemManagement/v4/serviceProblem/{id}", Role.OPERATOR, "", None),
+    ("POST /tmf-api/serviceProblemManagement/v4/hub", Role.ENGINEER, "", LISTENER),
+    ("DELETE /tmf-api/serviceProblemManagement/v4/hub/{id}", Role.ENGINEER, "", None),
+    ("GET /tmf-api/serviceProblemManagement/v4/serviceProblemEventRecord", Role.VIEWER, "", None),
+    ("GET /tmf-api/serviceProblemManagement/v4/serviceProblemEventRecord/{id}", Role.VIEWER, "", None),
+    ("POST /tmf-api/serviceProblemManagement/v4/problemGroup", Role.OPERATOR, "", PROBLEM_GROUP),
+    ("GET /tmf-api/serviceProblemManagement/v4/problemGroup", Role.VIEWER, "", None),
+    ("GET /tmf-api/serviceProblemManagement/v4/problemGroup/{id}", Role.VIEWER, "", None),
+    ("POST /tmf-api/serviceProblemManagement/v4/problemUngroup", Role.OPERATOR, "", PROBLEM_GROUP),
+    ("GET /tmf-api/serviceProblemManagement/v4/problemUngroup", Role.VIEWER, "", None),
+    ("GET /tmf-api/serviceProblemManagement/v4/problemUngroup/{id}", Role.VIEWER, "", None),
+    ("POST /tmf-api/serviceProblemManagement/v4/problemAcknowledgement", Role.OPERATOR, "", PROBLEMS),
+    ("GET /tmf-api/serviceProblemManagement/v4/problemAcknowledgement", Role.VIEWER, "", None),
+    ("GET /tmf-api/serviceProblemManagement/v4/problemAcknowledgement/{id}", Role.VIEWER, "", None),
+    ("POST /tmf-api/serviceProblemManagement/v4/problemUnacknowledgement", Role.OPERATOR, "", PROBLEMS),
+    ("GET /tmf-api/serviceProblemManagement/v4/problemUnacknowledgement", Role.VIEWER, "", None),
+    ("GET /tmf-api/serviceProblemManagement/v4/problemUnacknowledgement/{id}", Role.VIEWER, "", None),
     ("POST /api/v1/alerts", Role.OPERATOR, "", {"alerts": []}),
     ("POST /api/v2/alerts", Role.OPERATOR, "", [{"labels": {}}]),
     ("GET /api/v1/sla-credits", Role.BILLING, "month=2026-10", None),
