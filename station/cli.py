@@ -22,6 +22,7 @@ bill_app = typer.Typer(help="Bill runs.", no_args_is_help=True)
 usage_app = typer.Typer(help="Usage records.", no_args_is_help=True)
 try_app = typer.Typer(help="See what the station would make of a file; nothing is kept.", no_args_is_help=True)
 db_app = typer.Typer(help="The state store.", no_args_is_help=True)
+fault_app = typer.Typer(help="Faults: replay a recorded stream, learn causes.", no_args_is_help=True)
 grafana_app = typer.Typer(help="Grafana dashboards.", no_args_is_help=True)
 for name, sub in {
     "config": config_app,
@@ -35,6 +36,7 @@ for name, sub in {
     "try": try_app,
     "db": db_app,
     "grafana": grafana_app,
+    "fault": fault_app,
 }.items():
     app.add_typer(sub, name=name)
 
@@ -346,6 +348,37 @@ def usage_verify(config: Config = None, data: Data = None) -> None:
     from station.commands.money import verify_usage
 
     raise typer.Exit(verify_usage(config, data))
+
+
+@fault_app.command("replay")
+def fault_replay(
+    file: Annotated[Path, typer.Argument(help="Lines of the correlation protocol, or events as JSON lines; - for standard input.")],
+    topology: Annotated[Path | None, typer.Option(help="The topology file of bare alarms.")] = None,
+    config: Config = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Send a recorded stream through the production code on a virtual clock: incidents, roots and how soon."""
+    from station.commands.faults import replay
+
+    raise typer.Exit(replay(config, data, file, topology, as_json))
+
+
+@fault_app.command("learn")
+def fault_learn(
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV with alarm_id, device_id, start_timestamp; without it the station's history.")
+    ] = None,
+    topology: Annotated[Path | None, typer.Option(help="Adjacency matrix of the devices, .npy or CSV.")] = None,
+    days: Annotated[int, typer.Option(help="Of the station's history.", min=1, max=366)] = 30,
+    config: Config = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Propose which alarm class causes which, with the evidence; nothing is changed."""
+    from station.commands.faults import learn
+
+    raise typer.Exit(learn(config, data, file, topology, days, as_json))
 
 
 @try_app.command("recording")
