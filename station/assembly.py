@@ -20,6 +20,7 @@ import bss.tmf_records
 import fault.api
 import fault.foreign
 import fault.health_api
+import fault.json_in
 import fault.maintenance.api
 import fault.notify.ack_api
 import fault.notify.api
@@ -360,6 +361,7 @@ class Station:
             fault.api.router(self.fault),
             fault.maintenance.api.router(self.fault),
             fault.foreign.router(self.fault),
+            fault.json_in.router(self.fault),
             fault.tmf642.router(self.fault, self.guard),
             fault.tmf656.router(self.fault, self.guard),
             fault.health_api.router(self.fault),

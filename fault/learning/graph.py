@@ -55,11 +55,23 @@ def learn(it: History, *, hops: int = HOPS, lags_s: Sequence[float] = LAGS_S) ->
     if len(it.time_s) < 2 or len(it.kinds) < 2:
         return Learnt(it.kinds, (), 0.0, len(it.time_s), it.cut)
     hops = hops if it.links else 0
-    tried = [_Search(it, features(it, 1.0 / lag, hops)) for lag in lags_s]
-    best = max(tried, key=lambda search: (search.crude(), search.decay_per_s))
+    best = _best(it, hops, lags_s)
     best.climb()
     edges = sorted(best.edges(), key=lambda edge: (-edge.score, edge.cause, edge.effect))
     return Learnt(it.kinds, tuple(edges), 1.0 / best.decay_per_s, len(it.time_s), it.cut)
+
+
+def _best(it: History, hops: int, lags_s: Sequence[float]) -> "_Search":
+    """The search over the lag that explains most; one set of features is held beside the best."""
+    best: _Search | None = None
+    most = -np.inf
+    for lag in lags_s:
+        tried = _Search(it, features(it, 1.0 / lag, hops))
+        likelihood = tried.crude()
+        if best is None or likelihood > most:
+            best, most = tried, likelihood
+    assert best is not None
+    return best
 
 
 class _Search:
