@@ -25,6 +25,7 @@ import fault.maintenance.api
 import fault.notify.ack_api
 import fault.notify.api
 import fault.notify.plan_api
+import fault.reports_api
 import fault.tmf642
 import fault.tmf656
 import inventory.api
@@ -365,6 +366,7 @@ class Station:
             fault.tmf642.router(self.fault, self.guard),
             fault.tmf656.router(self.fault, self.guard),
             fault.health_api.router(self.fault),
+            fault.reports_api.router(self.fault),
             fault.notify.api.router(self.notifier),
             fault.notify.plan_api.router(self.notifier),
             fault.notify.ack_api.router(self.notifier, self.fault),

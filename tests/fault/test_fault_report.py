@@ -1,0 +1,64 @@
+"""How soon faults are taken and mended, how often they come again, and what customers lost."""
+
+from pathlib import Path
+
+from fault.reports import Entry, Hurt, customer_minutes, episodes, figures, repeats
+from fault.reports_api import router
+from station.clock import NS_PER_S, VirtualClock
+from station.scope import STATION, Role, Scope
+from station.web import iso
+from tests.billing_bridge.calling import client
+from tests.fault.network import at, down, service_on, store_at, up
+
+MINUTE = 60 * NS_PER_S
+
+
+def entries(*rows: tuple[str, int, int, str]) -> list[Entry]:
+    return [Entry(alarm, occurrence, seconds * NS_PER_S, what, {"site": "s"}) for alarm, occurrence, seconds, what in rows]
+
+
+def test_times_are_means_over_what_was_taken_and_mended() -> None:
+    found = episodes(
+        entries(
+            ("a", 1, 0, "raised"), ("a", 1, 10, "acknowledged"), ("a", 1, 100, "cleared"), ("a", 2, 500, "raised"), ("b", 1, 900, "raised")
+        )
+    )
+    assert figures(found, (0, 1000 * NS_PER_S)) == {
+        "faults": 3,
+        "acknowledged": 1,
+        "cleared": 1,
+        "mtta_s": 10.0,
+        "mttr_s": 100.0,
+        "mttr_median_s": 100.0,
+        "mtbf_s": round((2000 - 100 - 500 - 100) / 3, 1),
+    }
+    assert figures([], (0, 1))["mtbf_s"] is None
+
+
+def test_an_end_without_its_beginning_in_the_span_is_no_fault_of_it() -> None:
+    assert episodes(entries(("a", 1, 5, "cleared"))) == []
+
+
+def test_what_comes_three_times_is_a_repeat() -> None:
+    found = episodes(entries(*[("a", n, n, "raised") for n in (1, 2, 3)], ("b", 1, 4, "raised")))
+    assert [(row["alarm_id"], row["faults"]) for row in repeats(found)] == [("a", 3)]
+
+
+def test_a_customers_minute_is_lost_once_and_only_within_the_span() -> None:
+    hurts = [Hurt(-5 * MINUTE, 10 * MINUTE, ["x"]), Hurt(5 * MINUTE, 15 * MINUTE, ["x", "y"]), Hurt(55 * MINUTE, 0, ["y"])]
+    assert customer_minutes(hurts, (0, 60 * MINUTE)) == 15 + 10 + 5
+
+
+async def test_the_report_is_of_the_stations_own_history(tmp_path: Path) -> None:
+    state = await store_at(tmp_path)
+    service = await service_on(state, VirtualClock(at(7200)))
+    for change in (down("if-r3-9", 0), up("if-r3-9", 600)):
+        await service.handle([change])
+    async with client(Scope(STATION.tenant, Role.VIEWER, "v"), router(service)) as http:
+        said = (await http.get("/api/v1/fault-report", params={"from": iso(at(-60)) or "", "to": iso(at(7000)) or ""})).json()
+        wrong = await http.get("/api/v1/fault-report", params={"from": iso(at(10)) or "", "to": iso(at(0)) or ""})
+    assert (said["all"]["faults"], said["all"]["mttr_s"], said["whole"]) == (1, 600.0, True)
+    assert (said["by_site"][0]["site"], said["by_alarm_type"][0]["alarm_type"]) == ("Berlin", "communications.link_down")
+    assert said["customer_minutes_lost"] == 10.0
+    assert wrong.status_code == 422
+    await state.close()
