@@ -30,3 +30,4 @@ class FaultSettings(Settings):
     keep_cleared_days: int = Field(90, ge=1)
     fields_max: int = Field(64, ge=0)
     text_chars_max: int = Field(1_024, ge=80)
+    status_page: bool = False  # whether /status tells the public which regions are disturbed

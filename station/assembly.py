@@ -26,6 +26,7 @@ import fault.notify.ack_api
 import fault.notify.api
 import fault.notify.plan_api
 import fault.reports_api
+import fault.status_page
 import fault.tmf642
 import fault.tmf656
 import inventory.api
@@ -367,6 +368,7 @@ class Station:
             fault.tmf656.router(self.fault, self.guard),
             fault.health_api.router(self.fault),
             fault.reports_api.router(self.fault),
+            fault.status_page.router(self.fault),
             fault.notify.api.router(self.notifier),
             fault.notify.plan_api.router(self.notifier),
             fault.notify.ack_api.router(self.notifier, self.fault),
