@@ -123,15 +123,15 @@ def router(service: FaultService) -> APIRouter:
     known = mappings()
     routes = APIRouter(tags=["fault"])
 
-    @routes.post("/api/v1/alarms/in/{name}")
-    async def take(caller: Caller, name: str, document: Annotated[Any, Body()]) -> dict[str, int]:
+    @routes.post("/api/v1/alarms/in/{key}")
+    async def take(caller: Caller, key: str, document: Annotated[Any, Body()]) -> dict[str, int]:
         caller.require(Role.OPERATOR, "raising alarms for another system")
-        if name not in known:
+        if key not in known:
             raise not_found("mapping")
         now_ns = service.clock.now_ns()
-        events = tuple(event_of(alert, service.resources, now_ns, f"{name} {caller.user}") for alert in alerts(known[name], document))
+        events = tuple(event_of(alert, service.resources, now_ns, f"{key} {caller.user}") for alert in alerts(known[key], document))
         if not events:
-            raise ProblemError(422, "No alert in it", f"At {known[name].items or 'the top'} nothing has a {known[name].name}.")
+            raise ProblemError(422, "No alert in it", f"At {known[key].items or 'the top'} nothing has a {known[key].name}.")
         await service.events.put(events)
         return {"taken": len(events)}
 

@@ -100,7 +100,7 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("PATCH /api/v1/webhooks/{key}", Role.ENGINEER, "", {"enabled": False}),
     ("DELETE /api/v1/webhooks/{key}", Role.ENGINEER, "", None),
     ("POST /api/v1/webhooks/{key}/test", Role.ENGINEER, "", None),
-    ("POST /api/v1/alarms/in/{name}", Role.OPERATOR, "", {"event_name": "x"}),
+    ("POST /api/v1/alarms/in/{key}", Role.OPERATOR, "", {"event_name": "x"}),
     ("GET /api/v1/fault-report", Role.VIEWER, "", None),
     ("GET /api/v1/notify/plan", Role.VIEWER, "", None),
     ("PUT /api/v1/notify/plan", Role.ENGINEER, "", {"times": {}}),
