@@ -27,9 +27,11 @@ RULES_PER_LINE_MAX: Final = 64  # patterns tried on one line beyond the index
 HINT_CHARS_MIN: Final = 3
 
 # What the line itself calls the message: Cisco and kin (ASA by number), Huawei and H3C, Nokia SR OS, Juniper's tags.
-_CISCO = re.compile(r"%([A-Z][A-Za-z0-9_]*(?:-[A-Z0-9_]+)*?)-(?:(?:SP|RP|DFC\d+|STBY|SW(?:ITCH)?\d+(?:_SP|_STBY)?)-)*([0-7])-([A-Z0-9_]+)")
+_CISCO = re.compile(
+    r"%([A-Z][A-Za-z0-9_]*(?:-[A-Z0-9_]+)*?)-(?:(?:SP|RP|DFC\d+|STBY|SW(?:ITCH)?\d+(?:_SP|_STBY)?|SLOT\d+|FEX\d+)-)*([0-7])-([A-Z0-9_]+)"
+)
 _MNEMONIC = re.compile(r"[A-Z][A-Z0-9_-]{1,60}-[0-7]-[A-Z0-9_]{1,60}")
-_HUAWEI = re.compile(r"%%\d{2}([A-Za-z0-9_-]+)/(\d)/([A-Za-z0-9_]+)")
+_HUAWEI = re.compile(r"(?:%%\d{2}|\b)([A-Za-z][A-Za-z0-9_-]+)/(\d)/([A-Za-z0-9_]+)")
 _NOKIA = re.compile(r"\b[A-Z0-9_]+-(?:CLEARED|CRITICAL|MAJOR|MINOR|WARNING|INDETERMINATE|INFO)-(\w+)-\d+")
 _TAG = re.compile(r"\b([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)\b")
 _WORD = r"[^\s,;()\[\]\"'<>=]{1,128}?"
@@ -123,9 +125,10 @@ def keys_of(message: SyslogMessage) -> list[str]:
     if "%" in text:
         for facility, _, mnemonic in _CISCO.findall(text)[:2]:
             found += [f"{facility}-{mnemonic}", f"{facility.rpartition('-')[2]}-{mnemonic}"]
-        huawei = _HUAWEI.search(text)
-        if huawei is not None:
-            found.append(f"{huawei[1].upper()}/{huawei[3].upper()}")
+    said = f"{message.app_name}:{text}" if "/" in message.app_name else text
+    huawei = _HUAWEI.search(said) if "/" in said else None
+    if huawei is not None:
+        found.append(f"{huawei[1].upper()}/{huawei[3].upper()}")
     nokia = _NOKIA.search(text)
     if nokia is not None:
         found.append(f"SROS/{nokia[1]}")

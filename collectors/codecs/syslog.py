@@ -29,10 +29,10 @@ _PARAM = re.compile(rf" ([^\s=\]\"]{{1,32}})=\"({_VALUE})\"")
 _ESCAPED = re.compile(r"\\([\"\\\]])")
 # RFC 3164, 4.1: <PRI>Mmm dd hh:mm:ss HOSTNAME TAG: text
 _PRI = re.compile(r"<(\d{1,3})>(?:\d )?")
-_CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+_CLOCK = r"\d\d:\d\d:\d\d(?:[.,:]\d{1,9})?"
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d)?"
 _TIME = (
-    rf"[*.]?(?:(?:\d{{4}} )?[A-Z][a-z]{{2}} [ \d]?\d (?:\d{{4}} )?{_CLOCK}{_ZONE}(?: (?:19|20)\d\d(?=[ :]))?"
+    rf"[*.%]?(?:(?:\d{{4}} )?[A-Z][a-z]{{2}} [ \d]?\d (?:\d{{4}} )?{_CLOCK}{_ZONE}(?: (?:19|20)\d\d(?=[ :]))?"
     r"(?: (?:UTC|GMT|CES?T|[ECMP][SD]T|JST|IST|BST|MSK|EES?T|[A-Z]{3,4}(?=:)))?"
     rf"|\d{{4}}-\d\d-\d\d[T ]{_CLOCK} ?{_ZONE}|\d{{1,4}}/\d{{1,2}}/\d{{1,4}} {_CLOCK}"
     r"|\d{1,3}[ywd]\d{1,2}[wdh]|\d\d:\d\d:\d\d)"  # since it started, where its clock was never set
