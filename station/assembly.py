@@ -33,6 +33,7 @@ import inventory.api
 import perf.api
 import perf.capacity_api
 import perf.export_api
+import perf.measurements.tmf628
 import perf.rules_api
 import perf.sla.api
 import perf.sla.tmf657
@@ -73,6 +74,7 @@ from inventory.discovery import Discovery
 from inventory.facts import DeviceFacts, NoAnswer
 from inventory.picture import Picture
 from inventory.routes import next_hops
+from perf.measurements.runner import Measurements
 from perf.pipeline import Pipeline
 from perf.remote_write import RemoteWrite
 from perf.sla.levels import Levels
@@ -228,6 +230,7 @@ class Station:
         self.telemetry = TelemetryStore(client, self.pipeline.names)
         self.remote_write = RemoteWrite(settings.perf.remote_write, self.pipeline.last, self.pipeline.names, ground.login)
         self.totals = Totals(self.pipeline, self.telemetry, clock)
+        self.measurements = Measurements(ground.state, self.telemetry, topology, clock, STATION, ground.plan.folder / "measurements")
         slots = StoredSlots(client)
         self.levels = Levels(ground.state, self.telemetry, slots, shipped(), clock, outages=outages, planned=self._planned)
         self.engine = Engine()
@@ -341,6 +344,7 @@ class Station:
             "probes": self.probes.run,
             "radius": self.radius.run,
             "discovery": self.discovery.run,
+            "measurements": self.measurements.run,
             "meter": lambda: self.meter.run(ground.clock),
             "freshness": lambda: freshness.publish(self.totals, ground.hub),
         }
@@ -376,6 +380,8 @@ class Station:
             perf.api.router(self.pipeline, self.telemetry, self.totals),
             perf.api.metrics_router(self.pipeline),
             perf.sla.api.router(self.levels, ground.state, clock),
+            perf.measurements.tmf628.router(ground.state, self.guard, clock),
+            self.measurements.router(),
             perf.sla.tmf657.router(ground.state, self.levels.slas, self.guard, clock),
             perf.rules_api.router(self.pipeline, self.telemetry),
             flow_api.router(self.flow, FlowStore(self.client), ground.picture.current, visible),

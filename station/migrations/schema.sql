@@ -895,6 +895,18 @@ CREATE INDEX ix_device_tenant_engine_id ON device (tenant, engine_id);
 CREATE INDEX ix_device_tenant_management_address ON device (tenant, management_address);
 CREATE INDEX ix_device_tenant_serial ON device (tenant, serial);
 CREATE INDEX ix_device_address_tenant_device_no ON device_address (tenant, device_no);
+CREATE TABLE measurement_file (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	job_id VARCHAR(36) NOT NULL, 
+	begins_ns BIGINT NOT NULL, 
+	ends_ns BIGINT NOT NULL, 
+	rows INTEGER NOT NULL, 
+	sha256 VARCHAR(64) NOT NULL, 
+	made_ns BIGINT NOT NULL, 
+	CONSTRAINT pk_measurement_file PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ix_measurement_file_tenant_job_id_ends_ns ON measurement_file (tenant, job_id, ends_ns);
 CREATE TABLE notify_escalation (
 	tenant INTEGER NOT NULL, 
 	object_id VARCHAR(36) NOT NULL, 

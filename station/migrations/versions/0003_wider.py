@@ -11,6 +11,19 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "measurement_file",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("job_id", sa.String(length=36), nullable=False),
+        sa.Column("begins_ns", sa.BigInteger(), nullable=False),
+        sa.Column("ends_ns", sa.BigInteger(), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("made_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_measurement_file")),
+    )
+    op.create_index(op.f("ix_measurement_file_tenant_job_id_ends_ns"), "measurement_file", ["tenant", "job_id", "ends_ns"], unique=False)
+    op.create_table(
         "notify_escalation",
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("object_id", sa.String(length=36), nullable=False),

@@ -1,0 +1,1 @@
+"""Measurement files for other systems: what is collected by jobs and on demand, over TMF628."""
