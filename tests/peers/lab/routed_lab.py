@@ -28,6 +28,7 @@ NEEDED = {
     "/usr/lib/frr/ospfd": "frr",
     "/usr/lib/frr/bgpd": "frr",
     "nft": "nftables",
+    "ping": "iputils-ping",
 }
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
