@@ -15,6 +15,7 @@ import billing_bridge.tmf635
 import bss.api
 import bss.receivables.tmf676
 import bss.sla_credits
+import bss.tmf654
 import bss.tmf678
 import bss.tmf_records
 import fault.api
@@ -40,6 +41,7 @@ import perf.sla.tmf657
 from billing_bridge import sessions
 from billing_bridge.meter import Meter
 from billing_bridge.sessions import SessionReport
+from bss.balance import Balances
 from bss.billing import Biller
 from bss.notes import Notes
 from bss.tariffs import Tariffs
@@ -249,6 +251,7 @@ class Station:
         self.follower = Follower(ground.picture, self.fault, clock, look_at=self.look_at, poll=self.poller.poll_now, look_again=again)
         self.traps: Receiver | None = None
         self._add_streams()
+        self.balances = Balances(ground.state)
         self.meter = Meter(ground.state, STATION, self.telemetry, settings.billing)
         self.biller = Biller(
             ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
@@ -345,6 +348,7 @@ class Station:
             "radius": self.radius.run,
             "discovery": self.discovery.run,
             "measurements": self.measurements.run,
+            "prepaid acts": lambda: bss.tmf654.Acts(ground.state, self.balances, ground.clock).resume(STATION),
             "meter": lambda: self.meter.run(ground.clock),
             "freshness": lambda: freshness.publish(self.totals, ground.hub),
         }
@@ -391,6 +395,7 @@ class Station:
             bss.api.router(ground.state, self.biller, self.telemetry, clock),
             billing_bridge.tmf635.router(ground.state, ground.settings.billing, self.guard, clock),
             bss.sla_credits.router(ground.state, self.levels, Notes(ground.state, ground.settings.bss), clock),
+            bss.tmf654.router(ground.state, self.balances, self.guard, clock),
             bss.tmf678.router(ground.state, self.guard, clock),
             bss.receivables.tmf676.router(bss.api.proposals_of(ground.state, self.biller), self.guard, clock),
             *bss.tmf_records.routers(ground.state, self.biller.tariffs, clock),

@@ -66,6 +66,10 @@ class Kind:
     def type_(self) -> str:
         return self.name[0].upper() + self.name[1:]
 
+    def checked(self, sent: Json) -> Json:
+        """What a client sent, without identity; ProblemError 400 names what is not of this kind."""
+        return _checked(self, sent)
+
     def shown(self, id_: str, body: Json) -> Json:
         """The whole resource."""
         return {"@type": self.type_} | body | {"id": id_, "href": href(self.base, self.name, id_)}
@@ -73,14 +77,14 @@ class Kind:
 
 def add_documents(routes: APIRouter, state: State, clock: Clock, kind: Kind) -> None:
     """GET, POST, PATCH and DELETE of a kind on an API's router."""
-    _add_reads(routes, state, kind)
+    add_reads(routes, state, kind)
     path = f"/{kind.name}"
 
     @routes.post(path, status_code=201)
     async def create(caller: Caller, sent: Sent, response: Response) -> Json:
         caller.require(kind.writes, f"creating a {kind.name}")
         body = _checked(kind, sent)
-        made = await _create(state, caller, kind, body, clock.now_ns())
+        made = await keep(state, caller, kind, body, clock.now_ns())
         response.headers["Location"] = made["href"]
         return made
 
@@ -97,7 +101,8 @@ def add_documents(routes: APIRouter, state: State, clock: Clock, kind: Kind) -> 
         await _remove(state, caller, kind, id_, clock.now_ns())
 
 
-def _add_reads(routes: APIRouter, state: State, kind: Kind) -> None:
+def add_reads(routes: APIRouter, state: State, kind: Kind) -> None:
+    """GET of a kind alone: its list and one."""
     path = f"/{kind.name}"
 
     @routes.get(path)
@@ -149,7 +154,8 @@ async def tell(conn: AsyncConnection, scope: Scope, kind: Kind, event: str, reso
     await publish(conn, scope.tenant, kind.api, [made], now_ns)
 
 
-async def _create(state: State, scope: Scope, kind: Kind, body: Json, now_ns: int) -> Json:
+async def keep(state: State, scope: Scope, kind: Kind, body: Json, now_ns: int) -> Json:
+    """Store a new resource and return it whole."""
     id_ = new_id(now_ns)
     kept = _settled(kind, body, None, now_ns)
     _within(scope, kind.customer_of(kept))
