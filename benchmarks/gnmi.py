@@ -32,7 +32,6 @@ COUNTERS: Final = (
 )
 STREAMS: Final = 500
 KINDS: Final = ("ours", "pygnmi", "grpc.aio")
-Stopped = asyncio.Event
 
 
 def messages(updates: int, pb: Any) -> list[bytes]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-import numpy as np
 import polars as pl
 
 from inventory.topology import Topology
@@ -73,8 +72,3 @@ def written(rows: Iterator[list[Any]]) -> tuple[bytes, int]:
     for n, row in enumerate(rows, 1):  # noqa: B007 - the last is the count
         writer.writerow([csv_cell(cell) for cell in row])
     return out.getvalue().encode(), n
-
-
-def empty_history() -> History:
-    nothing = np.zeros(0, np.float64)
-    return History("5m", np.zeros(0, np.uint64), np.zeros(0, np.int64), nothing, nothing)
