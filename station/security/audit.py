@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from station.ids import derived_id
 from station.scope import Scope
 from station.security.store import audit, audit_head
-from station.state import State
+from station.state import State, insert_new
 
 DETAIL_MAX: Final = 65_536  # characters of JSON, before and after each
 PAGE: Final = 1000
@@ -114,9 +114,9 @@ async def _page(conn: AsyncConnection, tenant: int, after: int) -> list[dict[str
 async def _next(conn: AsyncConnection, tenant: int) -> tuple[int, str]:
     """The next number and the hash to build on; the update locks the head until the transaction ends."""
     head = (await conn.execute(_TAKE, {"of": tenant})).one_or_none()
-    if head is None:
-        await conn.execute(sa.insert(audit_head).values(tenant=tenant, seq=1, hash=FIRST_HASH))
-        return 1, FIRST_HASH
+    if head is None:  # two first rows at once have one head
+        await insert_new(conn, audit_head, [{"tenant": tenant, "seq": 0, "hash": FIRST_HASH}], ("tenant",))
+        head = (await conn.execute(_TAKE, {"of": tenant})).one()
     return head.seq, head.hash
 
 

@@ -110,3 +110,19 @@ async def test_hostile_and_huge_details_are_kept_bounded(state: State) -> None:
     [row] = await audit.rows(state, STATION)
     assert len(row["before"]) < 200 and len(row["object"]) == 255 and row["reason"] == "r" and "\0" not in row["after"]
     assert await audit.verify(state) is None
+
+
+async def test_the_first_rows_of_two_writers_at_once_are_one_chain(any_state: State) -> None:
+    await any_state.create_all()
+    both = asyncio.Barrier(2) if not any_state.embedded else None  # an embedded store has one writer at a time
+
+    async def write(n: int) -> None:
+        async with any_state.write() as conn:
+            await conn.execute(sa.select(sa.func.count()).select_from(table))
+            if both is not None:
+                await both.wait()
+            await audit.record(conn, STATION, "first", f"row:{n}", now_ns=n)
+
+    await asyncio.gather(write(1), write(2))
+    assert await audit.verify(any_state) is None
+    assert len(await audit.rows(any_state, STATION)) == 2
