@@ -129,9 +129,8 @@ class Syslog:
             await self._take([(frames.rest(), source)], transport, authenticated=known)
         except (TimeoutError, OSError):
             pass  # the sender is gone or silent; it connects again
-        except DecodeError:
-            SYSLOG_REFUSED.labels("framing").inc()
         finally:
+            SYSLOG_REFUSED.labels("cut").inc(frames.cut)
             self._connections -= 1
             writer.close()
 
@@ -150,9 +149,9 @@ class Syslog:
         try:
             message = decode(payload)
         except DecodeError:
-            SYSLOG_REFUSED.labels("malformed").inc()
+            SYSLOG_REFUSED.labels("empty").inc()
             if self._senders.first_time_malformed(source):
-                log.warning("malformed syslog", source=source)
+                log.warning("syslog without text", source=source)
             return None
         device = self._topology().addresses.get(source, 0)
         meaning = self._rules.meaning(message)

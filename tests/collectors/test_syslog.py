@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.codecs.ber import DecodeError
-from collectors.codecs.syslog import decode
+from collectors.codecs.syslog import MESSAGE_OCTETS_MAX, decode
 from collectors.codecs.syslog_framing import FRAME_OCTETS_MAX, Frames
 from collectors.inputs.syslog import Syslog, SyslogSettings
 from collectors.senders import SENDERS_MAX, Senders
@@ -53,10 +53,47 @@ def test_control_characters_cannot_forge_a_line() -> None:
     assert decode(b"<13>Nov 22 00:00:00 h app: a\n<0>b\x1b[2J").text == "a <0>b [2J"
 
 
-@pytest.mark.parametrize("octets", [b"", b"hello", b"<>x", b"<999>x", b"<192>1 - - - - - -"])
-def test_what_has_no_priority_is_refused(octets: bytes) -> None:
+@pytest.mark.parametrize("octets", [b"", b" \r\n", b"\0\0", b"<13>"])
+def test_only_what_has_no_text_is_refused(octets: bytes) -> None:
     with pytest.raises(DecodeError):
         decode(octets)
+
+
+FORTINET = 'date=2026-11-22 time=00:33:17 devname="fg1" logid="0100020090" type="event" level="warning" logdesc="Interface down"'
+CHECK_POINT = '[action:"Failed Log In"; flags:"1"; origin:"192.0.2.1"; product:"SmartConsole"; user:"a; b"]'
+DIRT = [  # line, (name, severity, hostname, text)
+    ("hello", ("", "notice", "", "hello")),
+    ("<999>x", ("", "notice", "", "<999>x")),
+    ("<192>1 - - - - - -", ("", "notice", "", "<192>1 - - - - - -")),
+    (FORTINET, ("0100020090", "warning", "fg1", FORTINET)),
+    (f"<189>{FORTINET}", ("0100020090", "notice", "fg1", FORTINET)),
+    (f"<189>Nov 22 00:33:17 relay9 {FORTINET}", ("0100020090", "notice", "relay9", FORTINET)),
+    (f"<134>1 2026-11-22T00:33:17Z fg9 - - - - {FORTINET}", ("0100020090", "informational", "fg9", FORTINET)),
+    (f"<134>1 2026-11-22T00:33:17Z cp1 CheckPoint 99 - {CHECK_POINT}", ("CheckPoint", "informational", "cp1", CHECK_POINT)),
+    ("Nov 22 00:33:17 h1 CEF:0|V|P|1|link|Link down|8|dvc=192.0.2.9 msg=port 1 is down", ("link", "error", "h1", None)),
+    ("CEF: 0|V|P|1|100|Login|3|dvc=192.0.2.9", ("100", "informational", "192.0.2.9", None)),
+    ("LEEF:2.0|V|P|1|LOGIN_FAILED|^|devName=pa9^usrName=root", ("LOGIN_FAILED", "notice", "pa9", None)),
+    ("<134>1 1700000000.123456789 MX84 events type=vpn", ("", "informational", "", "MX84 events type=vpn")),
+    ("<189> Nov 22 00:33:17 192.0.2.1 00077 ports: port 1 is off-line", ("", "notice", "192.0.2.1", "00077 ports: port 1 is off-line")),
+    ("<30>Nov 22 00:33:17 gw1 interface,info ether1 link down", ("", "informational", "gw1", "interface,info ether1 link down")),
+    ("<14>Nov 22 00:33:17 pa1 1,2026/11/22 00:33:17,0,SYSTEM", ("", "informational", "pa1", "1,2026/11/22 00:33:17,0,SYSTEM")),
+    ("<30>Nov 22 00:33:17 ap1 18e829aabbcc,U7PG2-4.3.20+11298: kernel: ath0: up", ("kernel", "informational", "ap1", "ath0: up")),
+    ('<30>Nov 22 00:33:17 ("U7PG2,18e829aabbcc,v4.3.20.11298") kernel: ath0: up', ("kernel", "informational", "", "ath0: up")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "expected"), DIRT)
+def test_lines_without_priority_time_name_or_tag_are_read(line: str, expected: tuple[str, str, str, str | None]) -> None:
+    message = decode(line.encode())
+    assert (message.name, message.severity, message.hostname) == expected[:3]
+    assert expected[3] in (None, message.text)
+
+
+def test_pairs_become_fields_that_cannot_pass_for_a_rules_own() -> None:
+    assert decode(FORTINET.encode()).fields["kv.logdesc"] == "Interface down"
+    fields = decode(b"CEF:0|V|P|1|100|a \\| b|9|src=192.0.2.66 msg=port 1 is down cs1=").fields
+    assert (fields["severity"], fields["cef.src"], fields["cef.msg"], fields["cef.cs1"]) == ("critical", "192.0.2.66", "port 1 is down", "")
+    assert decode(CHECK_POINT.encode()).fields["kv.user"] == "a; b"
 
 
 @given(st.binary(max_size=400) | st.text(max_size=200).map(lambda text: f"<13>1 {text}".encode()))
@@ -82,10 +119,23 @@ def test_a_stream_may_be_cut_anywhere(messages: list[str], step: int) -> None:
     assert found == [message.encode() for message in messages]
 
 
-@pytest.mark.parametrize("octets", [b"99999999 x", b"99999 x", b"1x3 <13>", b"<" * (FRAME_OCTETS_MAX + 10)])
-def test_an_absurd_length_is_refused(octets: bytes) -> None:
-    with pytest.raises(DecodeError):
-        Frames().feed(octets)
+def test_lines_of_a_stream_may_begin_with_anything() -> None:
+    frames = Frames()
+    lines = [b"2026-11-22 00:33:17 sw1 port 1 down", b"99999 x", b"0 y", b"12 monkeys", b"date=2026-11-22 x", b"99999999 z"]
+    assert frames.feed(b"\n".join(lines) + b"\n<13>a\0") == [*lines, b"<13>a"]
+
+
+def test_a_line_without_end_is_cut_and_the_next_is_read() -> None:
+    frames = Frames()
+    assert frames.feed(b"<13>" + b"x" * (FRAME_OCTETS_MAX + 10)) == [b"<13>" + b"x" * (MESSAGE_OCTETS_MAX - 4)]
+    assert frames.feed(b"xxx") == []
+    assert frames.feed(b"yyy\n<13>next\n") == [b"<13>next"]
+    assert (frames.cut, frames.rest()) == (1, b"")
+
+
+def test_half_a_counted_frame_is_lost_and_counted() -> None:
+    frames = Frames()
+    assert (frames.feed(b"30 <13>half"), frames.rest(), frames.cut) == ([], b"", 1)
 
 
 def test_one_loud_sender_is_cut_and_the_others_are_heard() -> None:
@@ -118,7 +168,7 @@ async def test_datagrams_and_streams_reach_the_channel_with_their_device(
 ) -> None:
     settings, out = receiver
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(b"not syslog", ("127.0.0.1", settings.udp_port))
+        sender.sendto(b" \0", ("127.0.0.1", settings.udp_port))
         sender.sendto(b"<13>Nov 22 00:00:00 h app: over udp", ("127.0.0.1", settings.udp_port))
     (first,) = await asyncio.wait_for(out.get(), 60)
     _, writer = await asyncio.open_connection("127.0.0.1", settings.tcp_port)
