@@ -117,6 +117,8 @@ class IncidentBook:
         taken = {key for handle, key in self._handles.items() if not handle.startswith(ALONE)}
         votes = [key for key in (alarm.incident_id for alarm in members) if key in self.incidents and key not in taken]
         key = max(set(votes), key=lambda k: (votes.count(k), k)) if votes else self._new_id(members)
+        if votes:  # who takes the place of an alarm that stood alone takes its name: the old one would hold it open
+            self._handles = {handle: of for handle, of in self._handles.items() if of != key}
         self._handles[change.incident] = key
         if key not in self.incidents:
             self.incidents[key] = Incident(key, min(alarm.raised_ns for alarm in members), now_ns)

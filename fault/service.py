@@ -376,6 +376,9 @@ class FaultService:
         alarms = self.book.alarms
         said = self._correlator.feed(now_ns, feed)
         self.incidents.take(said, alarms, self._resources, now_ns)
+        for key in self.incidents.touched:  # what an incident let go and no other took
+            if not alarms[key].incident_id and not alarms[key].is_cleared:
+                self._young.setdefault(key, now_ns)
         ids = {change.alarm_id for change in changes if change.what in STATE_CHANGES}
         for key in {alarms[key].incident_id for key in ids} & self.incidents.incidents.keys() - self.incidents.changed:
             self.incidents.refresh(self.incidents.incidents[key], alarms, self._resources, now_ns)

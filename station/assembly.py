@@ -22,6 +22,7 @@ import fault.api
 import fault.foreign
 import fault.health_api
 import fault.json_in
+import fault.learning.api
 import fault.maintenance.api
 import fault.notify.ack_api
 import fault.notify.api
@@ -68,6 +69,8 @@ from collectors.snmp.profiles import shipped_profiles
 from dashboards import freshness
 from dashboards.server import WebParts, create_app
 from fault.correlation.engine import Engine as Correlation
+from fault.learning.decisions import Causes
+from fault.learning.explained import Explained
 from fault.notify.outbox import Notifier
 from fault.outages import outages
 from fault.rules import Rules, load_rules
@@ -207,13 +210,15 @@ class Station:
         self.samples: Channel[SampleBatch] = Channel("samples", BATCHES_MAX)
         self.guard = guard = Guard(settings.notify.allow)
         self.notifier = Notifier(ground.state, guard, clock, settings.notify, ground.vault, ground.hub, simulated=ground.plan.simulated)
+        correlator = Explained(Correlation(poll_s=settings.snmp.unreachable_after * settings.snmp.interval_s))
+        self.causes = Causes(ground.state, clock, correlator.take_causes)
         self.fault = FaultService(
             ground.state,
             topology,
             ground.hub,
             clock,
             settings.fault,
-            Correlation(poll_s=settings.snmp.unreachable_after * settings.snmp.interval_s),
+            correlator,
             interpreter=Rules(load_rules()),
             announcer=self.notifier,
             verify=self.verify,
@@ -322,6 +327,7 @@ class Station:
     async def run(self) -> None:
         """Everything at once, until cancelled."""
         ground = self.ground
+        await self.causes.load()
         await self.fault.load()
         self.pipeline.thresholds.restore(self._raised())
         self.pipeline.thresholds.arm(entity.key for entity in ground.picture.current().entities.values() if entity.oper_status == UP)
@@ -333,6 +339,7 @@ class Station:
             "pipeline": self.pipeline.run,
             "remote write": self.remote_write.run,
             "fault": self.fault.run,
+            "causes": self.causes.run,
             "notify": self.notifier.run,
             "tmf": Deliveries(ground.state, self.guard, ground.clock).run,
             "snmp": lambda: snmp.run(self.poller, ground.plan.folder / "cache"),
@@ -376,6 +383,7 @@ class Station:
             fault.tmf656.router(self.fault, self.guard),
             fault.health_api.router(self.fault),
             fault.reports_api.router(self.fault),
+            fault.learning.api.router(self.causes, ground.picture.current),
             fault.status_page.router(self.fault),
             fault.notify.api.router(self.notifier),
             fault.notify.plan_api.router(self.notifier),

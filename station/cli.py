@@ -375,10 +375,33 @@ def fault_learn(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Propose which alarm class causes which, with the evidence; nothing is changed."""
+    """Propose which alarm class causes which, with the evidence. What the station's own history shows waits for a decision."""
     from station.commands.faults import learn
 
     raise typer.Exit(learn(config, data, file, topology, days, as_json))
+
+
+@fault_app.command("causes")
+def fault_causes(config: Config = None, data: Data = None, as_json: Json = False) -> None:
+    """Learnt causes with their evidence, those that wait for a decision first."""
+    from station.commands.faults import causes
+
+    raise typer.Exit(causes(config, data, as_json))
+
+
+@fault_app.command("decide")
+def fault_decide(
+    state: Annotated[str, typer.Argument(help="accepted, rejected or proposed.")],
+    cause: Annotated[str, typer.Argument(help="Alarm type.")],
+    effect: Annotated[str, typer.Argument(help="Alarm type.")],
+    reason: Annotated[str, typer.Option(help="Kept beside the decision.")] = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Accept a learnt cause, which correlation reads from then on, or reject it."""
+    from station.commands.faults import decide
+
+    raise typer.Exit(decide(config, data, state, (cause, effect), reason))
 
 
 @try_app.command("recording")

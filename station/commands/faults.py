@@ -1,4 +1,4 @@
-"""`trunkline fault`: a recorded stream once more, and causes learnt from history."""
+"""`trunkline fault`: a recorded stream once more, causes learnt from history and what is decided of them."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from inventory.topology import Topology
 
 INCIDENT_COLUMNS = ("incident", "first_s", "root_s", "root", "alarms", "confidence", "noise", "revisions")
-EDGE_COLUMNS = ("cause", "effect", "score", "causes", "effects", "explained", "lags_s")
+CAUSE_COLUMNS = ("cause", "effect", "state", "share", "hops", "within_s", "lags_s", "decided_by")
 
 
 def replay(config: Path | None, data: Path | None, file: Path, topology: Path | None, as_json: bool) -> int:
@@ -65,15 +65,57 @@ def learn(config: Path | None, data: Path | None, file: Path | None, topology: P
             return USAGE
 
     async def act(_settings: StationSettings, _folder: Path, state: State) -> int:
-        from fault.learning.store import history_of
+        from fault.learning.decisions import Causes
         from inventory.picture import Picture
         from station.clock import SystemClock
         from station.hub import Hub
 
         pictured = await Picture(state, Hub()).reload()
+        try:
+            return _tell(await Causes(state, SystemClock()).propose(pictured, days), as_json)
+        except HistoryError as error:
+            complain(str(error))
+            return FAILED
+
+    return with_store(config, data, act)
+
+
+def causes(config: Path | None, data: Path | None, as_json: bool) -> int:
+    """What was learnt and what was decided of it."""
+
+    async def act(_settings: StationSettings, _folder: Path, state: State) -> int:
+        from fault.learning.api import edge_json
+        from fault.learning.store import edges
+        from station.scope import STATION
+
         async with state.read() as conn:
-            known = await history_of(conn, pictured, SystemClock().now_ns(), days)
-        return _tell(learn(known), as_json)
+            found = [edge_json(row) for row in await edges(conn, STATION.tenant)]
+        show([each | {"lags_s": each["evidence"]["lags_s"]} for each in found], CAUSE_COLUMNS, as_json)
+        return OK
+
+    return with_store(config, data, act)
+
+
+def decide(config: Path | None, data: Path | None, wanted: str, edge: tuple[str, str], reason: str) -> int:
+    """Accept or reject a learnt cause; a running station reads it within seconds."""
+    from fault.learning.decisions import STATES, Causes, LoopError
+
+    if wanted not in STATES:
+        complain(f"{wanted!r} is none of {', '.join(STATES)}")
+        return USAGE
+
+    async def act(_settings: StationSettings, _folder: Path, state: State) -> int:
+        from station.clock import SystemClock
+        from station.scope import STATION
+
+        try:
+            row = await Causes(state, SystemClock()).decide(STATION, *edge, wanted, reason)
+        except LoopError as error:
+            complain(f"with what is accepted already it would make a loop: {error}")
+            return FAILED
+        if row is None:
+            complain(f"no such learnt cause: {edge[0]} > {edge[1]}")
+        return FAILED if row is None else OK
 
     return with_store(config, data, act)
 

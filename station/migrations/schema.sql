@@ -974,5 +974,86 @@ CREATE TABLE tmf_document (
 	body TEXT NOT NULL, 
 	CONSTRAINT pk_tmf_document PRIMARY KEY (tenant, api, kind, id)
 );
-INSERT INTO alembic_version VALUES ('0003');
+CREATE TABLE dunning_case (
+	tenant INTEGER NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	policy VARCHAR(64) NOT NULL, 
+	stage INTEGER NOT NULL, 
+	standing VARCHAR(16) NOT NULL, 
+	paused VARCHAR(16) NOT NULL, 
+	paused_on VARCHAR(10) NOT NULL, 
+	paused_days INTEGER NOT NULL, 
+	entered_on VARCHAR(10) NOT NULL, 
+	seq INTEGER NOT NULL, 
+	looked_on VARCHAR(10) NOT NULL, 
+	looked_ns BIGINT NOT NULL, 
+	looked_seq BIGINT NOT NULL, 
+	CONSTRAINT pk_dunning_case PRIMARY KEY (tenant, customer_id)
+);
+CREATE TABLE dunning_hold (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	kind VARCHAR(16) NOT NULL, 
+	document_id VARCHAR(36) NOT NULL, 
+	reason VARCHAR(255) NOT NULL, 
+	from_ns BIGINT NOT NULL, 
+	to_ns BIGINT NOT NULL, 
+	placed_by VARCHAR(64) NOT NULL, 
+	ended_by VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_dunning_hold PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ix_dunning_hold_tenant_customer_id ON dunning_hold (tenant, customer_id);
+CREATE TABLE dunning_request (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	service_id VARCHAR(36) NOT NULL, 
+	seq INTEGER NOT NULL, 
+	act VARCHAR(16) NOT NULL, 
+	body TEXT NOT NULL, 
+	state VARCHAR(12) NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	next_ns BIGINT NOT NULL, 
+	made_ns BIGINT NOT NULL, 
+	done_ns BIGINT NOT NULL, 
+	answer VARCHAR(255) NOT NULL, 
+	CONSTRAINT pk_dunning_request PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ix_dunning_request_tenant_customer_id ON dunning_request (tenant, customer_id);
+CREATE INDEX ix_dunning_request_tenant_state_next_ns ON dunning_request (tenant, state, next_ns);
+CREATE TABLE dunning_step (
+	tenant INTEGER NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	seq INTEGER NOT NULL, 
+	kind VARCHAR(16) NOT NULL, 
+	stage INTEGER NOT NULL, 
+	standing VARCHAR(16) NOT NULL, 
+	cause VARCHAR(255) NOT NULL, 
+	overdue TEXT NOT NULL, 
+	at_ns BIGINT NOT NULL, 
+	made_by VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_dunning_step PRIMARY KEY (tenant, customer_id, seq)
+);
+CREATE TABLE fault_cause_edge (
+	tenant INTEGER NOT NULL, 
+	cause VARCHAR(128) NOT NULL, 
+	effect VARCHAR(128) NOT NULL, 
+	state VARCHAR(8) NOT NULL, 
+	evidence TEXT NOT NULL, 
+	proposed_ns BIGINT NOT NULL, 
+	decided_by VARCHAR(255) NOT NULL, 
+	decided_ns BIGINT NOT NULL, 
+	reason TEXT NOT NULL, 
+	CONSTRAINT pk_fault_cause_edge PRIMARY KEY (tenant, cause, effect)
+);
+CREATE TABLE service_restriction (
+	tenant INTEGER NOT NULL, 
+	service_id VARCHAR(36) NOT NULL, 
+	act VARCHAR(16) NOT NULL, 
+	since_ns BIGINT NOT NULL, 
+	request_id VARCHAR(36) NOT NULL, 
+	CONSTRAINT pk_service_restriction PRIMARY KEY (tenant, service_id)
+);
+INSERT INTO alembic_version VALUES ('0004');
 COMMIT;
