@@ -14,7 +14,7 @@ import polars as pl
 
 from bss import money
 from bss.money import Rounding
-from bss.rating.terms import Proration, Terms
+from bss.rating.terms import Edge, Edges, Proration, Terms
 
 WIDE = pl.Int128
 LIMIT = (1 << 127) - 1
@@ -69,7 +69,8 @@ class Line:
 class Columns:
     """A frame of one row per service as expressions. `most` is the largest total of each column, for `check`.
 
-    Columns: `days`, `active_days`, `seconds`, `active_seconds`; `total:<meter>` (`total:volume/in`, `/out` for octets);
+    Columns: `days`, `active_days`, `seconds`, `active_seconds`, `days_360`, `active_days_360`, `months`, `ended_after`, and of
+    both edges `before_days` (`_seconds`, `_360`, `_change`) and `after_days`; `total:<meter>` (`total:volume/in`, `/out` for octets);
     `free:<key>`; `carried:<place>`, `pooled:<place>`; what events and slots come to, `<name>:<place>`; `amount:<line>`.
     """
 
@@ -101,24 +102,41 @@ class Columns:
         if max(math.prod(max(factor, 1) for factor in factors), over) * 4 * PARTS_MAX > LIMIT:
             raise TooWideError(f"charge {self.place}")
 
-    def prorated(self, rule: Proration) -> tuple[pl.Expr, pl.Expr]:
+    def prorated(self, rule: Proration, edges: Edges | None = None) -> tuple[pl.Expr, pl.Expr]:
         """(part, whole) as `terms.prorated` gives them; the part is 0 where the service was not active."""
-        active, days = pl.col("active_days").cast(WIDE), pl.col("days").cast(WIDE)
+        active, seconds, thirty = (self._charged(name, edges or Edges()) for name in ("days", "seconds", "360"))
+        some, days = active > 0, pl.col("days").cast(WIDE)
         if rule == Proration.BY_SECONDS:
-            seconds = pl.when(pl.col("seconds") > 0).then(pl.col("seconds")).otherwise(1).cast(WIDE)
-            return pl.when(self.active).then(pl.col("active_seconds").cast(WIDE)).otherwise(0), seconds
+            of_all = pl.max_horizontal(pl.col("seconds").cast(WIDE), whole(1))
+            return pl.when(some).then(seconds).otherwise(0), of_all
         entire = active == days
         if rule == Proration.WHOLE_ONLY:
-            return (entire & self.active).cast(WIDE), whole(1)
-        plain = whole(1) if rule == Proration.NONE else pl.when(entire | ~self.active).then(whole(1))
+            return (entire & some).cast(WIDE), whole(1)
         if rule == Proration.NONE:
-            return self.active.cast(WIDE), plain
-        part = active if rule == Proration.BY_DAYS else pl.min_horizontal(active, whole(30))
-        of = days if rule == Proration.BY_DAYS else whole(30)
+            return some.cast(WIDE), whole(1)
+        part, of = {
+            Proration.BY_DAYS: (active, days),
+            Proration.BY_30_DAYS: (pl.min_horizontal(active, whole(30)), whole(30)),
+            Proration.THIRTY_360: (thirty, pl.max_horizontal(pl.col("days_360").cast(WIDE), whole(1))),
+        }[rule]
         return (
-            pl.when(~self.active).then(whole(0)).when(entire).then(whole(1)).otherwise(part),
-            pl.when(entire | ~self.active).then(whole(1)).otherwise(of),
+            pl.when(~some).then(whole(0)).when(entire).then(whole(1)).otherwise(part),
+            pl.when(entire | ~some).then(whole(1)).otherwise(of),
         )
+
+    def _charged(self, unit: str, edges: Edges) -> pl.Expr:
+        """Active days, seconds or days of months of thirty as `Activity.by` gives them."""
+        found = pl.col("active_days_360" if unit == "360" else f"active_{unit}").cast(WIDE)
+        lost = pl.lit(value=False)
+        for side, plain in (("before", edges.on_start), ("after", edges.on_end)):
+            cut = (pl.col(f"{side}_days") > 0) | (pl.col(f"{side}_seconds") > 0)
+            change = pl.col(f"{side}_change") > 0
+            for rule, here in ((plain, cut & ~change), (edges.on_change, cut & change)):
+                if rule == Edge.WHOLE:
+                    found = found + pl.when(here & self.active).then(pl.col(f"{side}_{unit}").cast(WIDE)).otherwise(0)
+                elif rule == Edge.NOTHING:
+                    lost = lost | here
+        return pl.when(lost).then(whole(0)).otherwise(found)
 
     def money(self, numerator: pl.Expr, denominator: int | pl.Expr) -> pl.Expr:
         """Whole minor units by the tariff's rule."""

@@ -19,12 +19,15 @@ from billing_bridge.periods import Period
 from bss.metrics import RATED_BY_ORACLE
 from bss.rating.columns import WIDE, Columns, Line, TooWideError
 from bss.rating.price import Bandwidth, Price, ServiceUsage, UsageEvent
-from bss.rating.terms import Terms
+from bss.rating.terms import Cut, Terms
 from bss.tariffs import TariffVersion, rate
 from station.settings import Settings
 
 SERVICES = {"service": pl.UInt32, "tariff": pl.UInt32, "days": pl.Int64, "active_days": pl.Int64}
 SERVICES |= {"seconds": pl.Int64, "active_seconds": pl.Int64}
+# The rest of a period's facts and what each is where a batch does not say it.
+PERIOD = {"days_360": 30, "active_days_360": 30, "months": 1, "ended_after": -1}
+PERIOD |= {f"{side}_{name}": 0 for side in ("before", "after") for name in ("days", "seconds", "360", "change")}
 TOTALS = {"service": pl.UInt32, "meter": pl.String, "quantity": pl.Int64}
 EVENTS = TOTALS | {"time_ns": pl.Int64, "key": pl.String}
 LINES = {"service": pl.UInt32, "charge": pl.String, "quanta": WIDE, "quantum": pl.String, "amount_minor": WIDE}
@@ -34,9 +37,9 @@ LINES = {"service": pl.UInt32, "charge": pl.String, "quanta": WIDE, "quantum": p
 class Batch:
     """What is to be rated, by number of service (0, 1, ... in the order of `services`) and number of tariff.
 
-    `services`: the columns SERVICES, and `carried:<place>`, `pooled:<place>` where an allowance has them. `totals` and
-    `events`: rows as TOTALS and EVENTS name them, `meter` in any type that compares with text. Octets are the meters
-    `volume/in` and `volume/out`. `slots` by service.
+    `services`: the columns SERVICES, those of PERIOD where they differ from what stands there, and `carried:<place>`,
+    `pooled:<place>` where an allowance has them. `totals` and `events`: rows as TOTALS and EVENTS name them, `meter` in any
+    type that compares with text. Octets are the meters `volume/in` and `volume/out`. `slots` by service.
     """
 
     services: pl.DataFrame
@@ -50,7 +53,7 @@ def batch_of(usages: Sequence[tuple[int, ServiceUsage]]) -> Batch:
     services, totals, events = [], [], []
     for n, (tariff, usage) in enumerate(usages):
         row = {"service": n, "tariff": tariff, "days": usage.days, "active_days": usage.active_days}
-        row |= {"seconds": usage.seconds, "active_seconds": usage.active_seconds}
+        row |= {"seconds": usage.seconds, "active_seconds": usage.active_seconds} | _period(usage)
         row |= {f"{name}:{place}": units for name in ("carried", "pooled") for place, units in getattr(usage, name).items()}
         services.append(row)
         octets = {"volume/in": usage.volume_in_octets, "volume/out": usage.volume_out_octets}
@@ -58,11 +61,18 @@ def batch_of(usages: Sequence[tuple[int, ServiceUsage]]) -> Batch:
         events += [(n, meter, e.quantity, e.time_ns, e.key) for meter, found in usage.events.items() for e in found]
     names = dict.fromkeys(name for row in services for name in row if ":" in name)
     return Batch(
-        pl.DataFrame(services, schema={**SERVICES, **dict.fromkeys(names, pl.Int64)}),
+        pl.DataFrame(services, schema={**SERVICES, **dict.fromkeys([*PERIOD, *names], pl.Int64)}),
         pl.DataFrame(totals, schema=TOTALS, orient="row"),
         pl.DataFrame(events, schema=EVENTS, orient="row"),
         {n: usage.bandwidth for n, (_, usage) in enumerate(usages) if len(usage.bandwidth.slot_ns)},
     )
+
+
+def _period(usage: ServiceUsage) -> dict[str, int]:
+    found = {name: getattr(usage, name) for name in ("days_360", "active_days_360", "months", "ended_after")}
+    for side, cut in (("before", usage.before), ("after", usage.after)):
+        found |= {f"{side}_days": cut.days, f"{side}_seconds": cut.seconds, f"{side}_360": cut.days_360, f"{side}_change": int(cut.change)}
+    return found
 
 
 def rate_batch(versions: Sequence[TariffVersion], batch: Batch) -> pl.DataFrame:
@@ -86,7 +96,7 @@ def rate_batch(versions: Sequence[TariffVersion], batch: Batch) -> pl.DataFrame:
 def _with_totals(batch: Batch) -> pl.DataFrame:
     """The services with a column `total:<meter>` for each meter that anybody used."""
     parts = [part.select("service", "meter", "quantity") for part in (batch.totals, batch.events) if len(part)]
-    wide = batch.services
+    wide = batch.services.with_columns(pl.lit(value).alias(name) for name, value in PERIOD.items() if name not in batch.services.columns)
     if not parts:
         return wide
     sums = [part.group_by("service", "meter").agg(pl.col("quantity").cast(WIDE).sum()) for part in parts]
@@ -133,7 +143,7 @@ def _prepared(
 
 def _most(frame: pl.DataFrame) -> dict[str, int]:
     """The largest value of each column of whole numbers, 0 where all are null."""
-    numbers = frame.select(pl.selectors.contains(":") & pl.selectors.numeric()).max()
+    numbers = frame.select((pl.selectors.contains(":") | pl.selectors.by_name("months")) & pl.selectors.numeric()).max()
     return {name: int(numbers[name][0] or 0) for name in numbers.columns}
 
 
@@ -162,6 +172,11 @@ def usage_in(batch: Batch, service: int) -> ServiceUsage:
     events: dict[str, list[UsageEvent]] = {}
     for e in batch.events.filter(pl.col("service") == service).iter_rows(named=True):
         events.setdefault(str(e["meter"]), []).append(UsageEvent(e["time_ns"], e["quantity"], e["key"]))
+    said = PERIOD | {name: row[name] for name in PERIOD if row.get(name) is not None}
+    cuts = [
+        Cut(said[f"{side}_days"], said[f"{side}_seconds"], said[f"{side}_360"], bool(said[f"{side}_change"]))
+        for side in ("before", "after")
+    ]
     places: Any = {name: {int(c.partition(":")[2]): row[c] or 0 for c in row if c.startswith(f"{name}:")} for name in ("carried", "pooled")}
     return ServiceUsage(
         Period(0, 0, ""),
@@ -174,6 +189,12 @@ def usage_in(batch: Batch, service: int) -> ServiceUsage:
         seconds=row["seconds"],
         quantities=totals,
         events=events,
+        days_360=said["days_360"],
+        active_days_360=said["active_days_360"],
+        before=cuts[0],
+        after=cuts[1],
+        months=said["months"],
+        ended_after=said["ended_after"],
         **places,
     )
 

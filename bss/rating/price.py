@@ -20,7 +20,7 @@ import polars as pl
 from billing_bridge.periods import Period
 from billing_bridge.slots import counts_of
 from bss.rating.columns import Columns, Line
-from bss.rating.terms import Activity, Terms
+from bss.rating.terms import NO_CUT, Activity, Cut, Terms
 from station.settings import Settings
 
 U64 = npt.NDArray[np.uint64]
@@ -64,7 +64,9 @@ class UsageEvent:
 class ServiceUsage:
     """What one service used in one billing period, and for how much of it it was active.
 
-    `volume_in_octets`, `volume_out_octets` are exact octets; `bandwidth` has the slots; `quantities` what other
+    `months` is how many months the period has, `days_360` and the like count each as thirty days; `before` and `after` are
+    the parts of it without the service; `ended_after` is for how many whole months it was served when it ended here, else
+    -1. `volume_in_octets`, `volume_out_octets` are exact octets; `bandwidth` has the slots; `quantities` what other
     meters say in their base unit beside the single `events`. `free` is what an allowance of this tariff already covers, by
     meter key; `carried` what earlier periods left of an allowance, `pooled` this service's part of a shared one, by place.
     """
@@ -82,6 +84,12 @@ class ServiceUsage:
     free: Mapping[str, int] = field(default_factory=dict)
     carried: Mapping[int, int] = field(default_factory=dict)
     pooled: Mapping[int, int] = field(default_factory=dict)
+    days_360: int = 30
+    active_days_360: int = 30
+    before: Cut = NO_CUT
+    after: Cut = NO_CUT
+    months: int = 1
+    ended_after: int = -1
 
     def total(self, meter: str) -> int:
         """Base units of a meter over the period: its total and its single events together."""
@@ -89,7 +97,8 @@ class ServiceUsage:
 
     @property
     def activity(self) -> Activity:
-        return Activity(self.days, self.active_days, self.seconds, self.active_seconds)
+        parts = (self.days, self.active_days, self.seconds, self.active_seconds, self.days_360, self.active_days_360)
+        return Activity(*parts, self.before, self.after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What every kind of price shares: currency, rounding point of an amount, direction of octets, proration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
@@ -34,13 +34,15 @@ class Direction(StrEnum):
 
 
 class Proration(StrEnum):
-    """NONE: the whole amount for any active day. BY_DAYS: active days over the days of the calendar month; a day on which
-    the service was active at any time counts. BY_30_DAYS: active days over 30, at most the whole. BY_SECONDS: active seconds
-    over the seconds of the period, so that a day of 25 hours weighs more. WHOLE_ONLY: a partial month costs nothing."""
+    """NONE: the whole amount for any active day. BY_DAYS: active days over the days of the period (actual/actual); a day on
+    which the service was active at any time counts. BY_30_DAYS: active days over 30, at most the whole. THIRTY_360: both
+    counted as if each month had thirty days (30E/360). BY_SECONDS: active seconds over the seconds of the period, so that a
+    day of 25 hours weighs more. WHOLE_ONLY: a partial period costs nothing."""
 
     NONE = "none"
     BY_DAYS = "by_days"
     BY_30_DAYS = "by_30_days"
+    THIRTY_360 = "thirty_360"
     BY_SECONDS = "by_seconds"
     WHOLE_ONLY = "whole_only"
 
@@ -53,14 +55,71 @@ class Terms:
     rounding: Rounding
 
 
+class Edge(StrEnum):
+    """What a part of the period without the service does to a charge. BY_RULE: as its proration says. WHOLE: it is charged
+    nevertheless. NOTHING: nothing is charged for the period."""
+
+    BY_RULE = "by_rule"
+    WHOLE = "whole"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """A rule each for a period that the service began in, ended in, or changed its tariff in."""
+
+    on_start: Edge = Edge.BY_RULE
+    on_end: Edge = Edge.BY_RULE
+    on_change: Edge = Edge.BY_RULE
+
+    def before(self, cut: "Cut") -> Edge:
+        return self.on_change if cut.change else self.on_start
+
+    def after(self, cut: "Cut") -> Edge:
+        return self.on_change if cut.change else self.on_end
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A part of the period, at its begin or its end, without the service or with another tariff of it (`change`)."""
+
+    days: int = 0
+    seconds: int = 0
+    days_360: int = 0
+    change: bool = False
+
+
+NO_CUT = Cut()
+
+
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """How much of a period a service was active: whole days as people count them, and seconds."""
+    """How much of a period a service was active: whole days as people count them, seconds, and days of months of thirty."""
 
     days: int
     active_days: int
     seconds: int = 0
     active_seconds: int = 0
+    days_360: int = 0
+    active_days_360: int = 0
+    before: Cut = NO_CUT
+    after: Cut = NO_CUT
+
+    def by(self, edges: Edges) -> "Activity":
+        """The activity that is charged: longer where an edge is charged nevertheless, none where it voids the period."""
+        found = self
+        for cut, edge in ((self.before, edges.before(self.before)), (self.after, edges.after(self.after))):
+            if not (cut.days or cut.seconds) or edge == Edge.BY_RULE or not self.active_days:
+                continue
+            if edge == Edge.NOTHING:
+                return replace(self, active_days=0, active_seconds=0, active_days_360=0)
+            found = replace(
+                found,
+                active_days=found.active_days + cut.days,
+                active_seconds=found.active_seconds + cut.seconds,
+                active_days_360=found.active_days_360 + cut.days_360,
+            )
+        return found
 
 
 def prorated(rule: Proration, active: Activity) -> tuple[int, int]:
@@ -76,4 +135,6 @@ def prorated(rule: Proration, active: Activity) -> tuple[int, int]:
         return int(whole_period), 1
     if rule == Proration.NONE or whole_period:
         return 1, 1
+    if rule == Proration.THIRTY_360:
+        return active.active_days_360, max(active.days_360, 1)
     return (active.active_days, active.days) if rule == Proration.BY_DAYS else (min(active.active_days, 30), 30)

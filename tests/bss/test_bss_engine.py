@@ -16,11 +16,13 @@ from bss.metrics import RATED_BY_ORACLE
 from bss.rating.allowance import Rollover, Share, distributed
 from bss.rating.engine import batch_of, rate_batch
 from bss.rating.price import Bandwidth, ServiceUsage, UsageEvent
+from bss.rating.terms import Cut
 from bss.tariffs import TariffVersion, parse, rate
 from station.clock import NS_PER_S
 
 ROUNDINGS = st.sampled_from(["half_up", "half_even", "up", "down"])
-PRORATIONS = st.sampled_from(["none", "by_days", "by_30_days", "by_seconds", "whole_only"])
+PRORATIONS = st.sampled_from(["none", "by_days", "by_30_days", "thirty_360", "by_seconds", "whole_only"])
+EDGES = st.sampled_from(["by_rule", "whole", "nothing"])
 METERS = st.sampled_from(["volume", "messages", "seconds"])
 SPRING = 1_774_656_000  # 28 March 2026, the day before Europe's clocks are set
 
@@ -122,7 +124,13 @@ def quoted(name: str, value: Text) -> Text:
 
 
 BODIES: dict[str, Any] = {
-    "flat": st.tuples(st.just('kind = "flat"'), prefixed("amount", money(12)), quoted("proration", PRORATIONS)).map(list),
+    "flat": st.tuples(
+        st.just('kind = "flat"'),
+        prefixed("amount", money(12)),
+        quoted("proration", PRORATIONS),
+        quoted("per", st.sampled_from(["period", "month"])),
+        *(quoted(name, EDGES) for name in ("on_start", "on_end", "on_change")),
+    ).map(list),
     "per_unit": joined("per_unit", prefixed("price", money(6))),
     "graduated": joined("graduated", tiers()),
     "volume_tier": joined("volume_tier", tiers()),
@@ -155,9 +163,15 @@ def tariff(draw: st.DrawFn) -> TariffVersion:
 
 
 @st.composite
+def cut(draw: st.DrawFn, days: int) -> Cut:
+    return Cut(days, draw(st.sampled_from([0, days * 80_000])), 0, draw(st.booleans()))
+
+
+@st.composite
 def usage(draw: st.DrawFn) -> ServiceUsage:
     days = draw(st.integers(28, 31))
     active = draw(st.one_of(st.just(days), st.integers(0, days)))
+    before, after = draw(cut(days - active)), draw(cut(0))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n = draw(st.sampled_from([0, 1, 20, 300]))
     octets = rng.integers(0, draw(st.sampled_from([4, 10**9])), (2, n)).astype(np.uint64)
@@ -177,6 +191,11 @@ def usage(draw: st.DrawFn) -> ServiceUsage:
         events={"seconds": draw(st.lists(event, max_size=8)), "messages": draw(st.lists(event, max_size=2))},
         carried={1: draw(st.integers(0, 10**6)), 2: draw(st.integers(0, 10**6))},
         pooled={1: draw(st.integers(0, 10**6)), 3: draw(st.integers(0, 10**6))},
+        days_360=30,
+        active_days_360=min(active, 29) if active < days else 30,
+        before=before,
+        after=after,
+        months=draw(st.sampled_from([0, 1, 3, 12])),
     )
 
 
