@@ -9,3 +9,5 @@ RATED_BY_ORACLE = counter("rated_by_oracle", "Services that the columnar engine 
 CONTROL = counter("rating_control", "Lines rated a second time in columns, by result.", "result")
 AUTHORISATIONS = counter("authorisations", "Reservations of prepaid balances, by outcome.", "outcome")
 PAYMENTS = counter("payments", "Payments told to the station, by what became of them.", "result")
+DUNNING = counter("dunning_steps", "Steps of dunning, by kind.", "kind")
+DUNNING_REQUESTS = counter("dunning_requests", "Requests of dunning to network and customer, by what became of them.", "result")

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from bss.dunning.settings import DunningSettings
 from station.settings import Settings
 
 
@@ -24,3 +25,4 @@ class BssSettings(Settings):
     payment_days: int = Field(default=30, ge=0, le=365)
     grace_h: int = Field(default=48, ge=0, description="how long after a month's end its late usage still joins its bill")
     adjust_months: int = Field(default=12, ge=0, le=36, description="how many months back late usage is corrected")
+    dunning: DunningSettings = DunningSettings()

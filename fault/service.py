@@ -1,7 +1,7 @@
 """The fault service: events in, alarms and incidents kept, stored, shown and announced - in that order, in one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from itertools import takewhile
 from typing import Protocol, TypeVar
@@ -436,9 +436,10 @@ class FaultService:
             async with self.state.read() as conn:
                 self.book.adopt(await store.alarms_by_id(conn, self.tenant, unknown), self.clock.now_ns())
 
-    def open_resources(self) -> frozenset[str]:
-        """The resources that have an alarm which is not cleared."""
-        return frozenset(alarm.resource for alarm in self.book.alarms.values() if not alarm.is_cleared)
+    def open_resources(self, types: Collection[str] | None = None) -> frozenset[str]:
+        """The resources that have an alarm, of these types alone, which is not cleared."""
+        alarms = (alarm for alarm in self.book.alarms.values() if not alarm.is_cleared)
+        return frozenset(alarm.resource for alarm in alarms if types is None or alarm.alarm_type in types)
 
     def _tell_gauges(self) -> None:
         """Counted when metrics are read."""

@@ -13,6 +13,7 @@ from fastapi import APIRouter
 import billing_bridge.api
 import billing_bridge.tmf635
 import bss.api
+import bss.dunning.station
 import bss.receivables.tmf676
 import bss.sla_credits
 import bss.tmf654
@@ -72,11 +73,12 @@ from fault.correlation.engine import Engine as Correlation
 from fault.learning.decisions import Causes
 from fault.learning.explained import Explained
 from fault.notify.outbox import Notifier
-from fault.outages import outages
+from fault.outages import down_types, outages
 from fault.rules import Rules, load_rules
 from fault.service import FaultService
 from inventory.discovery import Discovery
 from inventory.facts import DeviceFacts, NoAnswer
+from inventory.impact import impact
 from inventory.picture import Picture
 from inventory.routes import next_hops
 from perf.measurements.runner import Measurements
@@ -262,6 +264,14 @@ class Station:
             ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
         )
 
+        proposals, login = bss.api.proposals_of(ground.state, self.biller), ground.login
+        self.dunning = bss.dunning.station.runner(proposals, settings.bss, settings.notify.smtp, guard, login, clock, self._out_of_service)
+
+    def _out_of_service(self) -> Collection[str]:
+        """The customers of whom a service is out now, by the alarms that say their resource carries nothing."""
+        down = self.fault.open_resources(down_types())
+        return {customer.id for customer in impact(self.ground.picture.current(), down).customers}
+
     def _planned(self, service_id: str, from_ns: int, to_ns: int) -> Sequence[tuple[int, int]]:
         """Planned work on a service that does not count for its level."""
         return self.fault.maintenance.excluded(service_id, self.fault.resources, from_ns, to_ns)
@@ -356,6 +366,7 @@ class Station:
             "discovery": self.discovery.run,
             "measurements": self.measurements.run,
             "prepaid acts": lambda: bss.tmf654.Acts(ground.state, self.balances, ground.clock).resume(STATION),
+            "dunning": self.dunning.run,
             "meter": lambda: self.meter.run(ground.clock),
             "freshness": lambda: freshness.publish(self.totals, ground.hub),
         }
@@ -402,6 +413,7 @@ class Station:
             billing_bridge.api.router(ground.state, clock),
             bss.api.router(ground.state, self.biller, self.telemetry, clock),
             billing_bridge.tmf635.router(ground.state, ground.settings.billing, self.guard, clock),
+            bss.dunning.station.router(self.dunning),
             bss.sla_credits.router(ground.state, self.levels, Notes(ground.state, ground.settings.bss), clock),
             bss.tmf654.router(ground.state, self.balances, self.guard, clock),
             bss.tmf678.router(ground.state, self.guard, clock),

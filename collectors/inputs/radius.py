@@ -92,7 +92,8 @@ class RadiusSettings(Settings):
 
 
 @cache
-def _dictionary() -> Dictionary:
+def dictionary() -> Dictionary:
+    """The attributes that are read and written, by name."""
     return Dictionary(str(data_dir("config") / "radius" / "dictionary"))
 
 
@@ -169,7 +170,7 @@ class Radius:
         if code != ACCOUNTING_REQUEST or not HEADER.size <= length <= len(payload):
             raise RadiusError("malformed")
         try:
-            packet = AcctPacket(packet=payload[:length], secret=secret, dict=_dictionary())
+            packet = AcctPacket(packet=payload[:length], secret=secret, dict=dictionary())
             right = packet.VerifyAcctRequest()
         except (PacketError, struct.error, ValueError, IndexError, KeyError, TypeError) as error:
             raise RadiusError("malformed") from error
