@@ -258,14 +258,20 @@ class Station:
         self.follower = Follower(ground.picture, self.fault, clock, look_at=self.look_at, poll=self.poller.poll_now, look_again=again)
         self.traps: Receiver | None = None
         self._add_streams()
+        self._add_money()
+
+    def _add_money(self) -> None:
+        """From usage to invoices, balances and what happens to those who do not pay."""
+        ground, settings, clock = self.ground, self.ground.settings, self.ground.clock
         self.balances = Balances(ground.state)
         self.meter = Meter(ground.state, STATION, self.telemetry, settings.billing)
         self.biller = Biller(
             ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
         )
-
         proposals, login = bss.api.proposals_of(ground.state, self.biller), ground.login
-        self.dunning = bss.dunning.station.runner(proposals, settings.bss, settings.notify.smtp, guard, login, clock, self._out_of_service)
+        self.dunning = bss.dunning.station.runner(
+            proposals, settings.bss, settings.notify.smtp, self.guard, login, clock, self._out_of_service
+        )
 
     def _out_of_service(self) -> Collection[str]:
         """The customers of whom a service is out now, by the alarms that say their resource carries nothing."""
