@@ -117,7 +117,7 @@ CREATE TABLE audit_head (
 CREATE TABLE bill_run (
 	tenant INTEGER NOT NULL, 
 	id VARCHAR(36) NOT NULL, 
-	period VARCHAR(7) NOT NULL, 
+	period VARCHAR(64) NOT NULL, 
 	start_ns BIGINT NOT NULL, 
 	end_ns BIGINT NOT NULL, 
 	cutoff_ns BIGINT NOT NULL, 
@@ -130,7 +130,7 @@ CREATE TABLE bill_run (
 );
 CREATE TABLE bill_run_closed (
 	tenant INTEGER NOT NULL, 
-	period VARCHAR(7) NOT NULL, 
+	period VARCHAR(64) NOT NULL, 
 	closed_ns BIGINT NOT NULL, 
 	invoices INTEGER NOT NULL, 
 	exceptions TEXT NOT NULL, 
@@ -208,7 +208,7 @@ CREATE TABLE invoice (
 	series VARCHAR(32) NOT NULL, 
 	seq BIGINT NOT NULL, 
 	number VARCHAR(48) NOT NULL, 
-	period VARCHAR(7) NOT NULL, 
+	period VARCHAR(64) NOT NULL, 
 	customer_id VARCHAR(36) NOT NULL, 
 	customer_name VARCHAR(255) NOT NULL, 
 	currency VARCHAR(3) NOT NULL, 
@@ -280,12 +280,12 @@ CREATE INDEX ix_outbox_log ON outbox (tenant, created_ns, id);
 CREATE TABLE rated_usage (
 	tenant INTEGER NOT NULL, 
 	id VARCHAR(64) NOT NULL, 
-	period VARCHAR(7) NOT NULL, 
+	period VARCHAR(64) NOT NULL, 
 	service_id VARCHAR(36) NOT NULL, 
 	charge VARCHAR(64) NOT NULL, 
 	customer_id VARCHAR(36) NOT NULL, 
 	rating_rev INTEGER NOT NULL, 
-	booked_in VARCHAR(7) NOT NULL, 
+	booked_in VARCHAR(64) NOT NULL, 
 	invoice_id VARCHAR(36) NOT NULL, 
 	line_no INTEGER NOT NULL, 
 	amount_minor BIGINT NOT NULL, 
@@ -294,7 +294,7 @@ CREATE TABLE rated_usage (
 	tariff VARCHAR(64) NOT NULL, 
 	effective VARCHAR(10) NOT NULL, 
 	computation TEXT NOT NULL, 
-	usage TEXT NOT NULL, 
+	usage TEXT NOT NULL, tax_category VARCHAR(2) DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_rated_usage PRIMARY KEY (tenant, period, service_id, charge, customer_id, rating_rev), 
 	CONSTRAINT uq_rated_usage_tenant_id UNIQUE (tenant, id)
 );
@@ -653,7 +653,7 @@ CREATE TABLE billing_profile (
 	customer_id VARCHAR(36) NOT NULL, 
 	country VARCHAR(2) NOT NULL, 
 	tax_category VARCHAR(2) NOT NULL, 
-	buyer_reference VARCHAR(100) NOT NULL, 
+	buyer_reference VARCHAR(100) NOT NULL, payer_id VARCHAR(36) DEFAULT '' NOT NULL, cycle VARCHAR(32) DEFAULT '' NOT NULL, time_zone VARCHAR(64) DEFAULT '' NOT NULL, legal_entity VARCHAR(32) DEFAULT '' NOT NULL, tax_jurisdiction VARCHAR(16) DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_billing_profile PRIMARY KEY (tenant, customer_id)
 );
 CREATE TABLE credit_note (
@@ -974,6 +974,52 @@ CREATE TABLE tmf_document (
 	body TEXT NOT NULL, 
 	CONSTRAINT pk_tmf_document PRIMARY KEY (tenant, api, kind, id)
 );
+CREATE TABLE bill_run_hold (
+	tenant INTEGER NOT NULL, 
+	period VARCHAR(64) NOT NULL, 
+	sums TEXT NOT NULL, 
+	held_by VARCHAR(64) NOT NULL, 
+	held_ns BIGINT NOT NULL, 
+	approved_by VARCHAR(64) DEFAULT '' NOT NULL, 
+	approved_ns BIGINT DEFAULT '0' NOT NULL, 
+	CONSTRAINT pk_bill_run_hold PRIMARY KEY (tenant, period)
+);
+CREATE TABLE bill_split (
+	tenant INTEGER NOT NULL, 
+	service_id VARCHAR(36) NOT NULL, 
+	payer_id VARCHAR(36) NOT NULL, 
+	charges VARCHAR(255) DEFAULT '' NOT NULL, 
+	share_ppm INTEGER NOT NULL, 
+	CONSTRAINT pk_bill_split PRIMARY KEY (tenant, service_id, payer_id)
+);
+CREATE TABLE billed_period (
+	tenant INTEGER NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	start_ns BIGINT NOT NULL, 
+	end_ns BIGINT NOT NULL, 
+	period VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_billed_period PRIMARY KEY (tenant, customer_id, start_ns)
+);
+CREATE INDEX ix_billed_period_tenant_period ON billed_period (tenant, period);
+CREATE TABLE dispute (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	invoice_id VARCHAR(36) NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	lines TEXT NOT NULL, 
+	held_minor BIGINT NOT NULL, 
+	currency VARCHAR(3) NOT NULL, 
+	reason VARCHAR(255) NOT NULL, 
+	opened_by VARCHAR(64) NOT NULL, 
+	opened_ns BIGINT NOT NULL, 
+	state VARCHAR(16) NOT NULL, 
+	decided_by VARCHAR(64) DEFAULT '' NOT NULL, 
+	decided_ns BIGINT DEFAULT '0' NOT NULL, 
+	proposal_id VARCHAR(36) DEFAULT '' NOT NULL, 
+	CONSTRAINT pk_dispute PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ix_dispute_tenant_customer_id_state ON dispute (tenant, customer_id, state);
+CREATE INDEX ix_dispute_tenant_invoice_id ON dispute (tenant, invoice_id);
 CREATE TABLE dunning_case (
 	tenant INTEGER NOT NULL, 
 	customer_id VARCHAR(36) NOT NULL, 
@@ -1035,6 +1081,16 @@ CREATE TABLE dunning_step (
 	made_by VARCHAR(64) NOT NULL, 
 	CONSTRAINT pk_dunning_step PRIMARY KEY (tenant, customer_id, seq)
 );
+CREATE TABLE exchange_rate (
+	tenant INTEGER NOT NULL, 
+	day VARCHAR(10) NOT NULL, 
+	base VARCHAR(3) NOT NULL, 
+	quote VARCHAR(3) NOT NULL, 
+	rate VARCHAR(40) NOT NULL, 
+	source VARCHAR(64) NOT NULL, 
+	made_ns BIGINT NOT NULL, 
+	CONSTRAINT pk_exchange_rate PRIMARY KEY (tenant, day, base, quote)
+);
 CREATE TABLE fault_cause_edge (
 	tenant INTEGER NOT NULL, 
 	cause VARCHAR(128) NOT NULL, 
@@ -1047,6 +1103,59 @@ CREATE TABLE fault_cause_edge (
 	reason TEXT NOT NULL, 
 	CONSTRAINT pk_fault_cause_edge PRIMARY KEY (tenant, cause, effect)
 );
+CREATE TABLE incident_check (
+	tenant INTEGER NOT NULL, 
+	incident_id VARCHAR(36) NOT NULL, 
+	at_ns BIGINT NOT NULL, 
+	n SMALLINT NOT NULL, 
+	root_id VARCHAR(255) NOT NULL, 
+	kind VARCHAR(16) NOT NULL, 
+	target VARCHAR(255) NOT NULL, 
+	state VARCHAR(8) NOT NULL, 
+	says TEXT NOT NULL, 
+	CONSTRAINT pk_incident_check PRIMARY KEY (tenant, incident_id, at_ns, n)
+);
+CREATE TABLE leakage (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(64) NOT NULL, 
+	period VARCHAR(64) NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	service_id VARCHAR(36) NOT NULL, 
+	charge VARCHAR(64) NOT NULL, 
+	amount_minor BIGINT NOT NULL, 
+	currency VARCHAR(3) NOT NULL, 
+	reason VARCHAR(255) NOT NULL, 
+	run_period VARCHAR(64) NOT NULL, 
+	noted_ns BIGINT NOT NULL, 
+	CONSTRAINT pk_leakage PRIMARY KEY (tenant, id)
+);
+CREATE TABLE one_off (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	service_id VARCHAR(36) DEFAULT '' NOT NULL, 
+	day VARCHAR(10) NOT NULL, 
+	description VARCHAR(200) NOT NULL, 
+	quantity VARCHAR(40) NOT NULL, 
+	unit VARCHAR(32) NOT NULL, 
+	unit_price VARCHAR(40) NOT NULL, 
+	currency VARCHAR(3) NOT NULL, 
+	tax_class VARCHAR(32) NOT NULL, 
+	made_ns BIGINT NOT NULL, 
+	made_by VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_one_off PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ix_one_off_tenant_customer_id ON one_off (tenant, customer_id);
+CREATE TABLE service_plan (
+	tenant INTEGER NOT NULL, 
+	service_id VARCHAR(36) NOT NULL, 
+	day VARCHAR(10) NOT NULL, 
+	made_ns BIGINT NOT NULL, 
+	tariff VARCHAR(64) NOT NULL, 
+	was VARCHAR(64) NOT NULL, 
+	made_by VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_service_plan PRIMARY KEY (tenant, service_id, day, made_ns)
+);
 CREATE TABLE service_restriction (
 	tenant INTEGER NOT NULL, 
 	service_id VARCHAR(36) NOT NULL, 
@@ -1054,6 +1163,17 @@ CREATE TABLE service_restriction (
 	since_ns BIGINT NOT NULL, 
 	request_id VARCHAR(36) NOT NULL, 
 	CONSTRAINT pk_service_restriction PRIMARY KEY (tenant, service_id)
+);
+CREATE TABLE tariff_published (
+	tenant INTEGER NOT NULL, 
+	name VARCHAR(64) NOT NULL, 
+	effective VARCHAR(10) NOT NULL, 
+	sha256 VARCHAR(64) NOT NULL, 
+	proposed_by VARCHAR(64) NOT NULL, 
+	proposed_ns BIGINT NOT NULL, 
+	approved_by VARCHAR(64) DEFAULT '' NOT NULL, 
+	approved_ns BIGINT DEFAULT '0' NOT NULL, 
+	CONSTRAINT pk_tariff_published PRIMARY KEY (tenant, name, effective, sha256)
 );
 INSERT INTO alembic_version VALUES ('0004');
 COMMIT;

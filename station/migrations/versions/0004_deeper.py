@@ -9,7 +9,69 @@ branch_labels = None
 depends_on = None
 
 
+def widen(table: str, column: str, old: int, new: int) -> None:
+    """VARCHAR(old) becomes VARCHAR(new). SQLite keeps text of any length: only its own record of the table changes."""
+    bind = op.get_bind()
+    if bind.dialect.name != "sqlite":
+        op.alter_column(table, column, type_=sa.String(new))
+        return
+    bind.exec_driver_sql("PRAGMA writable_schema = ON")
+    change = sa.text("UPDATE sqlite_master SET sql = replace(sql, :old, :new) WHERE type = 'table' AND name = :name")
+    bind.execute(change, {"old": f"{column} VARCHAR({old})", "new": f"{column} VARCHAR({new})", "name": table})
+    bind.exec_driver_sql("PRAGMA writable_schema = RESET")
+
+
 def upgrade() -> None:
+    op.create_table(
+        "bill_run_hold",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("period", sa.String(length=64), nullable=False),
+        sa.Column("sums", sa.Text(), nullable=False),
+        sa.Column("held_by", sa.String(length=64), nullable=False),
+        sa.Column("held_ns", sa.BigInteger(), nullable=False),
+        sa.Column("approved_by", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("approved_ns", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "period", name=op.f("pk_bill_run_hold")),
+    )
+    op.create_table(
+        "bill_split",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("service_id", sa.String(length=36), nullable=False),
+        sa.Column("payer_id", sa.String(length=36), nullable=False),
+        sa.Column("charges", sa.String(length=255), server_default="", nullable=False),
+        sa.Column("share_ppm", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "service_id", "payer_id", name=op.f("pk_bill_split")),
+    )
+    op.create_table(
+        "billed_period",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("start_ns", sa.BigInteger(), nullable=False),
+        sa.Column("end_ns", sa.BigInteger(), nullable=False),
+        sa.Column("period", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "customer_id", "start_ns", name=op.f("pk_billed_period")),
+    )
+    op.create_index(op.f("ix_billed_period_tenant_period"), "billed_period", ["tenant", "period"], unique=False)
+    op.create_table(
+        "dispute",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("invoice_id", sa.String(length=36), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("lines", sa.Text(), nullable=False),
+        sa.Column("held_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("reason", sa.String(length=255), nullable=False),
+        sa.Column("opened_by", sa.String(length=64), nullable=False),
+        sa.Column("opened_ns", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("decided_by", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("decided_ns", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("proposal_id", sa.String(length=36), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_dispute")),
+    )
+    op.create_index(op.f("ix_dispute_tenant_customer_id_state"), "dispute", ["tenant", "customer_id", "state"], unique=False)
+    op.create_index(op.f("ix_dispute_tenant_invoice_id"), "dispute", ["tenant", "invoice_id"], unique=False)
     op.create_table(
         "dunning_case",
         sa.Column("tenant", sa.Integer(), nullable=False),
@@ -76,6 +138,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "customer_id", "seq", name=op.f("pk_dunning_step")),
     )
     op.create_table(
+        "exchange_rate",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("base", sa.String(length=3), nullable=False),
+        sa.Column("quote", sa.String(length=3), nullable=False),
+        sa.Column("rate", sa.String(length=40), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("made_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "day", "base", "quote", name=op.f("pk_exchange_rate")),
+    )
+    op.create_table(
         "fault_cause_edge",
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("cause", sa.String(length=128), nullable=False),
@@ -89,6 +162,63 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "cause", "effect", name=op.f("pk_fault_cause_edge")),
     )
     op.create_table(
+        "incident_check",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("incident_id", sa.String(length=36), nullable=False),
+        sa.Column("at_ns", sa.BigInteger(), nullable=False),
+        sa.Column("n", sa.SmallInteger(), nullable=False),
+        sa.Column("root_id", sa.String(length=255), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("target", sa.String(length=255), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("says", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "incident_id", "at_ns", "n", name=op.f("pk_incident_check")),
+    )
+    op.create_table(
+        "leakage",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("period", sa.String(length=64), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("service_id", sa.String(length=36), nullable=False),
+        sa.Column("charge", sa.String(length=64), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("reason", sa.String(length=255), nullable=False),
+        sa.Column("run_period", sa.String(length=64), nullable=False),
+        sa.Column("noted_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_leakage")),
+    )
+    op.create_table(
+        "one_off",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("service_id", sa.String(length=36), server_default="", nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("description", sa.String(length=200), nullable=False),
+        sa.Column("quantity", sa.String(length=40), nullable=False),
+        sa.Column("unit", sa.String(length=32), nullable=False),
+        sa.Column("unit_price", sa.String(length=40), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("tax_class", sa.String(length=32), nullable=False),
+        sa.Column("made_ns", sa.BigInteger(), nullable=False),
+        sa.Column("made_by", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_one_off")),
+    )
+    op.create_index(op.f("ix_one_off_tenant_customer_id"), "one_off", ["tenant", "customer_id"], unique=False)
+    op.create_table(
+        "service_plan",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("service_id", sa.String(length=36), nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("made_ns", sa.BigInteger(), nullable=False),
+        sa.Column("tariff", sa.String(length=64), nullable=False),
+        sa.Column("was", sa.String(length=64), nullable=False),
+        sa.Column("made_by", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "service_id", "day", "made_ns", name=op.f("pk_service_plan")),
+    )
+    op.create_table(
         "service_restriction",
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("service_id", sa.String(length=36), nullable=False),
@@ -97,3 +227,26 @@ def upgrade() -> None:
         sa.Column("request_id", sa.String(length=36), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "service_id", name=op.f("pk_service_restriction")),
     )
+    op.create_table(
+        "tariff_published",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("effective", sa.String(length=10), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("proposed_by", sa.String(length=64), nullable=False),
+        sa.Column("proposed_ns", sa.BigInteger(), nullable=False),
+        sa.Column("approved_by", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("approved_ns", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "name", "effective", "sha256", name=op.f("pk_tariff_published")),
+    )
+    widen("bill_run", "period", 7, 64)
+    widen("bill_run_closed", "period", 7, 64)
+    op.add_column("billing_profile", sa.Column("payer_id", sa.String(length=36), server_default="", nullable=False))
+    op.add_column("billing_profile", sa.Column("cycle", sa.String(length=32), server_default="", nullable=False))
+    op.add_column("billing_profile", sa.Column("time_zone", sa.String(length=64), server_default="", nullable=False))
+    op.add_column("billing_profile", sa.Column("legal_entity", sa.String(length=32), server_default="", nullable=False))
+    op.add_column("billing_profile", sa.Column("tax_jurisdiction", sa.String(length=16), server_default="", nullable=False))
+    widen("invoice", "period", 7, 64)
+    op.add_column("rated_usage", sa.Column("tax_category", sa.String(length=2), server_default="", nullable=False))
+    widen("rated_usage", "period", 7, 64)
+    widen("rated_usage", "booked_in", 7, 64)
