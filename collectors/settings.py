@@ -41,15 +41,26 @@ class CredentialSettings(Settings):
 
 
 class SnmpSettings(Settings):
-    """The poller. Every device is polled each `interval_s`; its tables are learned again each `learn_interval_s`."""
+    """The poller. Every device is polled each `interval_s`; its tables are learned again each `learn_interval_s`.
+
+    A profile says which metrics are asked at every poll, which at every `status_every`th and which at every `slow_every`th.
+    """
 
     interval_s: float = Field(30.0, ge=1, le=3600)
+    status_every: int = Field(2, ge=1, le=1000)
+    slow_every: int = Field(4, ge=1, le=1000)
     learn_interval_s: float = Field(600.0, ge=10, le=86_400)
     first_spread_s: float = Field(5.0, ge=0, le=3600)
     verify_after_s: float = Field(5.0, ge=0.1, le=600)
     unreachable_after: int = Field(2, ge=1, le=10)
     concurrent_devices: int = Field(256, ge=1, le=10_000)
     credentials: Mapping[str, CredentialSettings] = {"default": CredentialSettings(community=SecretStr("public"))}
+
+    @model_validator(mode="after")
+    def _nested(self) -> "SnmpSettings":
+        if self.slow_every % self.status_every:
+            raise ValueError("slow_every must be a multiple of status_every, so that a device is not asked twice at once")
+        return self
 
     def known(self) -> dict[str, SnmpCredential]:
         """The credentials by name, in the order they are to be tried."""

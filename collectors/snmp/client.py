@@ -75,10 +75,10 @@ class SnmpClient:
             return self.limits.timeout_s
         return min(max(self._srtt_s + 4 * self._rttvar_s, self.limits.timeout_min_s), self.limits.timeout_max_s)
 
-    def problem(self, reason: str) -> None:
+    def problem(self, reason: str, n: int = 1) -> None:
         """Count what this agent did wrong."""
-        self.problems[reason] += 1
-        SNMP_PROBLEMS.labels(reason).inc()
+        self.problems[reason] += n
+        SNMP_PROBLEMS.labels(reason).inc(n)
 
     async def get(self, oids: Sequence[Oid]) -> list[VarBind]:
         """The variables in the order asked; one the agent will not give has the tag noSuchInstance. SnmpError otherwise."""

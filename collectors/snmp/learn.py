@@ -1,11 +1,11 @@
 """What a device has, learned by walking now and then: which ifIndex each name has, and the instances of its device metrics."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from collectors.codecs.ber import Oid, parse_oid
 from collectors.snmp.client import SnmpClient
-from collectors.snmp.plan import Item, Plan, Ratio, build, interface_items, is_polled_metric, work_out
+from collectors.snmp.plan import FAST, TIERS, Item, Plan, Port, Ratio, build, interface_items, is_polled_metric, work_out
 from collectors.snmp.profile_model import DeviceMetric, Reading, SensorTable, SessionTable, admits_arc
 from collectors.snmp.profiles import Profile
 from collectors.snmp.text import number_of, text_of, value_text
@@ -26,20 +26,35 @@ _ENTITY_SENSOR_OVERFLOW = (-1_000_000_000.0, 1_000_000_000.0)  # EntitySensorVal
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """`names` (ifName, else ifDescr) by ifIndex; `metrics` are the device metrics the agent has instances for."""
+    """`names` (ifName, else ifDescr) by ifIndex, `ports` how the agent tells them; `metrics` are those it has instances for."""
 
     names: dict[int, str]
     metrics: tuple[tuple[DeviceMetric, tuple[Oid, ...]], ...]
     profile: Profile
     watts: frozenset[Oid] = frozenset()  # the values of ENTITY-SENSOR-MIB's layout that are told in watts
+    ports: Mapping[int, Port] = field(default_factory=dict)
+
+    def tier(self, metric: str) -> int:
+        """How often this metric is asked, by the profile."""
+        return TIERS[self.profile.tiers[metric]] if metric in self.profile.tiers else FAST
 
 
 async def learn(client: SnmpClient, profile: Profile) -> Learned:
     """Walk the names and the columns of the profile's device metrics. SnmpError when nothing answers."""
-    names = named_interfaces(await client.walk((_IF_NAME, _IF_DESCR)))
+    names = await client.walk((_IF_NAME, _IF_DESCR))
     table = await client.walk(tuple(dict.fromkeys(column for metric in profile.device for column in _asked(metric))))
     types = await client.walk([(*entry, _SENSOR_TYPE) for entry in (*profile.sensor_tables, ENTITY_SENSOR)])
-    return Learned(names, tuple(device_metrics(profile, table)), profile, told_in_watts(types))
+    metrics = tuple(device_metrics(profile, table))
+    return Learned(named_interfaces(names), metrics, profile, told_in_watts(types), {port.if_index: port for port in ports_of(names)})
+
+
+def ports_of(names: Table) -> Iterator[Port]:
+    """The interfaces with the variable and the text, as the agent tells it, by which each can be known again."""
+    for row in names.column(_IF_DESCR).keys() | names.column(_IF_NAME).keys():
+        cells = (names.column(column).get(row) for column in (_IF_NAME, _IF_DESCR))
+        told = next(((cell.oid, cell.value) for cell in cells if cell is not None and isinstance(cell.value, bytes) and cell.value), None)
+        if len(row) == 1 and told is not None:
+            yield Port(row[0], *told)
 
 
 def told_in_watts(types: Table) -> frozenset[Oid]:
@@ -150,14 +165,17 @@ def learned_plan(device: Device, topology: Topology, learned: Learned, client: S
     wide = client.credential.version != "1"
     items: list[Item] = []
     by_name = {name: if_index for if_index, name in learned.names.items()}
-    ratios = [ratio_of(device.no << 16, metric, instances) for metric, instances in learned.metrics]
+    tiers = {metric: learned.tier(metric) for metric in learned.profile.tiers}
+    ratios = [replace(ratio_of(device.no << 16, one, instances), tier=learned.tier(one.metric)) for one, instances in learned.metrics]
     for entity in topology.entities_of.get(device.no, ()):
         if entity.kind == "interface":
             if_index = _if_index_now(entity, learned.names, by_name)
-            if if_index:
-                items += interface_items(device.no, entity.entity_no, if_index, wide=wide, absent=absent)
+            port = learned.ports.get(if_index, Port(if_index))
+            if if_index and port.name_oid not in absent:
+                items += interface_items(device.no, entity.entity_no, port, wide=wide, absent=absent, tiers=tiers)
         elif entity.oid and is_polled_metric(entity.metric):
-            polled = entity_items(entity, learned)
+            tier = learned.tier(metrics_by_code()[entity.metric].name)
+            polled = [replace(one, tier=tier) for one in entity_items(entity, learned)]
             items += [one for one in polled if isinstance(one, Item) and one.oid not in absent]
             ratios += [one for one in polled if isinstance(one, Ratio) and absent.isdisjoint(one.parts + one.whole)]
     return build(items, ratios, varbinds_max=max(2, client.limits.varbinds))

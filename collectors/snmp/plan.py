@@ -1,12 +1,15 @@
 """What one poll of one device asks, learned once and encoded once: exact names, so that answers are columns.
 
 A plan is a row of slots. Each request covers some slots; its first asks sysUpTime, so that every counter has
-the uptime of the very answer it came in. All counters of an interface stay in one request.
+the uptime of the very answer it came in. What is asked of an interface stays in one request, and its name comes in
+the same answer: numbers that came under another name are nobody's (RFC 2863, 3.1.5: an ifIndex may change hands).
+Requests stand in the order of their tiers, so that a poll asks the first few of them or all.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +50,9 @@ _PACKET_OCTETS = 1340  # of variables: with their envelope, v3's included, they 
 _ID_OCTETS = 6  # a request-id of four octets with its header
 _NO_ERROR, _NULL = b"\x02\x01\0\x02\x01\0", b"\x05\0"
 _SHORT_NAME = 120  # octets of a name whose lengths all take one octet
-_CUT_WITH_TIME = 3  # in answers of fewer variables there is no room for a discontinuity time beside sysUpTime
+_CUT_WITH_HEAD = 4  # in answers of fewer variables there is no room for a discontinuity time and a name beside sysUpTime
+FAST, STATUS, SLOW = range(3)  # tiers: asked at every poll, at every few, seldom
+TIERS: Mapping[str, int] = {"fast": FAST, "status": STATUS, "slow": SLOW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,8 @@ class Item:
 
     `ignore` are raw numbers that mean nothing is measured, as does a value outside `low` and `high`. `states` maps
     the agent's enumeration to the metric's, `otherwise` every other number; `group` items share a request.
-    `octets` is how long its value can get, so that an answer fills a packet and never exceeds it.
+    `octets` is how long its value can get, so that an answer fills a packet and never exceeds it. An item that
+    `expect`s a text is the name by which its group is known.
     """
 
     oid: Oid
@@ -72,6 +78,8 @@ class Item:
     otherwise: int | None = None
     group: int = -1
     octets: int = _LONGEST
+    expect: bytes = b""
+    tier: int = FAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +99,19 @@ class Ratio:
     ignore: tuple[float, ...] = ()
     low: float = -math.inf
     high: float = math.inf
+    tier: int = FAST
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One encoded GET: what stands around its request-id, the names it wants (as arcs, as octets), its first slot."""
+    """One encoded GET: what stands around its request-id, the names it wants (as arcs, as octets), its first slot, its tier."""
 
     head: bytes
     tail: bytes
     oids: tuple[Oid, ...]
     names: tuple[bytes, ...]
     slot: int
+    tier: int = FAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +162,7 @@ class Plan:
     """The requests of one poll and what their slots mean; arrays have one entry a slot.
 
     `direct`: the number told is the value. `kept`: it is not, or a ratio needs it, so it is read at the end of the poll.
+    `expected` are the names that interfaces are known by, by slot; `asked` how many requests each tier comes to.
     """
 
     requests: tuple[Request, ...]
@@ -163,6 +174,9 @@ class Plan:
     discontinuity_slot: npt.NDArray[np.intp]  # -1: none
     direct: npt.NDArray[np.bool_]
     kept: npt.NDArray[np.bool_]
+    guard_slot: npt.NDArray[np.intp]  # of the name in the same answer, -1: none
+    expected: Mapping[int, bytes]
+    asked: tuple[int, ...]
     ratios: tuple[Ratio, ...] = ()
     slot_of: Mapping[Oid, int] = field(default_factory=dict)
 
@@ -170,48 +184,81 @@ class Plan:
         return len(self.oids)
 
 
-def interface_items(device_no: int, entity_no: int, if_index: int, *, wide: bool, absent: "frozenset[Oid] | set[Oid]") -> list[Item]:
-    """The variables of one interface. `wide`: the version has 64-bit counters; `absent`: names the agent does not know."""
-    items = (
-        []
-        if not wide or (*DISCONTINUITY, if_index) in absent
-        else [Item((*DISCONTINUITY, if_index), NO_SERIES, group=if_index, octets=_COUNTER32)]
-    )
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An interface as it is to be asked: its number, and the variable and text by which it is known (() where it has no name)."""
+
+    if_index: int
+    name_oid: Oid = ()
+    name: bytes = b""
+
+
+def interface_items(
+    device_no: int, entity_no: int, port: Port, *, wide: bool, absent: Set[Oid], tiers: Mapping[str, int] = MappingProxyType({})
+) -> list[Item]:
+    """The variables of one interface, tier by tier, each behind its name and before its counters the time of their discontinuity.
+
+    `wide`: the version has 64-bit counters; `absent`: names the agent does not know; `tiers` by metric.
+    """
+    items: dict[int, list[Item]] = {}
     for name, (long, short) in _INTERFACE_COLUMNS.items():
-        metric = metrics_by_name()[name]
-        column = long if long is not None and wide and (*long, if_index) not in absent else short
-        oid = (*column, if_index)
+        metric, tier = metrics_by_name()[name], tiers.get(name, FAST)
+        column = long if long is not None and wide and (*long, port.if_index) not in absent else short
+        oid = (*column, port.if_index)
         if oid not in absent:
             counter = metric.kind == "counter"
             octets = _SHORTEST if not counter else _LONGEST if column is long else _COUNTER32
-            items.append(Item(oid, series_of(device_no, entity_no, metric.code), counter, group=if_index, octets=octets))
-    return items
+            series = series_of(device_no, entity_no, metric.code)
+            items.setdefault(tier, []).append(Item(oid, series, counter, group=port.if_index, octets=octets, tier=tier))
+    return [item for tier, found in items.items() for item in (*_head(port, tier, found, wide=wide, absent=absent), *found)]
+
+
+def _head(port: Port, tier: int, items: Sequence[Item], *, wide: bool, absent: Set[Oid]) -> list[Item]:
+    """What is asked before the variables of an interface for their sake."""
+    head = []
+    if port.name_oid:
+        head.append(Item(port.name_oid, NO_SERIES, group=port.if_index, octets=len(port.name), expect=port.name, tier=tier))
+    discontinuity = (*DISCONTINUITY, port.if_index)
+    if wide and discontinuity not in absent and any(item.counter for item in items):
+        head.append(Item(discontinuity, NO_SERIES, group=port.if_index, octets=_COUNTER32, tier=tier))
+    return head
 
 
 def build(items: Sequence[Item], ratios: Sequence[Ratio] = (), *, varbinds_max: int) -> Plan:
-    """The plan of these items, each name asked once; a request stays within a packet and `varbinds_max` variables."""
-    known = {item.oid for item in items}
-    hidden = dict.fromkeys(oid for ratio in ratios for oid in (*ratio.parts, *ratio.whole) if oid not in known)
-    everything = [*items, *(Item(oid, NO_SERIES) for oid in hidden)]
+    """The plan of these items; a request stays within a packet and `varbinds_max` variables, and within a tier."""
+    everything = _with_hidden(items, ratios)
     uptime = Item(SYS_UPTIME, NO_SERIES)
     requests: list[Request] = []
     slots: list[Item] = []
     uptime_slots: list[int] = []
-    for part in _parts(everything, varbinds_max):
-        asked = [uptime, *part]
-        requests.append(_request([item.oid for item in asked], len(slots)))
-        uptime_slots += [len(slots)] * len(asked)
-        slots += asked
+    for tier in TIERS.values():
+        chosen = [item for item in everything if item.tier == tier]
+        for part in _parts(chosen, varbinds_max) if chosen or tier == FAST else ():
+            asked = [uptime, *part]
+            requests.append(_request([item.oid for item in asked], len(slots), tier))
+            uptime_slots += [len(slots)] * len(asked)
+            slots += asked
     return _plan(requests, slots, uptime_slots, ratios)
 
 
-def _request(oids: Sequence[Oid], slot: int) -> Request:
+def _with_hidden(items: Sequence[Item], ratios: Sequence[Ratio]) -> list[Item]:
+    """The items and those that only ratios need; a variable that a ratio needs is asked as often as the ratio."""
+    needed: dict[Oid, int] = {}
+    for ratio in ratios:
+        for oid in (*ratio.parts, *ratio.whole):
+            needed[oid] = min(needed.get(oid, ratio.tier), ratio.tier)
+    known = {item.oid for item in items}
+    seen = [replace(item, tier=needed[item.oid]) if needed.get(item.oid, SLOW) < item.tier else item for item in items]
+    return [*seen, *(Item(oid, NO_SERIES, tier=tier) for oid, tier in needed.items() if oid not in known)]
+
+
+def _request(oids: Sequence[Oid], slot: int, tier: int) -> Request:
     """A GET of these names, put together from their octets: a plan may have hundreds of thousands."""
     names = tuple(map(ber.oid_content, oids))
     varbinds = b"".join(_asking(name) for name in names)
     tail = _NO_ERROR + bytes((ber.SEQUENCE,)) + ber.length_octets(len(varbinds)) + varbinds
     head = bytes((PduType.GET,)) + ber.length_octets(_ID_OCTETS + len(tail)) + b"\x02\x04"
-    return Request(head, tail, tuple(oids), names, slot)
+    return Request(head, tail, tuple(oids), names, slot, tier)
 
 
 def _asking(name: bytes) -> bytes:
@@ -235,6 +282,9 @@ def _plan(requests: list[Request], slots: list[Item], uptime_slots: list[int], r
         discontinuity_slot=_discontinuity_slots(requests, slots),
         direct=np.array([_is_direct(item) for item in slots], np.bool_),
         kept=np.array([slot in needed or not _is_direct(item) for slot, item in enumerate(slots)], np.bool_),
+        guard_slot=_guard_slots(requests, slots),
+        expected={slot: item.expect for slot, item in enumerate(slots) if item.expect},
+        asked=tuple(sum(request.tier <= tier for request in requests) for tier in TIERS.values()),
         ratios=tuple(ratios),
         slot_of=slot_of,
     )
@@ -259,8 +309,19 @@ def _discontinuity_slots(requests: Sequence[Request], slots: Sequence[Item]) -> 
     return found
 
 
+def _guard_slots(requests: Sequence[Request], slots: Sequence[Item]) -> npt.NDArray[np.intp]:
+    """Of each variable the slot of its interface's name in the same answer, -1 where that is not asked."""
+    found = np.full(len(slots), -1, np.intp)
+    for request in requests:
+        asked = range(request.slot, request.slot + len(request.oids))
+        names = {slots[slot].group: slot for slot in asked if slots[slot].expect}
+        for slot in asked:
+            found[slot] = names.get(slots[slot].group, -1)
+    return found
+
+
 def _parts(items: Iterable[Item], varbinds_max: int) -> Iterable[list[Item]]:
-    """Items in requests: groups stay whole; one too large is cut, and each piece asks its discontinuity time again.
+    """Items in requests: groups stay whole; one too large is cut, and each piece asks its name and discontinuity time again.
 
     Without any item one empty part remains.
     """
@@ -272,7 +333,7 @@ def _parts(items: Iterable[Item], varbinds_max: int) -> Iterable[list[Item]]:
             yield part
             part, octets = [], 0
         part, octets = part + group, octets + size
-        head = [item for item in part[:1] if item.oid[:-1] == DISCONTINUITY and varbinds_max > _CUT_WITH_TIME]
+        head = [item for item in part[:2] if (item.expect or item.oid[:-1] == DISCONTINUITY) and varbinds_max > _CUT_WITH_HEAD]
         while len(part) >= varbinds_max > 1:
             yield part[: varbinds_max - 1]
             part = part[varbinds_max - 1 :]
@@ -291,7 +352,7 @@ def _groups(items: Iterable[Item]) -> Iterable[list[Item]]:
 class Answers:
     """What a poll brought, one entry a slot: the number told (NaN: none), its 64 bits, how many the type has, and when.
 
-    `absent` are the slots whose names the agent does not know.
+    `absent` are the slots whose names the agent does not know, `unlike` those of interfaces' names that are not as expected.
     """
 
     told: npt.NDArray[np.float64]
@@ -299,25 +360,29 @@ class Answers:
     width: npt.NDArray[np.uint8]
     time_ns: npt.NDArray[np.int64]
     absent: set[int]
+    unlike: set[int] = field(default_factory=set)
 
     @classmethod
     def blank(cls, plan: Plan) -> "Answers":
         n = len(plan)
         return cls(np.full(n, np.nan), np.zeros(n, np.uint64), np.zeros(n, np.uint8), np.zeros(n, np.int64), set())
 
-    def put(self, slot: int, varbinds: Sequence[VarBind], time_ns: int) -> None:
+    def put(self, slot: int, varbinds: Sequence[VarBind], time_ns: int, expected: Mapping[int, bytes] = MappingProxyType({})) -> None:
         """Decoded variables, from this slot on."""
         for i, varbind in enumerate(varbinds, slot):
             self.told[i], self.raw[i] = number_of(varbind)
             self.width[i], self.time_ns[i] = width_of(varbind), time_ns
             if varbind.tag in EXCEPTIONS:
                 self.absent.add(i)
+            if i in expected and varbind.value != expected[i]:
+                self.unlike.add(i)
 
 
-def samples(plan: Plan, answers: Answers, only: npt.NDArray[np.bool_] | None = None) -> SampleBatch:
-    """The samples of one poll, or of `only` these slots: counters raw, gauges scaled, states mapped; and the ratios."""
+def samples(plan: Plan, answers: Answers, only: npt.NDArray[np.bool_] | None = None, tier: int = SLOW) -> SampleBatch:
+    """The samples of one poll, or of `only` these slots: counters raw, gauges scaled, states mapped; and the ratios up to a tier."""
     value = plan.readings.values(answers.told)
-    keep = np.flatnonzero((plan.series != NO_SERIES) & ~np.isnan(value) & (True if only is None else only))
+    known = ~np.isin(plan.guard_slot, list(answers.unlike)) if answers.unlike else True
+    keep = np.flatnonzero((plan.series != NO_SERIES) & ~np.isnan(value) & known & (True if only is None else only))
     counter = plan.counter[keep]
     polled = SampleBatch.of(
         answers.time_ns[keep],
@@ -328,7 +393,7 @@ def samples(plan: Plan, answers: Answers, only: npt.NDArray[np.bool_] | None = N
         discontinuity_cs=_ticks(answers, plan.discontinuity_slot[keep]),
         width=np.where(counter, answers.width[keep], np.uint8(0)),
     )
-    ratios = _ratios(plan, answers.told, np.isfinite(answers.told), answers.time_ns)
+    ratios = _ratios(plan, answers.told, answers.time_ns, tier)
     return SampleBatch.concat([polled, ratios]) if len(ratios) else polled
 
 
@@ -338,9 +403,12 @@ def _ticks(answers: Answers, slots: npt.NDArray[np.intp]) -> npt.NDArray[np.int6
     return np.where(told, answers.raw[slots].view(np.int64), NO_UPTIME)
 
 
-def _ratios(plan: Plan, told: npt.NDArray[np.float64], is_number: npt.NDArray[np.bool_], time_ns: npt.NDArray[np.int64]) -> SampleBatch:
+def _ratios(plan: Plan, told: npt.NDArray[np.float64], time_ns: npt.NDArray[np.int64], tier: int) -> SampleBatch:
     found: list[tuple[int, int, float]] = []
+    is_number = np.isfinite(told)
     for ratio in plan.ratios:
+        if ratio.tier > tier:
+            continue
         parts = [plan.slot_of[oid] for oid in ratio.parts if is_number[plan.slot_of[oid]]]
         whole = [plan.slot_of[oid] for oid in ratio.whole if is_number[plan.slot_of[oid]]]
         worked = work_out(ratio, told[parts].tolist(), told[whole].tolist())

@@ -11,7 +11,7 @@ from collectors.codecs.ber import Oid
 from collectors.settings import SnmpSettings
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.learn import Asked, Learned
-from collectors.snmp.plan import OPER_STATUS, Plan
+from collectors.snmp.plan import FAST, OPER_STATUS, SLOW, STATUS, Plan
 from collectors.snmp.sweeper import Agent
 from inventory.topology import Device, Topology
 from station.batch import Notification, SampleBatch
@@ -22,6 +22,7 @@ from station.series import series_of
 _UPTIME_WRAP_CS = 1 << 32
 _UPTIME_SLACK_CS = 1000  # sysUpTime and our clock drift and jitter
 _RELEARN_MIN_S = 60.0
+_RENUMBERED_MIN_S = 5.0  # between two times that a device is learned because its interfaces have other numbers
 _NS_PER_CS = NS_PER_S // 100
 REBUILD = -1  # the version of a plan that is not good any more
 
@@ -48,6 +49,8 @@ class Polled:
     agent: Agent | None = None
     done: Callable[[str], None] | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turn: int = 0  # polls on schedule that were answered since its plan became another
+    again: bool = False  # what it told is void, since it restarted or its interfaces have other numbers: it is asked anew
 
 
 class Look(NamedTuple):
@@ -58,6 +61,15 @@ class Look(NamedTuple):
     ended_ns: int
     up: bool
     uptime_cs: int
+
+
+def tier_due(polled: Polled, settings: SnmpSettings) -> int:
+    """What the next poll on schedule asks up to: at first everything. A poll that is missed leaves its tiers due.
+
+    A slower tier comes every so many polls, together with all faster ones and at each device in another turn.
+    """
+    at = polled.turn + polled.device.no if polled.turn else 0
+    return SLOW if at % settings.slow_every == 0 else STATUS if at % settings.status_every == 0 else FAST
 
 
 def unknown_numbers(polled: Polled, topology: Topology) -> frozenset[int]:
@@ -86,20 +98,33 @@ def follow_uptime(polled: Polled, uptime_cs: int, now_ns: int) -> list[Notificat
     polled.uptime_cs, polled.uptime_ns = uptime_cs, now_ns
     if before_cs < 0 or not rebooted(before_cs, uptime_cs, elapsed_cs):
         return []
-    polled.learned = None
+    if polled.learned_ns < polled.started_ns:
+        polled.learned = None
     return [notification(polled, now_ns, "rebooted", f"sysUpTime went from {before_cs} to {uptime_cs}", uptime_cs=str(uptime_cs))]
 
 
 def follow_absent(polled: Polled, plan: Plan, slots: Sequence[int], now_ns: int) -> None:
-    """Names the agent does not know are asked no more; an interface that is gone was perhaps renumbered."""
+    """Names the agent does not know are asked no more; an interface that is gone is noted, and was perhaps renumbered."""
     missing = {plan.oids[slot] for slot in slots} - polled.absent
     if not missing:
         return
     polled.absent.update(missing)
     polled.plan = None
-    renumbered = any(oid[:-1] == OPER_STATUS for oid in missing)
-    if renumbered and now_ns - polled.learned_ns > _RELEARN_MIN_S * NS_PER_S:
+    names = {plan.oids[slot] for slot in slots if slot in plan.expected}
+    gone = {oid[-1] for oid in missing if oid in names or oid[:-1] == OPER_STATUS}
+    if gone:
+        polled.client.problem("row_gone", len(gone))
+    if gone and now_ns - polled.learned_ns > _RELEARN_MIN_S * NS_PER_S:
         polled.learned = None
+
+
+def follow_renamed(polled: Polled, plan: Plan, slots: Sequence[int], now_ns: int) -> None:
+    """Where a number has another name now its values are nobody's; who has which number is learned, and all is asked anew."""
+    renamed = {plan.oids[slot][-1] for slot in slots}
+    if renamed:
+        polled.client.problem("renumbered", len(renamed))
+    if renamed and now_ns - polled.learned_ns > _RENUMBERED_MIN_S * NS_PER_S:
+        polled.learned, polled.again = None, True
 
 
 def judge(polled: Polled, now_ns: int, reason: str, settings: SnmpSettings) -> list[Notification]:

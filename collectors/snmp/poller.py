@@ -14,7 +14,8 @@ from collectors.settings import SnmpSettings
 from collectors.snmp.client import SnmpClient, SnmpError
 from collectors.snmp.credentials import SnmpCredential
 from collectors.snmp.engine import Engine
-from collectors.snmp.polled import Look, Polled, device_samples, follow_uptime, judge, same_target
+from collectors.snmp.plan import SLOW
+from collectors.snmp.polled import Look, Polled, device_samples, follow_uptime, judge, same_target, tier_due
 from collectors.snmp.profiles import Profiles
 from collectors.snmp.rounds import Rounds
 from inventory.topology import Device, Topology
@@ -114,7 +115,7 @@ class Poller:
         polled = self._polled.get(device_no)
         if polled is None:
             return False
-        answered = await self._poll(polled)
+        answered = await self._poll(polled, SLOW)
         await self._hand_on()
         return answered
 
@@ -202,12 +203,17 @@ class Poller:
         polled.started_ns, heard = now_ns, polled.client.replies
         if not self._rounds.is_ready(polled):
             tasks.create_task(self._turn(polled, due_ns, heard), name=f"poll {polled.device.no}")
-        elif not self._rounds.begin(polled, lambda reason: self._swept(tasks, polled, due_ns, heard, reason)):
+        elif not self._rounds.begin(
+            polled, lambda reason: self._swept(tasks, polled, due_ns, heard, reason), tier_due(polled, self._settings)
+        ):
             self._running.discard(polled.device.no)
             self._schedule(polled, now_ns + int(_BUSY_S * NS_PER_S))
 
     def _swept(self, tasks: asyncio.TaskGroup, polled: Polled, due_ns: int, heard: int, reason: str) -> None:
-        """The flat path is through with a device; what it answered oddly is asked again in a task."""
+        """The flat path is through with a device; what it answered oddly, or everything where it is void, is asked again in a task."""
+        if not reason and polled.again:
+            tasks.create_task(self._turn(polled, due_ns, heard), name=f"poll {polled.device.no} anew")
+            return
         if not reason and self._rounds.odd(polled):
             tasks.create_task(self._turn(polled, due_ns, heard, odd=True), name=f"poll {polled.device.no} slowly")
             return
@@ -220,7 +226,7 @@ class Poller:
     async def _turn(self, polled: Polled, due_ns: int, heard: int, *, odd: bool = False) -> None:
         """One scheduled poll of a device that needs more than the flat path, or the rest of one."""
         try:
-            answered = await (self._poll_odd(polled) if odd else self._poll(polled))
+            answered = await (self._poll_odd(polled) if odd else self._poll(polled, tier_due(polled, self._settings)))
         except Exception:  # a bug met by one device must not end the polling of all others
             self._failed(polled, heard)
             answered = True  # it says nothing of the device: no sooner second look
@@ -235,6 +241,7 @@ class Poller:
     def _again(self, polled: Polled, due_ns: int, *, answered: bool) -> None:
         """When the next poll is due: on the grid, sooner after a first miss."""
         self._running.discard(polled.device.no)
+        polled.turn += answered
         interval_ns, now_ns = int(self._settings.interval_s * NS_PER_S), self._clock.now_ns()
         next_ns = due_ns + interval_ns
         if not answered and polled.misses < self._settings.unreachable_after:
@@ -243,12 +250,12 @@ class Poller:
             next_ns = now_ns + interval_ns
         self._schedule(polled, next_ns)
 
-    async def _poll(self, polled: Polled) -> bool:
+    async def _poll(self, polled: Polled, tier: int) -> bool:
         async with polled.lock:
             await self._rounds.idle(polled)
             polled.started_ns = self._clock.now_ns()
             try:
-                reason = await self._rounds.ask(polled, await self._rounds.plan(polled))
+                reason = await self._rounds.poll(polled, tier)
             except TimeoutError:
                 reason = "deadline"
                 polled.client.problem(reason)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from collectors.codecs.ber import Oid, parse_oid
 from collectors.snmp.client import Limits
+from collectors.snmp.profile_bases import on_every_base
 from station.catalogue import metrics_by_name
 from station.settings import Settings
 
@@ -209,10 +210,12 @@ class ProfileFile(Settings):
     vendor: str = ""
     role: str = ""
     match: tuple[OidText, ...] = ()
+    bases: tuple[OidText, ...] = ()  # an identifier that begins with `*.` stands once under each of these
     descr: Expression = ""
     probes: tuple[OidText, ...] = ()
     everywhere: bool = False  # its tables are read from every device
     limits: ProfileLimits = ProfileLimits()
+    tiers: Mapping[MetricName, Literal["fast", "status", "slow"]] = Field(default_factory=dict)  # how often; "fast" if not named
     model: tuple[OidText, ...] = ()  # where the model stands when ENTITY-MIB does not tell
     serial: tuple[OidText, ...] = ()
     sensor_tables: tuple[OidText, ...] = ()  # entries laid out as entPhySensorEntry, with dBm as type 14
@@ -220,6 +223,11 @@ class ProfileFile(Settings):
     sensors: tuple[SensorTable, ...] = ()
     sessions: tuple[SessionTable, ...] = ()
     examples: tuple[Example, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_every_base(cls, told: object) -> object:
+        return on_every_base(told) if isinstance(told, Mapping) else told
 
 
 class Profile(ProfileFile):

@@ -66,6 +66,7 @@ def _with(profile: Profile, everywhere: Iterable[Profile]) -> Profile:
             "device": profile.device + tuple(one for other in others for one in other.device),
             "sensors": profile.sensors + tuple(one for other in others for one in other.sensors),
             "sessions": tuple(one for other in others for one in other.sessions) + profile.sessions,
+            "tiers": {metric: tier for other in others for metric, tier in other.tiers.items()} | dict(profile.tiers),
         }
     )
 

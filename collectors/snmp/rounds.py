@@ -7,15 +7,18 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from collectors.metrics import SNMP_PROBLEMS
 from collectors.settings import SnmpSettings
 from collectors.snmp.client import SnmpError
 from collectors.snmp.learn import asked_of, learn, learned_plan
-from collectors.snmp.plan import Answers, Plan, samples
-from collectors.snmp.polled import REBUILD, Polled, follow_absent, unknown_numbers
+from collectors.snmp.plan import SLOW, Answers, Plan, samples
+from collectors.snmp.polled import REBUILD, Polled, follow_absent, follow_renamed, unknown_numbers
 from collectors.snmp.profiles import Profiles
 from collectors.snmp.sweeper import Sweeper
 from collectors.snmp.wire import Ended, is_warm
+from collectors.snmp.wire_state import UPTIME_SLACK_CS
 from inventory.topology import Topology
 from station.batch import SampleBatch
 from station.clock import NS_PER_S, Clock
@@ -79,7 +82,7 @@ class Rounds:
                 profile = self._profiles.named(polled.device.profile)
                 polled.client.limits = profile.client_limits()
                 polled.learned = await learn(polled.client, profile)
-                polled.learned_ns = now_ns
+                polled.learned_ns, polled.turn = now_ns, 0
                 polled.absent.clear()
                 polled.plan = None
                 unknown = polled.unknown = unknown_numbers(polled, topology)
@@ -87,11 +90,13 @@ class Rounds:
             asked = asked_of(polled.device, topology)
             if polled.plan is None or polled.plan_version == REBUILD or asked != polled.asked:
                 polled.plan = learned_plan(polled.device, topology, polled.learned, polled.client, polled.absent)
+            if asked != polled.asked:
+                polled.turn = 0
             polled.asked, polled.plan_version = asked, topology.version if unknown == polled.unknown else REBUILD
         return polled.plan
 
-    def begin(self, polled: Polled, done: Callable[[str], None]) -> bool:
-        """Ask everything on the flat path; `done` is called with what went wrong, or "". False when there is no room now."""
+    def begin(self, polled: Polled, done: Callable[[str], None], tier: int) -> bool:
+        """Ask everything up to a tier on the flat path; `done` is called with what went wrong, or "". False when there is no room now."""
         assert polled.plan is not None and polled.done is None
         if self._sweeper is None:
             self._sweeper = Sweeper(self._clock)
@@ -103,17 +108,26 @@ class Rounds:
             self._sweeper.give(polled.agent, polled.plan)
         polled.done = done
         outstanding = 1 if polled.misses else client.limits.outstanding
-        if not self._sweeper.begin(polled.agent, outstanding=outstanding):
+        if not self._sweeper.begin(polled.agent, outstanding=outstanding, tier=tier):
             polled.done = None
             return False
         return True
 
-    async def ask(self, polled: Polled, plan: Plan) -> str:
-        """Everything once, and slowly what was odd; what went wrong, or ""."""
+    async def poll(self, polled: Polled, tier: int) -> str:
+        """Everything up to a tier once, and anew what was void; what went wrong, or "". SnmpError, TimeoutError."""
+        polled.again = False
+        reason = await self._ask(polled, await self.plan(polled), tier)
+        if polled.again and not reason:
+            polled.again = False
+            reason = await self._ask(polled, await self.plan(polled), SLOW)
+        return reason
+
+    async def _ask(self, polled: Polled, plan: Plan, tier: int) -> str:
+        """Everything up to a tier, and slowly what was odd; what went wrong, or ""."""
         if not is_warm() or not polled.client.security.ready:
-            return await self.ask_slowly(polled, plan, range(len(plan.requests)))
+            return await self._ask_slowly(polled, plan, range(plan.asked[tier]), tier)
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        while not self.begin(polled, lambda reason: None if ended.done() else ended.set_result(reason)):
+        while not self.begin(polled, lambda reason: None if ended.done() else ended.set_result(reason), tier):
             self._room.clear()
             await self._room.wait()
         try:
@@ -126,14 +140,14 @@ class Rounds:
     async def ask_odd(self, polled: Polled, plan: Plan) -> str:
         """Ask slowly what the flat path was answered oddly; only silence or a refusal now is an unanswered poll."""
         odd = self.odd(polled)
-        reason = await self.ask_slowly(polled, plan, odd) if odd else ""
+        reason = await self._ask_slowly(polled, plan, odd, polled.agent.tier if polled.agent is not None else SLOW) if odd else ""
         return reason if reason in _REFUSED else ""
 
     def odd(self, polled: Polled) -> list[int]:
         """The requests of the last poll whose answers were not what was asked."""
         return sorted(polled.agent.odd) if polled.agent is not None else []
 
-    async def ask_slowly(self, polled: Polled, plan: Plan, requests: Iterable[int]) -> str:
+    async def _ask_slowly(self, polled: Polled, plan: Plan, requests: Iterable[int], tier: int) -> str:
         """Some requests one after the other by plain GETs, which find out what the agent chokes on; what went wrong, or ""."""
         answers = Answers.blank(plan)
         reason, asked, told = "", 0, 0
@@ -148,14 +162,21 @@ class Rounds:
                     break
                 continue
             told += 1
-            answers.put(request.slot, varbinds, self._clock.now_ns())
-        self._batches.append(samples(plan, answers))
-        if answers.absent:
-            follow_absent(polled, plan, sorted(answers.absent), self._clock.now_ns())
-        uptime = answers.told[plan.uptime_slot[0]]
-        if uptime == uptime:
-            polled.told_cs = int(uptime)
+            answers.put(request.slot, varbinds, self._clock.now_ns(), plan.expected)
+        uptimes = answers.told[[request.slot for request in plan.requests]]
+        self._told_slowly(polled, plan, answers, uptimes[np.isfinite(uptimes)].astype(np.int64).tolist(), tier)
         return "" if told or not asked else reason or "no_answer"
+
+    def _told_slowly(self, polled: Polled, plan: Plan, answers: Answers, uptimes: list[int], tier: int) -> None:
+        """Hand on what the slow path was told, unless the agent restarted: then it is void."""
+        now_ns = self._clock.now_ns()
+        polled.told_cs = uptimes[-1] if uptimes else polled.told_cs
+        if uptimes and polled.uptime_cs >= 0 and min(uptimes) + UPTIME_SLACK_CS < polled.uptime_cs:
+            polled.learned, polled.again = None, True
+            return
+        self._batches.append(samples(plan, answers, tier=tier))
+        follow_absent(polled, plan, sorted(answers.absent), now_ns)
+        follow_renamed(polled, plan, sorted(answers.unlike - answers.absent), now_ns)
 
     def _ended(self, polled: Polled, ended: Ended) -> None:
         """A poll on the flat path is over: what it brought besides rows, and what it says of the agent's limits."""
@@ -172,13 +193,15 @@ class Rounds:
         agent.problems.clear()
         polled.told_cs = ended.uptime_cs
         if agent.kept is not None:
-            self._batches.append(samples(plan, agent.kept, ~plan.direct))
+            self._batches.append(samples(plan, agent.kept, ~plan.direct, agent.tier))
         too_big = "too_big" in agent.odd.values() or (reason == "timeout" and ended.answers > 0)
         if too_big and client.limits.varbinds > _VARBINDS_MIN:  # a large answer may be what gets lost, too
             client.limits = replace(client.limits, varbinds=client.limits.varbinds // 2)
             polled.plan_version = REBUILD
-        if agent.absent:
-            follow_absent(polled, plan, agent.absent, self._clock.now_ns())
+        follow_absent(polled, plan, agent.absent, self._clock.now_ns())
+        follow_renamed(polled, plan, agent.renamed, self._clock.now_ns())
+        if agent.restarted:
+            polled.learned, polled.again = None, True
         done, polled.done = polled.done, None
         if done is not None:
             done(reason)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from collectors.codecs import ber
 from collectors.snmp.plan import NO_SERIES, Plan, Request
-from collectors.snmp.wire_state import COUNTER, GAUGE, KEPT, QUESTION, SLOT
+from collectors.snmp.wire_state import COUNTER, GAUGE, GUARD, KEPT, QUESTION, SLOT
 
 Table = npt.NDArray[Any]
 _FIRST_ROWS: Final = 1024
@@ -99,7 +99,9 @@ class Sheets:
     def _write(self, sheet: Sheet) -> None:
         """Put a sheet at the end of the arena; its question rows point there from now on."""
         at = self._octets.append(np.frombuffer(sheet.octets, np.uint8))
-        sheet.slot = self._slots.append(sheet.slots)
+        slots = sheet.slots.copy()
+        slots["expect"] += at
+        sheet.slot = self._slots.append(slots)
         rows = sheet.questions.copy()
         rows["at"] += at
         rows["names"] += at
@@ -141,6 +143,9 @@ def _sheet(plan: Plan, envelope: Envelope) -> Sheet:
     octets = bytearray()
     for row, request in zip(questions, plan.requests, strict=True):
         _question(row, request, envelope, octets)
+    for slot, name in plan.expected.items():
+        slots["expect"][slot], slots["expect_octets"][slot] = len(octets), len(name)
+        octets += name
     return Sheet(b"".join((octets, questions.tobytes(), slots.tobytes())), 0, questions, slots, bytes(octets))
 
 
@@ -162,6 +167,8 @@ def _slots(plan: Plan) -> Table:
     slots["series"] = plan.series & _WITHOUT_DEVICE
     row = (plan.series != NO_SERIES) & plan.direct
     slots["use"] = np.where(row, np.where(plan.counter, COUNTER, GAUGE), 0) | np.where(plan.kept, KEPT, 0)
+    slots["use"][np.fromiter(plan.expected, np.intp)] |= GUARD
     first = np.repeat([request.slot for request in plan.requests], [len(request.oids) for request in plan.requests])
     slots["discontinuity"] = np.where(plan.discontinuity_slot >= 0, plan.discontinuity_slot - first, -1)
+    slots["guard"] = np.where(plan.guard_slot >= 0, plan.guard_slot - first, -1)
     return slots

@@ -24,7 +24,7 @@ from collectors.metrics import SNMP_OUTSTANDING, SNMP_REFUSED, SNMP_REPLIES, SNM
 from collectors.snmp import wire_state as state
 from collectors.snmp.client import Limits, status_name
 from collectors.snmp.engine import reply_id
-from collectors.snmp.plan import Answers, Plan
+from collectors.snmp.plan import SLOW, Answers, Plan
 from collectors.snmp.security import CommunitySecurity, ReportError, Security, UserSecurity
 from collectors.snmp.sheets import Envelope, Sheet
 from collectors.snmp.wire import COUNTERS, ODD, Ended, Wire
@@ -49,7 +49,8 @@ class Agent:
     """One agent of the sweeper, and what its poll brought besides finished rows.
 
     `kept` is filled as the values arrive, `odd` are the numbers of the requests of its plan whose answers were not
-    what was asked, by reason; `problems` is what it did wrong since somebody looked.
+    what was asked, by reason; `problems` is what it did wrong since somebody looked. A poll asks up to a `tier`; `renamed`
+    are the slots of names that were not as expected, `restarted` says that its sysUpTime fell.
     """
 
     no: int
@@ -63,6 +64,9 @@ class Agent:
     kept: Answers | None = None
     absent: list[int] = field(default_factory=list)
     odd: dict[int, str] = field(default_factory=dict)
+    tier: int = SLOW
+    renamed: list[int] = field(default_factory=list)
+    restarted: bool = False
     problems: Counter[str] = field(default_factory=Counter)
     garbled: str = ""
     resyncs: int = 0
@@ -116,15 +120,17 @@ class Sweeper:
         if self._by_name.get(agent.name) is agent:
             del self._by_name[agent.name]
 
-    def begin(self, agent: Agent, *, outstanding: int) -> bool:
-        """Start a poll; False when as many as can be are under way."""
+    def begin(self, agent: Agent, *, outstanding: int, tier: int = SLOW) -> bool:
+        """Start a poll of everything up to a tier; False when as many as can be are under way."""
         assert not agent.polling, "one poll at a time"
-        if not self._wire.begin(agent.no, self._clock.monotonic_ns(), agent.budget_s, outstanding=outstanding):
+        now_ns, count = self._clock.monotonic_ns(), agent.plan.asked[tier]
+        if not self._wire.begin(agent.no, now_ns, agent.budget_s, outstanding=outstanding, count=count):
             return False
         self._secure(agent)
         agent.polling, agent.resyncs, agent.garbled, agent.kept = True, 0, "", None
-        agent.absent.clear()
-        agent.odd.clear()
+        agent.tier, agent.restarted = tier, False
+        for found in (agent.absent, agent.odd, agent.renamed):
+            found.clear()
         loop = asyncio.get_running_loop()
         if not self._flushing:
             self._flushing = True
@@ -276,8 +282,11 @@ class Sweeper:
 
     def _odd(self, agent: Agent, what: int, question: int, detail: int) -> None:
         no = question - agent.sheet.first
-        if what == state.ABSENT:
-            agent.absent.append(agent.plan.requests[no].slot + detail)
+        if what in (state.ABSENT, state.RENAMED):
+            (agent.absent if what == state.ABSENT else agent.renamed).append(agent.plan.requests[no].slot + detail)
+            return
+        if what == state.RESTARTED:
+            agent.restarted = True
             return
         reason = status_name(detail) if what == state.ERROR_STATUS else ODD[what]
         agent.problems[reason] += 1

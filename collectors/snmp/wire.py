@@ -157,6 +157,7 @@ class Wire:
         row["first_timeout_ns"] = limits.timeout_s * NS_PER_S
         row["least_timeout_ns"], row["most_timeout_ns"] = limits.timeout_min_s * NS_PER_S, limits.timeout_max_s * NS_PER_S
         row["state"], row["srtt_ns"], row["var_ns"], row["base_rtt_ns"] = state.IDLE, 0, 0, 0
+        row["uptime_cs"], row["before_cs"] = -1, -1
         row["seal"] = self._new_seal() if self._is_sealed(sheet) else -1
         self.give(agent, sheet)
         return agent
@@ -205,15 +206,15 @@ class Wire:
             self._seals[seal] = 0  # its keys, too
             self._spare_seals.append(seal)
 
-    def begin(self, agent: int, now_ns: int, budget_s: float, *, outstanding: int) -> bool:
-        """Start a poll; False when too many are under way. `outstanding` may be less than the agent's limit."""
+    def begin(self, agent: int, now_ns: int, budget_s: float, *, outstanding: int, count: int | None = None) -> bool:
+        """Start a poll; False when too many are under way. `outstanding` may be less than the agent's limit, `count` than its questions."""
         limit = int(self._agents[agent]["limit"])
         if self._reserved + limit > state.FLIGHTS:
             return False
         self._reserved += limit
         row = self._agents[agent]
         row["window"] = min(max(int(row["window"]), 1), outstanding)
-        self._steps.begin(agent, now_ns, int(budget_s * NS_PER_S), self._tables)
+        self._steps.begin(agent, int(row["count"]) if count is None else count, now_ns, int(budget_s * NS_PER_S), self._tables)
         return True
 
     def abort(self, agent: int, reason: int = state.ABORTED) -> None:

@@ -40,17 +40,21 @@ from collectors.snmp.wire_state import (
     GAUGE,
     GENERATION_FIRST,
     GENERATIONS,
+    GUARD,
     IDLE,
     KEPT,
     KEPT_N,
     KEPT_ROW,
     LATE,
     MALFORMED,
+    MATCHED,
     MISMATCH,
     NAME,
     POLLING,
     QUESTION,
+    RENAMED,
     REPLIES,
+    RESTARTED,
     RETRIES,
     ROWS,
     ROWS_N,
@@ -60,6 +64,8 @@ from collectors.snmp.wire_state import (
     TIMEOUT,
     TIMEOUTS,
     UNLIKE,
+    UNMATCHED,
+    UPTIME_SLACK_CS,
     VARIABLES_MAX,
     VERSION,
 )
@@ -105,7 +111,7 @@ def _launch(agent_no: Int, now_ns: Int, wire: Tables) -> None:
     """Ask what this agent's window allows."""
     agents, flights, free, _, _, counters = wire
     agent = agents[agent_no]
-    while agent["flying"] < agent["window"] and agent["next"] < agent["count"] and counters[FREE_N] > 0:
+    while agent["flying"] < agent["window"] and agent["next"] < agent["asked"] and counters[FREE_N] > 0:
         flight_no = free[counters[FREE_AT]]
         counters[FREE_AT] = (counters[FREE_AT] + 1) % FLIGHTS
         counters[FREE_N] -= 1
@@ -141,12 +147,15 @@ def _end(agent_no: Int, why: Int, wire: Tables) -> None:
     counters[DONE_N] += 1
 
 
-@compiled(None, _INT, _INT, _INT, _WIRE)
-def begin(agent_no: Int, now_ns: Int, budget_ns: Int, wire: Tables) -> None:
-    """Start the poll of an idle agent."""
+@compiled(None, _INT, _INT, _INT, _INT, _WIRE)
+def begin(agent_no: Int, count: Int, now_ns: Int, budget_ns: Int, wire: Tables) -> None:
+    """Start the poll of an idle agent by its first `count` questions."""
     agent = wire[0][agent_no]
+    if agent["uptime_cs"] >= 0:
+        agent["before_cs"] = agent["uptime_cs"]
+    agent["restarted"] = 0
     agent["state"], agent["why"] = POLLING, FINE
-    agent["next"], agent["left"] = 0, agent["count"]
+    agent["next"], agent["asked"], agent["left"] = 0, count, count
     agent["answers"], agent["timeouts"] = 0, 0
     agent["uptime_cs"] = -1
     agent["deadline_ns"] = now_ns + budget_ns
@@ -293,13 +302,26 @@ def _variable(data: Array, at: Int, end: Int, length: Int) -> tuple[Int, Int, In
     return name, held, held_end
 
 
+@compiled(numba.boolean, OCTETS, _INT, _INT, _U8, _table(SLOT), _INT)
+def _same(data: Array, start: Int, stop: Int, arena: Array, slots: Array, slot_no: Int) -> Any:
+    """Whether the name in data[start:stop] is the one that a slot expects."""
+    slot = slots[slot_no]
+    if stop - start != slot["expect_octets"]:
+        return False
+    first = slot["expect"]
+    different = np.uint8(0)
+    for i in range(stop - start):
+        different |= data[start + i] ^ arena[first + i]
+    return different == 0
+
+
 @compiled(_INT, OCTETS, _INT, _INT, _INT, _SHEETS, _SCRATCH)
 def _read(data: Array, start: Int, stop: Int, question_no: Int, sheets: Tables, scratch: Tables) -> Int:
     """Read the Response PDU in data[start:stop] into `scratch`; return the number of variables or what is wrong.
 
     Each variable must carry the name that was asked, in order, and all octets must be accounted for.
     """
-    arena, questions, _ = sheets
+    arena, questions, slots = sheets
     raw, value, kind = scratch
     question = questions[question_no]
     pos, end = content(data, start, stop)
@@ -332,7 +354,11 @@ def _read(data: Array, start: Int, stop: Int, question_no: Int, sheets: Tables, 
         if different:
             return -MISMATCH
         names += length
-        kind[i], raw[i], value[i] = number(data, np.int64(data[name + length]), held, held_end)
+        tag = np.int64(data[name + length])
+        if tag == 0x04 and slots[question["slot"] + i]["use"] & GUARD:
+            kind[i] = MATCHED if _same(data, held, held_end, arena, slots, question["slot"] + i) else UNMATCHED
+        else:
+            kind[i], raw[i], value[i] = number(data, tag, held, held_end)
         if kind[i] < 0:
             return -MALFORMED
         at = held_end
@@ -358,13 +384,22 @@ def _write(agent_no: Int, question_no: Int, time_ns: Int, sheets: Tables, out: T
     uptime = np.int64(raw[0]) if kind[0] == INTEGER_32 else np.int64(-1)
     if uptime >= 0:
         agent["uptime_cs"] = uptime
+        if uptime + UPTIME_SLACK_CS < agent["before_cs"]:
+            agent["restarted"] = 1
+    if agent["restarted"]:
+        _tell(RESTARTED, agent_no, question_no, 0, out, counters)
+        return
     for i in range(question["count"]):
         if kind[i] >= 0x80:
             _tell(ABSENT, agent_no, question_no, i, out, counters)
             continue
         slot = slots[question["slot"] + i]
         use = slot["use"]
-        if use == 0 or kind[i] == 0:
+        if use & GUARD:
+            if kind[i] != MATCHED:
+                _tell(RENAMED, agent_no, question_no, i, out, counters)
+            continue
+        if use == 0 or kind[i] == 0 or (slot["guard"] >= 0 and kind[slot["guard"]] != MATCHED):
             continue
         width = 64 if kind[i] == INTEGER_64 else 32 if kind[i] == INTEGER_32 else 0
         if use & KEPT:

@@ -24,7 +24,9 @@ VARIABLES_MAX: Final = 1024  # of one question
 ROWS: Final = 1 << 16  # finished samples that wait to be taken over
 EVENTS: Final = 4096
 
-GAUGE, COUNTER, KEPT = 1, 2, 4  # a slot's use, as bits: two kinds of finished row, a value for later; 0: for another's sake
+GAUGE, COUNTER, KEPT, GUARD = 1, 2, 4, 8  # a slot's use, as bits: two kinds of finished row, a value for later, an interface's name
+MATCHED, UNMATCHED = 5, 6  # kinds of a variable beside a number's: the name of an interface that is as expected, or is not
+UPTIME_SLACK_CS: Final = 1000  # sysUpTime of two answers may be in another order than they came in
 IDLE, POLLING = 0, 1  # an agent's state
 FINE, TIMEOUT, DEADLINE, ABORTED = 0, 1, 2, 3  # how a poll ended
 
@@ -36,6 +38,7 @@ AGENT: Final = np.dtype(
         ("base", np.uint64),  # device number << 24
         ("first", np.int32),  # its questions are first .. first + count
         ("count", np.int32),
+        ("asked", np.int32),  # how many of them this poll asks, from the first
         ("next", np.int32),  # the next to be asked
         ("left", np.int32),  # questions not settled
         ("flying", np.int32),
@@ -54,6 +57,8 @@ AGENT: Final = np.dtype(
         ("base_rtt_ns", np.int64),
         ("deadline_ns", np.int64),
         ("uptime_cs", np.int64),  # of the last answer, -1: none
+        ("before_cs", np.int64),  # of the poll before, -1: none
+        ("restarted", np.int64),  # 1: the uptime of an answer of this poll is less than that
     ],
     align=True,
 )
@@ -116,6 +121,9 @@ SLOT: Final = np.dtype(
         ("series", np.uint64),  # without the device
         ("use", np.int32),
         ("discontinuity", np.int32),  # the variable of the same answer that holds ifCounterDiscontinuityTime, -1: none
+        ("guard", np.int32),  # the variable of the same answer that holds the interface's name, -1: none
+        ("expect_octets", np.int32),  # of a GUARD: what the name is to be, in the arena
+        ("expect", np.int64),
     ],
     align=True,
 )
@@ -133,7 +141,7 @@ KEPT_ROW: Final = np.dtype(
 EVENT: Final = np.dtype([("what", np.int32), ("agent", np.int32), ("question", np.int32), ("detail", np.int32)], align=True)
 
 # What an event tells. The first three concern one question, which then takes the slow path.
-ERROR_STATUS, MISMATCH, MALFORMED, ABSENT, GARBAGE, SEALED, UNLIKE = 1, 2, 3, 4, 5, 6, 7
+ERROR_STATUS, MISMATCH, MALFORMED, ABSENT, GARBAGE, SEALED, UNLIKE, RENAMED, RESTARTED = 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 # The counters of the path, by position in one int64 array.
 (

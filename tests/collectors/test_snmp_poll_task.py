@@ -106,7 +106,7 @@ class Polls:
 def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
     made = Polls()
 
-    async def poll(_: Poller, polled: Polled) -> bool:
+    async def poll(_: Poller, polled: Polled, tier: int) -> bool:
         return await made(polled)
 
     monkeypatch.setattr(Poller, "_poll", poll)
