@@ -34,6 +34,7 @@ def traffic(n: int, slots: int) -> F64:
 def figure(n: int, slots: int) -> dict[str, Any]:
     values = traffic(n, slots)
     past, came = values[:, :-slots], values[:, -slots:]
+    forecast(past[:2], slots)  # compiles
     began = time.process_time()
     said = forecast(past, slots)
     spent = time.process_time() - began

@@ -72,3 +72,18 @@ def test_the_intervals_hold_what_they_promise_and_the_mix_beats_each_habit(slots
     habits = [Forecast(each, found.low, found.high) for each in (past[:, -slots:], past[:, -7 * slots : -6 * slots])]
     assert all(said["nmae"] < errors_of(habit, came, past, slots)["nmae"] for habit in habits)
     assert (found.low[95] <= found.low[80]).all() and (found.low[95] >= 0).all()
+
+
+def test_what_repeats_within_the_hour_is_drawn_and_what_is_chance_is_not() -> None:
+    at, slots = np.arange(22 * 96), 96
+    sharp = np.where(at % 96 == 37, 30.0, 10.0)[None, :]
+    assert forecast(sharp, slots).mean[0, 36:39] == pytest.approx([10, 30, 10], rel=0.05)
+    rough = np.random.default_rng(1).lognormal(0, 0.5, (20, 22 * 96))
+    assert forecast(rough, slots).mean.std(axis=1).max() < 0.15
+
+
+def test_bursts_do_not_lift_what_is_said_of_the_ordinary_hours() -> None:
+    whole, chance = np.repeat(season(23), 50, axis=0), np.random.default_rng(2)
+    burst = chance.random(whole.shape) < 0.05
+    found = forecast(np.where(burst, 8 * whole, whole)[:, : 22 * SLOTS], SLOTS)
+    assert np.median(np.abs(found.mean / whole[:, -SLOTS:] - 1)) < 0.12
