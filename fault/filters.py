@@ -12,7 +12,9 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
 
 from fault.alarms import SEVERITIES, Alarm, Severity
 
@@ -249,3 +251,21 @@ _FLAG: dict[str, Callable[[Alarm], bool]] = {
 }
 assert set(_FLAG) == FLAGS
 assert set(Severity) == set(SEVERITIES.values())
+
+
+def _readable(line: str) -> str:
+    try:
+        parse(line)
+    except FilterError as error:
+        raise ValueError(f"{error} (position {error.at})") from error
+    return line
+
+
+def _known(word: str) -> str:
+    if word not in SEVERITIES:
+        raise ValueError(f"{word!r} is none of {', '.join(SEVERITIES)}")
+    return word
+
+
+FilterLine = Annotated[str, Field(max_length=LINE_CHARS_MAX), AfterValidator(_readable)]
+SeverityWord = Annotated[str, AfterValidator(_known)]

@@ -16,8 +16,7 @@ from fault.foreign import ALERTS_MAX, TEXT_CHARS_MAX, Alert, event_of
 from fault.service import FaultService
 from station.data import data_dir
 from station.scope import Role
-from station.settings import Fault, Settings, SettingsError
-from station.toml_positions import positions
+from station.settings import Fault, Settings, SettingsError, faults_of
 from station.web import Caller, ProblemError, not_found
 
 FOLDER: Final = "alarm_rules/json"
@@ -99,17 +98,7 @@ def load_file(path: Path) -> Mapped:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(Fault(path.name, 0, "", str(error))) from error
     except ValidationError as error:
-        lines = positions(text)
-        faults = []
-        for one in error.errors():
-            key = tuple(str(part) for part in one["loc"])
-            faults.append(Fault(path.name, _line(lines, key), ".".join(key), one["msg"]))
-        raise SettingsError(*faults) from error
-
-
-def _line(lines: Any, key: tuple[str, ...]) -> int:
-    found = lines.get(key) or lines.get(key[:1]) if isinstance(lines, Mapping) else None
-    return found if isinstance(found, int) else 0
+        raise SettingsError(*faults_of(error, Mapped, path.name, text)) from error
 
 
 @cache

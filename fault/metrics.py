@@ -14,4 +14,5 @@ STORE_RETRIES = counter("fault_store_retries", "Batches written again after the 
 DELIVERIES = counter("webhook_deliveries", "Attempts to deliver by outcome.", "outcome")
 WEBHOOK_WAITING = gauge("webhook_waiting", "Announcements in the outbox that are not delivered yet.")
 WEBHOOK_SECONDS = histogram("webhook_seconds", "Time of one attempt.", buckets=(0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10))
+FIRST_CHECKS = counter("first_checks", "Incidents whose first checks were asked or left out, by what became of them.", "outcome")
 HEARTBEATS = counter("heartbeats", "Signs of life sent outward, by what became of them.", "result")

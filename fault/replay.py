@@ -5,6 +5,7 @@ or single alarms of it, `{"id", "t", "state", "resource", ...}`; and the station
 "alarm_type", "severity", ...}`. Nothing depends on when or where it runs.
 """
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -96,15 +97,10 @@ async def replay(lines: Iterable[str], topology: Topology, folder: Path, drawn: 
     first = next(numbered, None)
     if first is None:
         return Timeline()
-    every = _again(first, numbered)
+    every = itertools.chain([first], numbered)
     if "alarm_type" in first[1]:
         return await _events(every, topology, folder)
     return _protocol(every, drawn)
-
-
-def _again(first: tuple[int, dict[str, Any]], rest: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, dict[str, Any]]]:
-    yield first
-    yield from rest
 
 
 def _protocol(lines: Iterable[tuple[int, dict[str, Any]]], drawn: Path | None) -> Timeline:

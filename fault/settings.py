@@ -30,4 +30,10 @@ class FaultSettings(Settings):
     keep_cleared_days: int = Field(90, ge=1)
     fields_max: int = Field(64, ge=0)
     text_chars_max: int = Field(1_024, ge=80)
+    first_checks: bool = True  # ping, trace, interfaces and the last change of a root, once it is named
+    first_checks_at_once_max: int = Field(4, ge=1)
+    first_checks_per_minute: float = Field(30.0, gt=0)
+    first_checks_waiting_max: int = Field(256, ge=1)
+    first_check_timeout_s: float = Field(20.0, gt=0)
+    runbooks: str = ""  # a folder of runbooks beside those that are shipped; one of the same file name replaces a shipped one
     status_page: bool = False  # whether /status tells the public which regions are disturbed

@@ -120,6 +120,21 @@ incident_alarm = sa.Table(
     sa.PrimaryKeyConstraint("tenant", "incident_id", "alarm_id"),
 )
 
+incident_check = sa.Table(
+    "incident_check",
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("incident_id", sa.String(36), nullable=False),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),  # when the questions of one look were asked
+    sa.Column("n", sa.SmallInteger, nullable=False),
+    sa.Column("root_id", sa.String(255), nullable=False),  # the root it had then
+    sa.Column("kind", sa.String(16), nullable=False),  # ping | trace | interface | change
+    sa.Column("target", sa.String(255), nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),  # good | bad | unknown
+    sa.Column("says", sa.Text, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "incident_id", "at_ns", "n"),
+)
+
 checkpoint = sa.Table(
     "fault_checkpoint",
     metadata,
@@ -285,6 +300,7 @@ async def purge(conn: AsyncConnection, tenant: int, cleared_before_ns: int) -> i
         incident.c.tenant == tenant, incident.c.state == "closed", incident.c.closed_ns < cleared_before_ns
     )
     await conn.execute(sa.delete(incident_alarm).where(incident_alarm.c.tenant == tenant, incident_alarm.c.incident_id.in_(closed)))
+    await conn.execute(sa.delete(incident_check).where(incident_check.c.tenant == tenant, incident_check.c.incident_id.in_(closed)))
     await conn.execute(
         sa.delete(incident).where(incident.c.tenant == tenant, incident.c.state == "closed", incident.c.closed_ns < cleared_before_ns)
     )

@@ -24,13 +24,13 @@ from fault.foreign import FOREIGN
 from fault.probable_causes import PROBABLE_CAUSES
 from fault.queries import AlarmQuery, Which
 from fault.service import Changes, FaultService
-from fault.tmf_tasks import REFS_MAX, Links, add_reads, keep
+from fault.tmf_tasks import REFS_MAX, Links, keep
 from station.batch import Event
 from station.clock import NS_PER_S
 from station.scope import Role, Scope
 from station.security import audit
 from station.security.targets import Guard
-from station.tmf.documents import Kind
+from station.tmf.documents import Kind, add_reads
 from station.tmf.hub import add_hub, publish, subscribed
 from station.tmf.query import Query, page
 from station.tmf.route import Id, api_router, href

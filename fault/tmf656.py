@@ -19,12 +19,12 @@ from fault import incident_store, store
 from fault.api import AlarmAction, act, seen_incidents
 from fault.incidents import Incident
 from fault.service import Changes, FaultService
-from fault.tmf_tasks import REFS_MAX, Links, add_reads, keep
+from fault.tmf_tasks import REFS_MAX, Links, keep
 from station.clock import NS_PER_S
 from station.scope import Role, Scope
 from station.security import audit
 from station.security.targets import Guard
-from station.tmf.documents import Json, Kind, add_documents, document, write
+from station.tmf.documents import Json, Kind, add_documents, add_reads, document, write
 from station.tmf.hub import add_hub, publish, subscribed
 from station.tmf.query import Query, page
 from station.tmf.route import Id, api_router, href

@@ -9,37 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fault.store import chunks
 from station.ids import new_id
 from station.scope import Scope
-from station.state import State, upsert
-from station.tmf.documents import Json, Kind, document, documents, tell
-from station.tmf.query import Query, page
-from station.tmf.route import Id
+from station.state import upsert
+from station.tmf.documents import Json, Kind, tell
 from station.tmf.store import tmf_document
-from station.web import Caller
 
 TASKS_MAX: Final = 10_000  # of a kind that are kept; the oldest go first
 REFS_MAX: Final = 1_000
 KEY: Final = ("tenant", "api", "kind", "id")
-
-
-def add_reads(routes: APIRouter, state: State, kind: Kind) -> None:
-    """GET of the list and of one task."""
-
-    @routes.get(f"/{kind.name}", name=f"{kind.name} list")
-    async def listed(request: Request, caller: Caller) -> JSONResponse:
-        async with state.read() as conn:
-            return page(Query.of(request), await documents(conn, caller, kind))
-
-    @routes.get(f"/{kind.name}/{{id}}", name=f"{kind.name} by id")
-    async def one(request: Request, caller: Caller, id_: Id) -> JSONResponse:
-        async with state.read() as conn:
-            return JSONResponse(Query.of(request).shown(await document(conn, caller, kind, id_)))
 
 
 async def keep(conn: AsyncConnection, scope: Scope, kind: Kind, body: Json, now_ns: int) -> Json:

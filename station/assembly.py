@@ -20,6 +20,7 @@ import bss.tmf654
 import bss.tmf678
 import bss.tmf_records
 import fault.api
+import fault.checks.api
 import fault.foreign
 import fault.health_api
 import fault.json_in
@@ -69,12 +70,14 @@ from collectors.snmp.poller import Poller
 from collectors.snmp.profiles import shipped_profiles
 from dashboards import freshness
 from dashboards.server import WebParts, create_app
+from fault.checks.runner import FirstChecks
 from fault.correlation.engine import Engine as Correlation
 from fault.learning.decisions import Causes
 from fault.learning.explained import Explained
 from fault.notify.outbox import Notifier
 from fault.outages import down_types, outages
 from fault.rules import Rules, load_rules
+from fault.runbooks import load_runbooks
 from fault.service import FaultService
 from inventory.discovery import Discovery
 from inventory.facts import DeviceFacts, NoAnswer
@@ -97,6 +100,7 @@ from station.clock import Clock, SystemClock
 from station.colours import Colours
 from station.config import StationSettings
 from station.data import data_dir
+from station.first_look import FirstLook
 from station.follow import UP, Follower
 from station.hub import Hub
 from station.journal import Journal
@@ -225,6 +229,8 @@ class Station:
             announcer=self.notifier,
             verify=self.verify,
         )
+        self.checks = FirstChecks(self.fault, FirstLook(clock, self.look_at, simulated=ground.plan.simulated))
+        self.runbooks = load_runbooks(settings.fault.runbooks)
         heard = self.fault.notifications
         self.pipeline = Pipeline(
             client=client,
@@ -356,6 +362,7 @@ class Station:
             "remote write": self.remote_write.run,
             "fault": self.fault.run,
             "causes": self.causes.run,
+            "first checks": self.checks.run,
             "notify": self.notifier.run,
             "tmf": Deliveries(ground.state, self.guard, ground.clock).run,
             "snmp": lambda: snmp.run(self.poller, ground.plan.folder / "cache"),
@@ -400,6 +407,7 @@ class Station:
             fault.tmf656.router(self.fault, self.guard),
             fault.health_api.router(self.fault),
             fault.reports_api.router(self.fault),
+            fault.checks.api.router(self.fault, self.checks, self.runbooks),
             fault.learning.api.router(self.causes, ground.picture.current),
             fault.status_page.router(self.fault),
             fault.notify.api.router(self.notifier),

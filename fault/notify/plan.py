@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Final
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from fault.alarms import SEVERITIES
-from fault.filters import LINE_CHARS_MAX, FilterError, Term, matches, parse
+from fault.filters import FilterLine, SeverityWord, Term, matches, parse
 from fault.notify.oncall import Name, Part, Schedule, Times, instant, on_call, quiet_until_ns
 from fault.notify.routes import News, Webhook
 from station.clock import NS_PER_S
@@ -27,8 +27,8 @@ Wait = Annotated[float, Field(ge=0, le=30 * 86_400)]
 class Route(Part):
     """One node. `receivers` are names of webhooks, `on_call` names of schedules. `group_by` () puts everything into one group."""
 
-    match: Annotated[str, Field(max_length=LINE_CHARS_MAX)] = ""
-    severity: str = "indeterminate"
+    match: FilterLine = ""
+    severity: SeverityWord = "indeterminate"
     go_on: Annotated[bool, Field(alias="continue")] = False
     receivers: tuple[Name, ...] | None = None
     on_call: tuple[Name, ...] | None = None
@@ -40,22 +40,6 @@ class Route(Part):
     active: tuple[Name, ...] | None = None
     escalate: Annotated[str, Field(max_length=64)] | None = None
     routes: Annotated[tuple["Route", ...], Field(max_length=100)] = ()
-
-    @field_validator("match")
-    @classmethod
-    def _filters(cls, line: str) -> str:
-        try:
-            parse(line)
-        except FilterError as error:
-            raise ValueError(f"{error} (position {error.at})") from error
-        return line
-
-    @field_validator("severity")
-    @classmethod
-    def _known(cls, word: str) -> str:
-        if word not in SEVERITIES:
-            raise ValueError(f"{word!r} is none of {', '.join(SEVERITIES)}")
-        return word
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:

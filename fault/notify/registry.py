@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fault.alarms import SEVERITIES, storable
-from fault.filters import LINE_CHARS_MAX, FilterError, parse
+from fault.filters import FilterLine, SeverityWord
 from fault.notify import mail, samples, sending, store, template
 from fault.notify.message import JSON, PresetError
 from fault.notify.presets import presets
@@ -56,8 +56,8 @@ class Registration(BaseModel):
     url: Annotated[str, Field(min_length=1, max_length=URL_MAX)]
     format: Annotated[str, Field(validation_alias=AliasChoices("format", "preset"), max_length=32)] = "trunkline"
     about: About = "incidents"
-    severity: str = "indeterminate"
-    filter: Annotated[str, Field(max_length=LINE_CHARS_MAX)] = ""
+    severity: SeverityWord = "indeterminate"
+    filter: FilterLine = ""
     template: str = ""
     content_type: Annotated[str, Field(max_length=128, pattern=r"^[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.-]+)*$")] = JSON
     enabled: bool = True
@@ -79,22 +79,6 @@ class Registration(BaseModel):
         if not name.strip() or not name.isprintable():
             raise ValueError("a name is printable and not empty")
         return name.strip()
-
-    @field_validator("severity")
-    @classmethod
-    def _known_severity(cls, word: str) -> str:
-        if word not in SEVERITIES:
-            raise ValueError(f"{word!r} is none of {', '.join(SEVERITIES)}")
-        return word
-
-    @field_validator("filter")
-    @classmethod
-    def _filters(cls, line: str) -> str:
-        try:
-            parse(line)
-        except FilterError as error:
-            raise ValueError(f"{error} (position {error.at})") from error
-        return line
 
     @field_validator("headers")
     @classmethod

@@ -102,6 +102,8 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("POST /api/v1/webhooks/{key}/test", Role.ENGINEER, "", None),
     ("POST /api/v1/alarms/in/{key}", Role.OPERATOR, "", {"event_name": "x"}),
     ("GET /api/v1/fault-report", Role.VIEWER, "", None),
+    ("GET /api/v1/incidents/{key}/first-look", Role.VIEWER, "", None),
+    ("POST /api/v1/incidents/{key}/first-look", Role.OPERATOR, "", None),
     ("GET /api/v1/fault-causes", Role.VIEWER, "", None),
     ("POST /api/v1/fault-causes/proposals", Role.ENGINEER, "", {"days": 1}),
     ("POST /api/v1/fault-causes/decisions", Role.ENGINEER, "", {"cause": "none", "effect": "none", "state": "rejected"}),
