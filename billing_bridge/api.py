@@ -19,7 +19,7 @@ from billing_bridge.usage import UsageState
 from station.clock import NS_PER_MS, NS_PER_S, Clock
 from station.scope import Role, Scope
 from station.state import State
-from station.web import PAGE_LIMIT, Caller, ProblemError, time_ns
+from station.web import PAGE_LIMIT, Caller, ProblemError, time_ns, whole_view
 
 DAY_NS = 86_400 * NS_PER_S
 SPAN_DAYS = 62
@@ -110,12 +110,6 @@ def _add_export(routes: APIRouter, state: State, asked: Asked) -> None:
 def _instant(text: str) -> int:
     """Nanoseconds of an RFC 3339 text, moved into what the books can hold."""
     return min(max(time_ns(text), 0), FOREVER_NS)
-
-
-def whole_view(caller: Scope, what: str) -> None:
-    """ProblemError 403 for a caller who sees only some customers or regions: `what` is over all of them."""
-    if caller.customers or caller.regions:
-        raise ProblemError(403, "Not allowed", f"Your view is limited to some customers or regions; {what} is over all.")
 
 
 async def _page(conn: AsyncConnection, caller: Scope, found: Sequence[dict[str, Any]], cursor: str, limit: int) -> dict[str, Any]:

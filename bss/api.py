@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_bridge import completeness, periods
-from billing_bridge.api import whole_view
 from billing_bridge.periods import Period, PeriodError
 from billing_bridge.samples import SampleSource
 from bss import assurance, money_api, profile
@@ -30,7 +29,7 @@ from bss.views import bill_run_summary, invoice_detail, invoice_summary
 from station.clock import NS_PER_S, Clock
 from station.scope import Role, Scope
 from station.state import State
-from station.web import PAGE_LIMIT, Caller, ProblemError, not_found
+from station.web import PAGE_LIMIT, Caller, ProblemError, not_found, whole_view
 
 POINTS_MAX = 1000  # incomplete metering points named in one answer
 

@@ -17,7 +17,6 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_bridge.api import whole_view
 from bss.notes import Change, NoteError, Notes
 from bss.store import credit_proposal, invoice
 from perf.sla.levels import Level, Levels
@@ -25,7 +24,7 @@ from perf.sla.views import promise
 from station.clock import Clock
 from station.scope import Role, Scope
 from station.state import State
-from station.web import Caller, ProblemError, not_found
+from station.web import Caller, ProblemError, not_found, whole_view
 
 RECURRING: Final = ("flat", "commit")  # kinds of charge that are due whatever was used
 Month = Annotated[str, Field(pattern=r"\A\d{4}-(0[1-9]|1[0-2])\z")]

@@ -27,6 +27,12 @@ def not_found(what: str) -> ProblemError:
     return ProblemError(404, "Not found", f"There is no such {what}, or it is outside what you may see.")
 
 
+def whole_view(caller: Scope, what: str) -> None:
+    """ProblemError 403 for a caller who sees only some customers or regions: `what` is over all of them."""
+    if caller.customers or caller.regions:
+        raise ProblemError(403, "Not allowed", f"Your view is limited to some customers or regions; {what} is over all.")
+
+
 def scope_of(request: Request) -> Scope:
     """The scope that authentication gave this request; without one nothing is answered."""
     scope = getattr(request.state, "scope", None)

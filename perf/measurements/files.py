@@ -6,7 +6,7 @@ Periods are laid on UTC. A period in which an object was measured in fewer than 
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -52,11 +52,11 @@ def periods(history: History, granularity_ns: int) -> pl.DataFrame:
     return by.group_by("entity", "at").agg(*said, pl.col("slot").n_unique().alias("slots")).sort("entity", "at")
 
 
-def lines(wanted: Wanted, histories: Sequence[History], names: Callable[[str], Mapping[int, str]]) -> Iterator[list[Any]]:
-    """The rows of a file, indicator by indicator; `names` gives the objects of a kind of entity."""
+def lines(wanted: Wanted, histories: Sequence[History], names: Mapping[str, Mapping[int, str]]) -> Iterator[list[Any]]:
+    """The rows of a file, indicator by indicator; `names` are the objects of each kind of entity."""
     need = max(1, wanted.granularity_ns // SLOT_NS)
     for metric, history in zip(wanted.metrics, histories, strict=True):
-        known = names(metric.entity)
+        known = names[metric.entity]
         for key, at, mean, low, high, count, slots in periods(history, wanted.granularity_ns).iter_rows():
             if key in known:
                 span = (iso(at), iso(at + wanted.granularity_ns))

@@ -18,12 +18,12 @@ from perf.measurements.tmf628 import JOBS, ON_DEMAND, granularity_ns, span_of, w
 from perf.query import HistoryQuery, QueryError
 from perf.store import TelemetryStore
 from station.clock import NS_PER_S, Clock
-from station.ids import new_id
+from station.ids import derived_id
 from station.metrics import counter
 from station.scope import Scope
 from station.state import State
-from station.tmf.documents import Json, Kind, documents, tell, write
-from station.web import Caller, ProblemError, not_found, time_ns
+from station.tmf.documents import Json, Kind, document, documents, tell, write
+from station.web import Caller, ProblemError, not_found, time_ns, whole_view
 
 log = structlog.get_logger(__name__)
 FILES = counter("measurement_files", "Measurement files, by what became of them.", "result")
@@ -60,14 +60,14 @@ class Measurements:
         if span is None or span[1] + SETTLES_NS > self._clock.now_ns():
             return
         try:
-            file = await self._make(wanted_of(job), span, job)
+            row = await self._make(wanted_of(job), span, job)
         except (QueryError, ProblemError) as error:
             FILES.labels("failed").inc()
             log.warning("measurement file not made", job=job["id"], error=str(error))
-            await self._note(kind, job, "failed", "", "FilesPreparationError")
+            await self._note(kind, job["id"], "failed", None, "FilesPreparationError")
             return
         FILES.labels("made").inc()
-        await self._note(kind, job, "completed" if kind is ON_DEMAND else "inProgress", file, "FilesReady")
+        await self._note(kind, job["id"], "completed" if kind is ON_DEMAND else "inProgress", row, "FilesReady")
 
     async def _due(self, job: Json) -> tuple[int, int]:
         """The reporting period after the last file's, on the grid; the first is the one in which the job was made."""
@@ -77,32 +77,38 @@ class Measurements:
             begins_ns = (await conn.execute(last)).scalar() or time_ns(job["creationTime"]) // width * width
         return begins_ns, begins_ns + width
 
-    async def _make(self, wanted: Wanted, span: tuple[int, int], job: Json) -> str:
-        """The id of the file that holds the span; what was made before is made again under its own id, and kept once."""
-        topology = self._topology()
-        histories = [await self._store.history(HistoryQuery(metric.name, *span)) for metric in wanted.metrics]
-        rows = lines(wanted, histories, lambda kind: entities_of(topology, kind, wanted.objects))
-        content, n = await asyncio.to_thread(written, rows)
-        id_ = new_id(self._clock.now_ns())
+    async def _make(self, wanted: Wanted, span: tuple[int, int], job: Json) -> Json:
+        """The row of the file that holds the span. Its id comes from the job and the span: what is made again is the same file."""
+        topology, objects = self._topology(), wanted.objects
+        some = {kind: entities_of(topology, kind, objects) for kind in {metric.entity for metric in wanted.metrics}}
+        asked = [(metric.name, None if objects == "*" else tuple(some[metric.entity])) for metric in wanted.metrics]
+        histories = [await self._store.history(HistoryQuery(name, *span, entities=entities)) for name, entities in asked]
+        content, n = await asyncio.to_thread(written, lines(wanted, histories, some))
+        id_ = derived_id("measurement", self._scope.tenant, job["id"], *span)[:32]
         self._folder.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread((self._folder / f"{id_}.csv").write_bytes, content)
         row = {"tenant": self._scope.tenant, "id": id_, "job_id": job["id"], "begins_ns": span[0], "ends_ns": span[1], "rows": n}
-        async with self._state.write() as conn:
-            await conn.execute(
-                sa.insert(measurement_file).values(**row, sha256=hashlib.sha256(content).hexdigest(), made_ns=self._clock.now_ns())
-            )
-        return id_
+        return row | {"sha256": hashlib.sha256(content).hexdigest(), "made_ns": self._clock.now_ns()}
 
-    async def _note(self, kind: Kind, job: Json, state: str, file: str, event: str) -> None:
-        """The job's new state and where its newest file is, with the events of both."""
-        before = {name: value for name, value in job.items() if name not in BODY}
-        after = before | {"executionState": state}
-        if file:
-            after["fileTransferData"] = [one | {"fileLocation": f"/api/v1/measurements/{file}.csv"} for one in before["fileTransferData"]]
+    async def _note(self, kind: Kind, job: str, state: str, file: Json | None, event: str) -> None:
+        """The file's row, the job's new state and where its newest file is, with the events of both: one transaction.
+
+        A job that was removed meanwhile has no file.
+        """
         now_ns = self._clock.now_ns()
         async with self._state.write() as conn:
-            await write(conn, self._scope, kind, job["id"], before, after, now_ns)
-            await tell(conn, self._scope, kind, event, kind.shown(job["id"], after), now_ns)
+            try:
+                shown = await document(conn, self._scope, kind, job)
+            except ProblemError:
+                return
+            before = {name: value for name, value in shown.items() if name not in BODY}
+            after = before | {"executionState": state}
+            if file:
+                await conn.execute(sa.insert(measurement_file).values(**file))
+                place = f"/api/v1/measurements/{file['id']}.csv"
+                after["fileTransferData"] = [one | {"fileLocation": place} for one in before["fileTransferData"]]
+            await write(conn, self._scope, kind, job, before, after, now_ns)
+            await tell(conn, self._scope, kind, event, kind.shown(job, after), now_ns)
 
     async def _forget(self) -> None:
         """Remove files that are older than they are kept."""
@@ -122,8 +128,7 @@ class Measurements:
 
         @routes.get("/{key}.csv", response_class=Response)
         async def content(caller: Caller, key: Annotated[str, UrlPath(max_length=36)]) -> Response:
-            if caller.regions or caller.customers:
-                raise ProblemError(403, "Not for a limited scope", "A measurement file shows the whole network.")
+            whole_view(caller, "a measurement file")
             c = measurement_file.c
             async with self._state.read() as conn:
                 known = (await conn.execute(sa.select(c.id, c.sha256).where(c.tenant == caller.tenant, c.id == key))).one_or_none()

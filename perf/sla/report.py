@@ -42,7 +42,7 @@ def workbook(month: str, levels: Sequence[Level]) -> bytes:
     import xlsxwriter
 
     out = io.BytesIO()
-    whole = [(_flat(level_json(level)), level_json(level, whole=True)) for level in levels]
+    whole = [(_flat(said), said) for said in (level_json(level, whole=True) for level in levels)]
     with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
         book.set_properties({"title": f"Service levels {month}"})
         _sheet(book, "Services", COLUMNS, [row for row, _ in whole])

@@ -67,8 +67,14 @@ class Kind:
         return self.name[0].upper() + self.name[1:]
 
     def checked(self, sent: Json) -> Json:
-        """What a client sent, without identity; ProblemError 400 names what is not of this kind."""
-        return _checked(self, sent)
+        """What was sent without identity, every known attribute of its JSON type; ProblemError 400 names what is not."""
+        known = {**ALWAYS, **self.attributes}
+        if wrong := [name for name, value in sent.items() if name in known and not _is(value, known[name])]:
+            raise ProblemError(400, "Not valid", f"{'; '.join(f'{name} is no {_named(known[name])}' for name in wrong)}.")
+        if unknown := [name for name in sent if name not in known and name not in FIXED and "@schemaLocation" not in sent]:
+            says = f"{self.type_} has no {', '.join(unknown)}; a schema of your own is named by @schemaLocation."
+            raise ProblemError(400, "Not known", says)
+        return {name: value for name, value in sent.items() if name not in FIXED}
 
     def shown(self, id_: str, body: Json) -> Json:
         """The whole resource."""
@@ -83,7 +89,7 @@ def add_documents(routes: APIRouter, state: State, clock: Clock, kind: Kind) -> 
     @routes.post(path, status_code=201)
     async def create(caller: Caller, sent: Sent, response: Response) -> Json:
         caller.require(kind.writes, f"creating a {kind.name}")
-        body = _checked(kind, sent)
+        body = kind.checked(sent)
         made = await keep(state, caller, kind, body, clock.now_ns())
         response.headers["Location"] = made["href"]
         return made
@@ -93,7 +99,7 @@ def add_documents(routes: APIRouter, state: State, clock: Clock, kind: Kind) -> 
         caller.require(kind.writes, f"changing a {kind.name}")
         if fixed := [name for name in FIXED if name in sent]:
             raise ProblemError(400, "Not changeable", f"{', '.join(fixed)} of a resource never changes.")
-        return await _change(state, caller, kind, id_, _checked(kind, sent), clock.now_ns())
+        return await _change(state, caller, kind, id_, kind.checked(sent), clock.now_ns())
 
     @routes.delete(path + "/{id}", status_code=204)
     async def remove(caller: Caller, id_: Id) -> None:
@@ -220,16 +226,6 @@ def _mine(scope: Scope, kind: Kind) -> list[sa.ColumnElement[bool]]:
 def _within(scope: Scope, customer_id: str) -> None:
     if scope.customers and customer_id not in scope.customers:
         raise ProblemError(403, "Not allowed", "That is about a customer outside what you may see.")
-
-
-def _checked(kind: Kind, sent: Json) -> Json:
-    """What was sent without identity, every known attribute of its JSON type; ProblemError 400 names what is not."""
-    known = {**ALWAYS, **kind.attributes}
-    if wrong := [f"{name} is no {_named(known[name])}" for name, value in sent.items() if name in known and not _is(value, known[name])]:
-        raise ProblemError(400, "Not valid", f"{'; '.join(wrong)}.")
-    if unknown := [name for name in sent if name not in known and name not in FIXED and "@schemaLocation" not in sent]:
-        raise ProblemError(400, "Not known", f"{kind.type_} has no {', '.join(unknown)}; a schema of your own is named by @schemaLocation.")
-    return {name: value for name, value in sent.items() if name not in FIXED}
 
 
 def _is(value: Any, wanted: type | tuple[type, ...]) -> bool:
