@@ -104,6 +104,47 @@ class Journal:
                 if sequence > self._released:
                     yield sequence, kind, payload
 
+    @property
+    def released(self) -> int:
+        """The highest sequence that is not replayed any more."""
+        return self._released
+
+    @property
+    def durable(self) -> int:
+        """The highest sequence that a crash leaves."""
+        return self._synced
+
+    @property
+    def first(self) -> int:
+        """The sequence that the oldest segment begins with: what is older is gone."""
+        return min(self._segments, default=self._next)
+
+    def after_first(self) -> int:
+        """The sequence that the second segment begins with, or the next one."""
+        return sorted(self._segments)[1] if len(self._segments) > 1 else self._next
+
+    def shed(self) -> list[tuple[int, int, bytes]]:
+        """Let go of the oldest segment to make room: (sequence, kind, payload) of what is lost with it; nothing while it is the only one."""
+        firsts = sorted(self._segments)
+        if len(firsts) < 2:
+            return []
+        lost = [(sequence, kind, payload) for _, sequence, kind, payload in _records(self.path / _name(firsts[0]))]
+        self.release(firsts[1] - 1)
+        return lost
+
+    def records_from(self, sequence: int) -> Iterator[tuple[int, int, bytes]]:
+        """(sequence, kind, payload) of the durable records from that sequence on, oldest first, as far as there are any now."""
+        firsts = sorted(self._segments)
+        behind = [following <= sequence for following in firsts[1:]]
+        for first in firsts[sum(behind) :]:
+            if first not in self._segments:
+                continue  # let go of meanwhile
+            for _, number, kind, payload in _records(self.path / _name(first)):
+                if number > self._synced:
+                    return
+                if number >= sequence:
+                    yield number, kind, payload
+
     def close(self) -> None:
         if self._file is not None:
             self._file.flush()

@@ -76,6 +76,34 @@ async def test_a_full_journal_refuses_and_takes_again_after_release(
     assert journal.append(0, b"x" * 60) == 3
 
 
+async def test_the_oldest_segment_is_let_go_of_to_make_room_and_says_what_it_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[..., Journal]
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 50)
+    journal = opened(tmp_path / "j")
+    assert journal.shed() == []
+    for n in range(3):
+        journal.append(n, bytes([n]) * 60)
+    await journal.sync()
+    assert journal.shed() == [(1, 0, b"\0" * 60)]
+    assert (journal.first, journal.released, len(payloads(journal))) == (2, 1, 2)
+
+
+async def test_durable_records_are_read_from_any_place_while_others_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[..., Journal]
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 100)
+    journal = opened(tmp_path / "j")
+    for n in range(6):
+        journal.append(0, bytes([n]) * 60)
+    await journal.sync()
+    journal.append(0, b"not yet")
+    assert [sequence for sequence, _, _ in journal.records_from(3)] == [3, 4, 5, 6]
+    assert journal.durable == 6
+    await journal.sync()
+    assert [payload for _, _, payload in journal.records_from(7)] == [b"not yet"]
+
+
 @given(cut=st.integers(0, 60), flip=st.integers(0, 2000))
 @settings(max_examples=60, deadline=None)
 async def test_any_torn_or_rotten_tail_leaves_a_prefix(tmp_path_factory: pytest.TempPathFactory, cut: int, flip: int) -> None:
