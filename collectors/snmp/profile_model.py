@@ -55,26 +55,29 @@ def dbm(milliwatts: float) -> float:
 
 class Where(Settings):
     """Take only some instances: those whose `oid` column, or whose index arc `arc`, is one of `equals` or none of `differs`,
-    or is a number `above` or `at_most` some other."""
+    or looks like `matches`, or is a number `above` or `at_most` some other."""
 
     oid: OidText | None = None
     arc: int | None = None  # of the instance, from 0, negative from its end
     equals: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
+    matches: Expression = ""
     above: float | None = None
     at_most: float | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> "Where":
-        told = (bool(self.equals), bool(self.differs), self.above is not None, self.at_most is not None)
+        told = (bool(self.equals), bool(self.differs), bool(self.matches), self.above is not None, self.at_most is not None)
         if (self.oid is None) == (self.arc is None) or sum(told) != 1:
-            raise ValueError("want one of `oid` and `arc`, and one of `equals`, `differs`, `above` and `at_most`")
+            raise ValueError("want one of `oid` and `arc`, and one of `equals`, `differs`, `matches`, `above` and `at_most`")
         return self
 
     def admits(self, text: str) -> bool:
         """Whether a column's or arc's value, as text, is one that is wanted."""
         if self.equals or self.differs:
             return text in self.equals if self.equals else text not in self.differs
+        if self.matches:
+            return re.search(self.matches, text, re.IGNORECASE) is not None
         try:
             number = float(text)
         except ValueError:
