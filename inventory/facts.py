@@ -85,6 +85,7 @@ class DeviceFacts:
     lasting: tuple[str, ...] = ()  # those of `addresses` on a loopback interface: no cable takes them away
     heard: tuple[str, ...] = ()  # addresses on the device's own links, where others may answer
     problems: tuple[str, ...] = ()  # tables that could not be read and why
+    vrf: str = ""  # the address space in which `address` means this device; "" is the station's own
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory import store
 from inventory.identity import clean
-from inventory.links import FoundLink, Said, Unresolved, derive
+from inventory.links import FoundLink, Unresolved
+from inventory.spaces import derive_in_spaces
 from inventory.subnets import SOURCES
 from station.clock import NS_PER_S
 from station.ids import new_id
@@ -35,16 +36,16 @@ class LinkImportError(Exception):
 async def refresh_links(state: State, scope: Scope, now_ns: int) -> bool:
     """Derive the links anew from all neighbour rows and write what differs; return whether the picture changed."""
     scope.require(Role.ENGINEER, "changing links")
-    tables = (store.device, store.device_address, store.interface_address, store.entity, store.lldp_neighbour)
+    tables = (store.device, store.device_address, store.vrf_address, store.interface_address, store.entity, store.lldp_neighbour)
 
     async def read(conn: AsyncConnection) -> dict[str, list[Row]]:
         return {table.name: await _rows(conn, table, scope.tenant) for table in tables}
 
     rows = await state.collect(read)
     present = [row for row in rows["entity"] if row["kind"] == "interface" and row["gone_ns"] == 0]
-    addresses = {row["address"]: row["device_no"] for row in rows["device_address"]}
-    said = Said(rows["device"], addresses, present, rows["lldp_neighbour"], rows["interface_address"])
-    found, unresolved = await asyncio.to_thread(derive, said)
+    addresses = {(row.get("vrf", ""), row["address"]): row["device_no"] for row in (*rows["device_address"], *rows["vrf_address"])}
+    tables_said = rows["device"], present, rows["lldp_neighbour"], rows["interface_address"]
+    found, unresolved = await asyncio.to_thread(derive_in_spaces, addresses, *tables_said)
     async with state.write() as conn:
         changed = await _write_links(conn, scope.tenant, found, now_ns)
         dark = {_key(row) for row in present if row["oper_status"] != UP} - {end for one in found for end in (one.a, one.b)}

@@ -1,6 +1,7 @@
 """The current picture of the network: loaded whole by a few queries, and kept true in the small by what polling sees."""
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory import store
 from inventory.roots import roots
-from inventory.topology import Customer, Device, Entity, Link, MissingEnd, Service, Site, Topology
+from inventory.topology import Collector, Customer, Device, Entity, Link, MissingEnd, Service, Site, Topology
+from station.bus.store import collector
 from station.hub import Hub
 from station.metrics import counter, gauge
 from station.scope import OPERATOR_TENANT
@@ -32,6 +34,8 @@ _TABLES: Final = (
     store.site,
     store.device,
     store.device_address,
+    store.vrf_address,
+    collector,
     store.entity,
     store.link,
     store.customer,
@@ -91,7 +95,7 @@ class Picture:
 
     def _drawn(self, rows: Rows) -> Topology:
         """The next picture; in a thread."""
-        hops = self._next_hops({row["management_address"] for row in rows["device"]})
+        hops = self._next_hops({row["management_address"] for row in rows["device"] if not row["vrf"]})
         return build(rows, self._topology.version + 1, self._station_devices, hops)
 
     async def set_device_status(self, no: int, status: str, last_seen_ns: int) -> None:
@@ -168,6 +172,8 @@ def build(rows: Rows, version: int, station_devices: Sequence[str] = (), gateway
         customers={row["id"]: Customer(row["id"], row["number"], row["name"]) for row in rows["customer"]},
         services=_services(rows),
         addresses={row["address"]: row["device_no"] for row in rows["device_address"]},
+        addresses_in=_spaces(rows["vrf_address"]),
+        collectors={row["id"]: _collector(row) for row in rows["collector"] if not row["revoked_ns"]},
         missing=tuple(_missing(row) for row in rows["unresolved_neighbour"]),
     )
     return replace(topology, station_devices=roots(topology, station_devices, gateways))
@@ -200,6 +206,17 @@ def _entity(key: int, row: Mapping[str, Any]) -> Entity:
 def _link(row: Mapping[str, Any]) -> Link:
     a, b = (row[f"{end}_device_no"] << 16 | row[f"{end}_entity_no"] for end in "ab")
     return Link(row["id"], a, b, tuple(filter(None, row["sources"].split(","))), row["confidence"], row["duct"])
+
+
+def _collector(row: Mapping[str, Any]) -> Collector:
+    return Collector(row["id"], row["name"], row["vrf"], tuple(json.loads(row["sites"])))
+
+
+def _spaces(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        found[row["vrf"]][row["address"]] = row["device_no"]
+    return dict(found)
 
 
 def _missing(row: Mapping[str, Any]) -> MissingEnd:

@@ -17,6 +17,7 @@ from inventory.entities import I32_MAX, EntityChanges, plan
 from inventory.facts import DeviceFacts
 from inventory.identity import (
     DESCR_MAX,
+    TEXT_MAX,
     by_engine_only,
     clean,
     identity_of,
@@ -30,7 +31,7 @@ from inventory.neighbours import store_neighbours
 from inventory.places import Place, place_of
 from inventory.roles import role_by_name
 from inventory.settings import SiteRule
-from inventory.store import device, device_address, entity, interface_address, site
+from inventory.store import device, device_address, entity, interface_address, site, vrf_address
 from station.ids import new_id
 from station.scope import Role, Scope
 from station.security import audit
@@ -87,19 +88,19 @@ def _told_neighbours(facts: DeviceFacts) -> bool:
 
 
 async def _candidates(conn: AsyncConnection, tenant: int, facts: DeviceFacts) -> Sequence[Mapping[str, Any]]:
-    """The devices the facts could be about: those that share an identifier, or the address.
+    """The devices of the same address space that the facts could be about: those that share an identifier, or the address.
 
     The tenant stands beside each, so that each is found by its own index.
     """
     ids = strong_ids(facts)
-    asked = ids | {"identity": identity_of(ids, name_of(facts), facts.address), "management_address": facts.address}
+    asked = ids | {"identity": _identity(facts.vrf, ids, name_of(facts), facts.address), "management_address": facts.address}
     own = [usable for text in facts.addresses[:ADDRESSES_ASKED_MAX] if (usable := usable_address(text))]
-    return await records(conn, _with_any(*asked), asked | {"tenant": tenant, "own": own, "name": name_of(facts)})
+    return await records(conn, _with_any(*asked), asked | {"tenant": tenant, "vrf": facts.vrf, "own": own, "name": name_of(facts)})
 
 
 @cache
 def _with_any(*columns: str) -> sa.Select[Any]:
-    mine = device.c.tenant == sa.bindparam("tenant")
+    mine = (device.c.tenant == sa.bindparam("tenant")) & (device.c.vrf == sa.bindparam("vrf"))
     possible = [mine & (device.c[column] == sa.bindparam(column)) for column in columns]
     named = device.c.management_address.in_(sa.bindparam("own", expanding=True)) & (device.c.name == sa.bindparam("name"))
     return sa.select(device).where(sa.or_(*possible, mine & named)).order_by(device.c.no)
@@ -107,8 +108,14 @@ def _with_any(*columns: str) -> sa.Select[Any]:
 
 async def _same_hardware(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts) -> bool:
     macs = sa.select(entity.c.mac).where(entity.c.tenant == tenant, entity.c.device_no == number, entity.c.mac != "")
-    known = sa.select(device_address.c.address).where(device_address.c.tenant == tenant, device_address.c.device_no == number)
-    return shares_hardware(facts, (await conn.execute(macs)).scalars().all(), (await conn.execute(known)).scalars().all())
+    known = await _known_addresses(conn, _held(tenant, facts.vrf), number)
+    return shares_hardware(facts, (await conn.execute(macs)).scalars().all(), known)
+
+
+def _identity(vrf: str, known: Mapping[str, Any], name: str, address: str) -> str:
+    """The same device seen in two address spaces is two: nothing that both are asked tells that they are one and not copies."""
+    found = identity_of(known, name, address)
+    return f"{vrf}/{found}"[:TEXT_MAX] if vrf else found
 
 
 def _told(facts: DeviceFacts) -> dict[str, Any]:
@@ -123,7 +130,8 @@ async def _insert(conn: AsyncConnection, scope: Scope, facts: DeviceFacts, site_
     row = {
         "tenant": scope.tenant,
         "id": new_id(now_ns),
-        "identity": identity_of(told, told["name"], facts.address),
+        "vrf": facts.vrf,
+        "identity": _identity(facts.vrf, told, told["name"], facts.address),
         "site_id": site_id,
         "role": role_by_name(told["name"]),
         "simulated": facts.address.startswith(_SIMULATED),
@@ -142,7 +150,7 @@ async def _update(conn: AsyncConnection, known: Mapping[str, Any], facts: Device
     new = {**known, **_told(facts)}
     if _keeps_address(known, facts):
         new |= {"management_address": known["management_address"], "snmp_port": known["snmp_port"]}
-    new["identity"] = identity_of(new, new["name"], new["management_address"])
+    new["identity"] = _identity(known["vrf"], new, new["name"], new["management_address"])
     new["role"] = known["role"] or role_by_name(new["name"])
     new["site_id"] = site_id or known["site_id"]
     different = {name: value for name, value in new.items() if value != known[name]}
@@ -196,20 +204,28 @@ async def _addresses(conn: AsyncConnection, tenant: int, number: int, facts: Dev
     """The device's addresses: its own to answer at for certain, the others unless another device has them."""
     told = {usable for text in facts.addresses[:ADDRESSES_MAX] if (usable := usable_address(text))}
     main = usable_address(facts.address) or facts.address
-    known = set() if new else await _known_addresses(conn, tenant, number)
+    table, space = held = _held(tenant, facts.vrf)
+    known = set() if new else await _known_addresses(conn, held, number)
     stale = known - told - {main} if told and not facts.problems else set()
     if not stale and told | {main} <= known:
         return False
     if stale:
-        await conn.execute(sa.delete(device_address).where(device_address.c.tenant == tenant, device_address.c.address.in_(stale)))
-    await upsert(conn, device_address, [_address(tenant, number, main)], ("tenant", "address"))
-    await insert_new(conn, device_address, [_address(tenant, number, one) for one in sorted(told - known)], ("tenant", "address"))
-    return new or await _known_addresses(conn, tenant, number) != known
+        await conn.execute(sa.delete(table).filter_by(**space).where(table.c.address.in_(stale)))
+    key = (*space, "address")
+    await upsert(conn, table, [space | {"address": main, "device_no": number}], key)
+    await insert_new(conn, table, [space | {"address": one, "device_no": number} for one in sorted(told - known)], key)
+    return new or await _known_addresses(conn, held, number) != known
 
 
-async def _known_addresses(conn: AsyncConnection, tenant: int, number: int) -> set[str]:
-    mine = {"tenant": tenant, "device_no": number}
-    return {row["address"] for row in await records(conn, rows_where(device_address, *mine), mine)}
+def _held(tenant: int, vrf: str) -> tuple[sa.Table, dict[str, Any]]:
+    """Where the addresses of an address space stand, and what names the space there."""
+    return (vrf_address, {"tenant": tenant, "vrf": vrf}) if vrf else (device_address, {"tenant": tenant})
+
+
+async def _known_addresses(conn: AsyncConnection, held: tuple[sa.Table, dict[str, Any]], number: int) -> set[str]:
+    table, space = held
+    mine = space | {"device_no": number}
+    return {row["address"] for row in await records(conn, rows_where(table, *mine), mine)}
 
 
 async def _subnets(conn: AsyncConnection, tenant: int, number: int, facts: DeviceFacts, *, new: bool) -> bool:

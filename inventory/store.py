@@ -41,6 +41,7 @@ device = sa.Table(
     sa.Column("status", sa.String(16), nullable=False, default="unknown"),  # up | down | unreachable | unknown
     sa.Column("last_seen_ns", sa.BigInteger, nullable=False, default=0),
     sa.Column("discovered_ns", sa.BigInteger, nullable=False, default=0),
+    sa.Column("vrf", sa.String(64), nullable=False, default="", server_default=""),  # the address space of its addresses
     sa.UniqueConstraint("tenant", "id"),
     sa.UniqueConstraint("tenant", "identity"),
     sa.Index(None, "tenant", "chassis_id"),  # whose facts these are is asked by each of them
@@ -57,6 +58,17 @@ device_address = sa.Table(
     sa.Column("address", sa.String(64), nullable=False),
     sa.Column("device_no", sa.Integer, sa.ForeignKey("device.no"), nullable=False),
     sa.PrimaryKeyConstraint("tenant", "address"),
+    sa.Index(None, "tenant", "device_no"),
+)
+
+vrf_address = sa.Table(
+    "vrf_address",  # the same of devices in other address spaces than the station's own
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("vrf", sa.String(64), nullable=False),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("device_no", sa.Integer, sa.ForeignKey("device.no"), nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "vrf", "address"),
     sa.Index(None, "tenant", "device_no"),
 )
 

@@ -32,6 +32,7 @@ class Device:
     simulated: bool = False
     status: str = "unknown"
     last_seen_ns: int = 0
+    vrf: str = ""  # the address space in which its addresses mean it; "" is the station's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,16 @@ class MissingEnd:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """A collector that runs apart: it polls the devices of its address space, of these sites where there are any named."""
+
+    id: str
+    name: str
+    vrf: str = ""
+    sites: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Topology:
     """A consistent snapshot of the inventory with its look-ups. `version` grows with each change."""
@@ -120,7 +131,9 @@ class Topology:
     links: Mapping[str, Link] = field(default_factory=dict)
     customers: Mapping[str, Customer] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
-    addresses: Mapping[str, int] = field(default_factory=dict)  # every known address -> device number
+    addresses: Mapping[str, int] = field(default_factory=dict)  # every known address of the station's own space -> device number
+    addresses_in: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # the same of the other address spaces, by vrf
+    collectors: Mapping[str, Collector] = field(default_factory=dict)
     station_devices: tuple[int, ...] = ()  # devices the station itself hangs on: roots of reachability
     missing: tuple[MissingEnd, ...] = ()  # links that must exist and of which only one end is known
 
@@ -202,4 +215,6 @@ class Topology:
             return self.sites[resource_id].name
         if resource_id in self.services:
             return self.services[resource_id].name
+        if resource_id in self.collectors:
+            return self.collectors[resource_id].name
         return resource_id

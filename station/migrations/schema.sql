@@ -294,7 +294,7 @@ CREATE TABLE rated_usage (
 	tariff VARCHAR(64) NOT NULL, 
 	effective VARCHAR(10) NOT NULL, 
 	computation TEXT NOT NULL, 
-	usage TEXT NOT NULL, tax_category VARCHAR(2) DEFAULT '' NOT NULL, 
+	usage TEXT NOT NULL, tax_category VARCHAR(2) DEFAULT '' NOT NULL, tax_minor BIGINT, 
 	CONSTRAINT pk_rated_usage PRIMARY KEY (tenant, period, service_id, charge, customer_id, rating_rev), 
 	CONSTRAINT uq_rated_usage_tenant_id UNIQUE (tenant, id)
 );
@@ -480,7 +480,7 @@ CREATE TABLE device (
 	simulated BOOLEAN NOT NULL, 
 	status VARCHAR(16) NOT NULL, 
 	last_seen_ns BIGINT NOT NULL, 
-	discovered_ns BIGINT NOT NULL, 
+	discovered_ns BIGINT NOT NULL, vrf VARCHAR(64) DEFAULT '' NOT NULL, 
 	CONSTRAINT fk_device_site_id_site FOREIGN KEY(site_id) REFERENCES site (id), 
 	CONSTRAINT uq_device_tenant_id UNIQUE (tenant, id), 
 	CONSTRAINT uq_device_tenant_identity UNIQUE (tenant, identity)
@@ -974,6 +974,41 @@ CREATE TABLE tmf_document (
 	body TEXT NOT NULL, 
 	CONSTRAINT pk_tmf_document PRIMARY KEY (tenant, api, kind, id)
 );
+CREATE TABLE bank_entry (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	statement_id VARCHAR(64) NOT NULL, 
+	day VARCHAR(10) NOT NULL, 
+	currency VARCHAR(3) NOT NULL, 
+	amount_minor BIGINT NOT NULL, 
+	end_to_end_id VARCHAR(35) NOT NULL, 
+	part_id VARCHAR(35) NOT NULL, 
+	mandate_id VARCHAR(35) NOT NULL, 
+	words VARCHAR(1024) NOT NULL, 
+	name VARCHAR(140) NOT NULL, 
+	iban VARCHAR(34) NOT NULL, 
+	return_code VARCHAR(35) NOT NULL, 
+	state VARCHAR(12) NOT NULL, 
+	reason VARCHAR(255) NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	"by" VARCHAR(16) NOT NULL, 
+	CONSTRAINT pk_bank_entry PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ix_bank_entry_tenant_state ON bank_entry (tenant, state);
+CREATE TABLE bank_statement (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(64) NOT NULL, 
+	account VARCHAR(34) NOT NULL, 
+	number VARCHAR(64) NOT NULL, 
+	currency VARCHAR(3) NOT NULL, 
+	opening_minor BIGINT NOT NULL, 
+	closing_minor BIGINT NOT NULL, 
+	entries INTEGER NOT NULL, 
+	sha256 VARCHAR(64) NOT NULL, 
+	imported_ns BIGINT NOT NULL, 
+	imported_by VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_bank_statement PRIMARY KEY (tenant, id)
+);
 CREATE TABLE bill_run_hold (
 	tenant INTEGER NOT NULL, 
 	period VARCHAR(64) NOT NULL, 
@@ -1001,6 +1036,83 @@ CREATE TABLE billed_period (
 	CONSTRAINT pk_billed_period PRIMARY KEY (tenant, customer_id, start_ns)
 );
 CREATE INDEX ix_billed_period_tenant_period ON billed_period (tenant, period);
+CREATE TABLE bus_place (
+	tenant INTEGER NOT NULL, 
+	kind VARCHAR(16) NOT NULL, 
+	collector VARCHAR(36) NOT NULL, 
+	epoch VARCHAR(32) NOT NULL, 
+	place BIGINT NOT NULL, 
+	CONSTRAINT pk_bus_place PRIMARY KEY (tenant, kind, collector, epoch)
+);
+CREATE TABLE collector (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	name VARCHAR(64) NOT NULL, 
+	vrf VARCHAR(64) NOT NULL, 
+	sites TEXT NOT NULL, 
+	ranges TEXT NOT NULL, 
+	credentials TEXT NOT NULL, 
+	site VARCHAR(255) NOT NULL, 
+	token_hash VARCHAR(64) NOT NULL, 
+	token_expires_ns BIGINT NOT NULL, 
+	user_key VARCHAR(64) NOT NULL, 
+	box_key VARCHAR(64) NOT NULL, 
+	created_ns BIGINT NOT NULL, 
+	enrolled_ns BIGINT NOT NULL, 
+	revoked_ns BIGINT NOT NULL, 
+	CONSTRAINT pk_collector PRIMARY KEY (id), 
+	CONSTRAINT uq_collector_tenant_name UNIQUE (tenant, name)
+);
+CREATE TABLE customer_notice (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	incident_id VARCHAR(36) NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	customer VARCHAR(255) NOT NULL, 
+	kind VARCHAR(8) NOT NULL, 
+	state VARCHAR(8) NOT NULL, 
+	recipient VARCHAR(1024) NOT NULL, 
+	subject VARCHAR(255) NOT NULL, 
+	text TEXT NOT NULL, 
+	created_ns BIGINT NOT NULL, 
+	created_by VARCHAR(255) NOT NULL, 
+	done_ns BIGINT NOT NULL, 
+	done_by VARCHAR(255) NOT NULL, 
+	message_id VARCHAR(36) NOT NULL, 
+	CONSTRAINT pk_customer_notice PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ix_customer_notice_incident ON customer_notice (tenant, incident_id);
+CREATE TABLE debit_batch (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(35) NOT NULL, 
+	collect_on VARCHAR(10) NOT NULL, 
+	n INTEGER NOT NULL, 
+	sum_minor BIGINT NOT NULL, 
+	document TEXT NOT NULL, 
+	sha256 VARCHAR(64) NOT NULL, 
+	created_ns BIGINT NOT NULL, 
+	created_by VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_debit_batch PRIMARY KEY (tenant, id)
+);
+CREATE TABLE debit_item (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(35) NOT NULL, 
+	batch_id VARCHAR(35) NOT NULL, 
+	part_id VARCHAR(35) NOT NULL, 
+	mandate_id VARCHAR(35) NOT NULL, 
+	sequence VARCHAR(4) NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	document_id VARCHAR(36) NOT NULL, 
+	number VARCHAR(48) NOT NULL, 
+	amount_minor BIGINT NOT NULL, 
+	state VARCHAR(8) NOT NULL, 
+	reason VARCHAR(64) NOT NULL, 
+	payment_id VARCHAR(36) NOT NULL, 
+	CONSTRAINT pk_debit_item PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ix_debit_item_tenant_document_id ON debit_item (tenant, document_id);
+CREATE INDEX ix_debit_item_tenant_mandate_id ON debit_item (tenant, mandate_id);
+CREATE INDEX ix_debit_item_tenant_part_id ON debit_item (tenant, part_id);
 CREATE TABLE dispute (
 	tenant INTEGER NOT NULL, 
 	id VARCHAR(36) NOT NULL, 
@@ -1146,6 +1258,35 @@ CREATE TABLE one_off (
 	CONSTRAINT pk_one_off PRIMARY KEY (tenant, id)
 );
 CREATE INDEX ix_one_off_tenant_customer_id ON one_off (tenant, customer_id);
+CREATE TABLE provider_event (
+	tenant INTEGER NOT NULL, 
+	provider VARCHAR(32) NOT NULL, 
+	id VARCHAR(128) NOT NULL, 
+	act VARCHAR(16) NOT NULL, 
+	reference VARCHAR(128) NOT NULL, 
+	said TEXT NOT NULL, 
+	state VARCHAR(12) NOT NULL, 
+	answer VARCHAR(255) NOT NULL, 
+	heard_ns BIGINT NOT NULL, 
+	CONSTRAINT pk_provider_event PRIMARY KEY (tenant, provider, id)
+);
+CREATE TABLE sepa_mandate (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(35) NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	scheme VARCHAR(4) NOT NULL, 
+	kind VARCHAR(4) NOT NULL, 
+	holder VARCHAR(70) NOT NULL, 
+	iban VARCHAR(34) NOT NULL, 
+	bic VARCHAR(11) NOT NULL, 
+	signed_on VARCHAR(10) NOT NULL, 
+	state VARCHAR(8) NOT NULL, 
+	reason VARCHAR(255) NOT NULL, 
+	created_ns BIGINT NOT NULL, 
+	created_by VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_sepa_mandate PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ix_sepa_mandate_tenant_customer_id ON sepa_mandate (tenant, customer_id);
 CREATE TABLE service_plan (
 	tenant INTEGER NOT NULL, 
 	service_id VARCHAR(36) NOT NULL, 
@@ -1175,5 +1316,28 @@ CREATE TABLE tariff_published (
 	approved_ns BIGINT DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_tariff_published PRIMARY KEY (tenant, name, effective, sha256)
 );
+CREATE TABLE voucher (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(64) NOT NULL, 
+	series VARCHAR(64) NOT NULL, 
+	currency VARCHAR(3) NOT NULL, 
+	amount_minor BIGINT NOT NULL, 
+	expires_ns BIGINT NOT NULL, 
+	made_ns BIGINT NOT NULL, 
+	made_by VARCHAR(64) NOT NULL, 
+	used_by VARCHAR(36) NOT NULL, 
+	used_ns BIGINT NOT NULL, 
+	CONSTRAINT pk_voucher PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ix_voucher_tenant_series ON voucher (tenant, series);
+CREATE TABLE vrf_address (
+	tenant INTEGER NOT NULL, 
+	vrf VARCHAR(64) NOT NULL, 
+	address VARCHAR(64) NOT NULL, 
+	device_no INTEGER NOT NULL, 
+	CONSTRAINT pk_vrf_address PRIMARY KEY (tenant, vrf, address), 
+	CONSTRAINT fk_vrf_address_device_no_device FOREIGN KEY(device_no) REFERENCES device (no)
+);
+CREATE INDEX ix_vrf_address_tenant_device_no ON vrf_address (tenant, device_no);
 INSERT INTO alembic_version VALUES ('0004');
 COMMIT;

@@ -23,6 +23,43 @@ def widen(table: str, column: str, old: int, new: int) -> None:
 
 def upgrade() -> None:
     op.create_table(
+        "bank_entry",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("statement_id", sa.String(length=64), nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("end_to_end_id", sa.String(length=35), nullable=False),
+        sa.Column("part_id", sa.String(length=35), nullable=False),
+        sa.Column("mandate_id", sa.String(length=35), nullable=False),
+        sa.Column("words", sa.String(length=1024), nullable=False),
+        sa.Column("name", sa.String(length=140), nullable=False),
+        sa.Column("iban", sa.String(length=34), nullable=False),
+        sa.Column("return_code", sa.String(length=35), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("reason", sa.String(length=255), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("by", sa.String(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_bank_entry")),
+    )
+    op.create_index(op.f("ix_bank_entry_tenant_state"), "bank_entry", ["tenant", "state"], unique=False)
+    op.create_table(
+        "bank_statement",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("account", sa.String(length=34), nullable=False),
+        sa.Column("number", sa.String(length=64), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("opening_minor", sa.BigInteger(), nullable=False),
+        sa.Column("closing_minor", sa.BigInteger(), nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("imported_ns", sa.BigInteger(), nullable=False),
+        sa.Column("imported_by", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_bank_statement")),
+    )
+    op.create_table(
         "bill_run_hold",
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("period", sa.String(length=64), nullable=False),
@@ -52,6 +89,88 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "customer_id", "start_ns", name=op.f("pk_billed_period")),
     )
     op.create_index(op.f("ix_billed_period_tenant_period"), "billed_period", ["tenant", "period"], unique=False)
+    op.create_table(
+        "bus_place",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("collector", sa.String(length=36), nullable=False),
+        sa.Column("epoch", sa.String(length=32), nullable=False),
+        sa.Column("place", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "kind", "collector", "epoch", name=op.f("pk_bus_place")),
+    )
+    op.create_table(
+        "collector",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("vrf", sa.String(length=64), nullable=False),
+        sa.Column("sites", sa.Text(), nullable=False),
+        sa.Column("ranges", sa.Text(), nullable=False),
+        sa.Column("credentials", sa.Text(), nullable=False),
+        sa.Column("site", sa.String(length=255), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("token_expires_ns", sa.BigInteger(), nullable=False),
+        sa.Column("user_key", sa.String(length=64), nullable=False),
+        sa.Column("box_key", sa.String(length=64), nullable=False),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.Column("enrolled_ns", sa.BigInteger(), nullable=False),
+        sa.Column("revoked_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_collector")),
+        sa.UniqueConstraint("tenant", "name", name=op.f("uq_collector_tenant_name")),
+    )
+    op.create_table(
+        "customer_notice",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("incident_id", sa.String(length=36), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("customer", sa.String(length=255), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("recipient", sa.String(length=1024), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(length=255), nullable=False),
+        sa.Column("done_ns", sa.BigInteger(), nullable=False),
+        sa.Column("done_by", sa.String(length=255), nullable=False),
+        sa.Column("message_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_customer_notice")),
+    )
+    op.create_index("ix_customer_notice_incident", "customer_notice", ["tenant", "incident_id"], unique=False)
+    op.create_table(
+        "debit_batch",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=35), nullable=False),
+        sa.Column("collect_on", sa.String(length=10), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("sum_minor", sa.BigInteger(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_debit_batch")),
+    )
+    op.create_table(
+        "debit_item",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=35), nullable=False),
+        sa.Column("batch_id", sa.String(length=35), nullable=False),
+        sa.Column("part_id", sa.String(length=35), nullable=False),
+        sa.Column("mandate_id", sa.String(length=35), nullable=False),
+        sa.Column("sequence", sa.String(length=4), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("document_id", sa.String(length=36), nullable=False),
+        sa.Column("number", sa.String(length=48), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("payment_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_debit_item")),
+    )
+    op.create_index(op.f("ix_debit_item_tenant_document_id"), "debit_item", ["tenant", "document_id"], unique=False)
+    op.create_index(op.f("ix_debit_item_tenant_mandate_id"), "debit_item", ["tenant", "mandate_id"], unique=False)
+    op.create_index(op.f("ix_debit_item_tenant_part_id"), "debit_item", ["tenant", "part_id"], unique=False)
     op.create_table(
         "dispute",
         sa.Column("tenant", sa.Integer(), nullable=False),
@@ -208,6 +327,37 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_one_off_tenant_customer_id"), "one_off", ["tenant", "customer_id"], unique=False)
     op.create_table(
+        "provider_event",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("provider", sa.String(length=32), nullable=False),
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("act", sa.String(length=16), nullable=False),
+        sa.Column("reference", sa.String(length=128), nullable=False),
+        sa.Column("said", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("answer", sa.String(length=255), nullable=False),
+        sa.Column("heard_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "provider", "id", name=op.f("pk_provider_event")),
+    )
+    op.create_table(
+        "sepa_mandate",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=35), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("scheme", sa.String(length=4), nullable=False),
+        sa.Column("kind", sa.String(length=4), nullable=False),
+        sa.Column("holder", sa.String(length=70), nullable=False),
+        sa.Column("iban", sa.String(length=34), nullable=False),
+        sa.Column("bic", sa.String(length=11), nullable=False),
+        sa.Column("signed_on", sa.String(length=10), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.String(length=255), nullable=False),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_sepa_mandate")),
+    )
+    op.create_index(op.f("ix_sepa_mandate_tenant_customer_id"), "sepa_mandate", ["tenant", "customer_id"], unique=False)
+    op.create_table(
         "service_plan",
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("service_id", sa.String(length=36), nullable=False),
@@ -239,6 +389,31 @@ def upgrade() -> None:
         sa.Column("approved_ns", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("tenant", "name", "effective", "sha256", name=op.f("pk_tariff_published")),
     )
+    op.create_table(
+        "voucher",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("series", sa.String(length=64), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ns", sa.BigInteger(), nullable=False),
+        sa.Column("made_ns", sa.BigInteger(), nullable=False),
+        sa.Column("made_by", sa.String(length=64), nullable=False),
+        sa.Column("used_by", sa.String(length=36), nullable=False),
+        sa.Column("used_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_voucher")),
+    )
+    op.create_index(op.f("ix_voucher_tenant_series"), "voucher", ["tenant", "series"], unique=False)
+    op.create_table(
+        "vrf_address",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("vrf", sa.String(length=64), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("device_no", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["device_no"], ["device.no"], name=op.f("fk_vrf_address_device_no_device")),
+        sa.PrimaryKeyConstraint("tenant", "vrf", "address", name=op.f("pk_vrf_address")),
+    )
+    op.create_index(op.f("ix_vrf_address_tenant_device_no"), "vrf_address", ["tenant", "device_no"], unique=False)
     widen("bill_run", "period", 7, 64)
     widen("bill_run_closed", "period", 7, 64)
     op.add_column("billing_profile", sa.Column("payer_id", sa.String(length=36), server_default="", nullable=False))
@@ -246,7 +421,9 @@ def upgrade() -> None:
     op.add_column("billing_profile", sa.Column("time_zone", sa.String(length=64), server_default="", nullable=False))
     op.add_column("billing_profile", sa.Column("legal_entity", sa.String(length=32), server_default="", nullable=False))
     op.add_column("billing_profile", sa.Column("tax_jurisdiction", sa.String(length=16), server_default="", nullable=False))
+    op.add_column("device", sa.Column("vrf", sa.String(length=64), server_default="", nullable=False))
     widen("invoice", "period", 7, 64)
     op.add_column("rated_usage", sa.Column("tax_category", sa.String(length=2), server_default="", nullable=False))
+    op.add_column("rated_usage", sa.Column("tax_minor", sa.BigInteger(), nullable=True))
     widen("rated_usage", "period", 7, 64)
     widen("rated_usage", "booked_in", 7, 64)
