@@ -1,13 +1,12 @@
 """How odd each value of a series is, as it comes: a second look at the few series that somebody asks about.
 
-Two questions at every value, each against what was seen before and never after:
+One rule, asked of several things: is it beyond what was seen so far? Of the value itself, by more than a twentieth of its
+range; and of how far the values were from what was expected, over the last one, few and many values, by more than a tenth. Expected
+is the level of the last values, and from the second day on the same slot of the days before as well. What was seen is
+believed for a while and then fades to what is usual, so that an old wildness excuses no new one.
 
-- *out of range*: is it beyond everything seen so far, by more than a twentieth of that range?
-- *surprise*: have the last few values been farther from what was expected than they usually are? Expected is the same
-  slot of the days before where there is a day, and where that serves better than the values just before.
-
-The score is how unlikely the odder answer is, on a scale where 0.5 is worth a look. What follows an odd value is odd for
-the same reason and counts half for a while.
+So a series is compared with nothing but its own past, and a wild one raises no more than a calm one. A score of
+0.5 is worth a look. What follows an odd value is odd for the same reason and counts half for a while.
 """
 
 import math
@@ -20,14 +19,19 @@ from perf.compiled import compiled
 
 F64 = npt.NDArray[np.float64]
 
-WARM_UP: Final = 300  # values that make a past
+WARM_UP: Final = 200  # values that make a past
 MARGIN: Final = 0.05  # of the range seen so far
-LATELY: Final = 8  # values whose distance is taken together
-MEMORY: Final = 2_000  # values over which a distance is usual
+MISS_MARGIN: Final = 0.1  # of the largest distance seen lately
+LATELY: Final = (1, 4, 16, 64)  # values whose distances are taken together
+HOLD: Final = 300  # values for which the largest distance is believed
+FADE: Final = 0.0008  # of it goes with each value after that
+USUAL: Final = 1_000  # values in a usual distance
 LEVEL: Final = 0.2  # of a new value in the level of the last ones
 DAY: Final = 0.3  # of a new day in the usual day
-QUIET: Final = 200  # values after an odd one that count half
-DECADES: Final = 12.0  # one in 10^12 scores 1
+DAYS_MIN: Final = 2  # that make a usual day
+QUIET: Final = 150  # values after an odd one that count half
+WORSE: Final = 0.3  # odder than the last odd one by so much is told at once
+STEEP, MISS_STEEP = 10.0, 2.0  # how fast a score nears 1 beyond the margins
 
 
 def scores(values: F64, slots: int = 0) -> F64:
@@ -40,42 +44,31 @@ def scores(values: F64, slots: int = 0) -> F64:
 @compiled
 def _score(values: Any, slots: Any, found: Any) -> None:
     low, high, level, seen = np.inf, -np.inf, np.nan, 0
+    quiet_until, told = -1, 0.0
     usual_day = np.full(max(slots, 1), np.nan)
-    day_miss, level_miss = 0.0, 0.0
-    mean, square, weight = 0.0, 0.0, 0.0
-    recent = np.zeros(LATELY)
-    quiet_until = -1
+    recent = np.zeros((2, LATELY[-1]))  # distances from the level, and from the day
+    total, largest, usual = np.zeros((2, len(LATELY))), np.zeros((2, len(LATELY))), np.zeros((2, len(LATELY)))
+    largest_at = np.zeros((2, len(LATELY)), np.int64)
     for t in range(len(values)):
         value = values[t]
         if not np.isfinite(value):
             continue
         slot = t % slots if slots else 0
-        expected = level
-        if slots and np.isfinite(usual_day[slot]) and day_miss < level_miss:
-            expected = usual_day[slot]
-        distance = abs(value - expected) if np.isfinite(expected) else 0.0
-        recent[seen % LATELY] = distance
+        missed = abs(value - level) if seen else 0.0
+        from_day = abs(value - usual_day[slot]) if slots and np.isfinite(usual_day[slot]) else missed
+        by_day = slots > 0 and seen >= DAYS_MIN * slots
+        odd = _farther(missed, seen, recent[0], total[0], (largest[0], largest_at[0], usual[0]))
+        odd_day = _farther(from_day, seen, recent[1], total[1], (largest[1], largest_at[1], usual[1])) if by_day else 0.0
         if seen >= WARM_UP:
-            odd = max(_beyond(value, low, high), _unlikely(recent, mean, square, weight))
-            if t <= quiet_until:
+            odd = max(odd, odd_day, _beyond(value, low, high))
+            if t <= quiet_until and odd < told + WORSE:
                 odd *= 0.5
             elif odd >= 0.5:
-                quiet_until = t + QUIET
+                quiet_until, told = t + QUIET, odd
             found[t] = odd
-        forget = 1.0 - 1.0 / MEMORY
-        mean, square, weight = forget * mean + distance, forget * square + distance * distance, forget * weight + 1.0
-        if np.isfinite(level):
-            level_miss = 0.999 * level_miss + abs(value - level)
-            level += LEVEL * (value - level)
-        else:
-            level = value
+        level = value if seen == 0 else level + LEVEL * (value - level)
         if slots:
-            if np.isfinite(usual_day[slot]):
-                day_miss = 0.999 * day_miss + abs(value - usual_day[slot])
-                usual_day[slot] += DAY * (value - usual_day[slot])
-            else:
-                day_miss = 0.999 * day_miss + abs(value - expected) if np.isfinite(expected) else 0.0
-                usual_day[slot] = value
+            usual_day[slot] = value if np.isnan(usual_day[slot]) else usual_day[slot] + DAY * (value - usual_day[slot])
         low, high, seen = min(low, value), max(high, value), seen + 1
 
 
@@ -84,18 +77,27 @@ def _beyond(value: Any, low: Any, high: Any) -> Any:
     """0.5 at the margin beyond what was seen, towards 1 with each further tenth of the range."""
     span = max(high - low, 1e-9 * max(abs(high), abs(low)), 1e-300)
     excess = max(value - high, low - value) / span - MARGIN
-    return 0.0 if excess <= 0.0 else 1.0 - 0.5 * math.exp(-10.0 * excess)
+    return 0.0 if not excess > 0.0 else 1.0 - 0.5 * math.exp(-STEEP * excess)
 
 
 @compiled
-def _unlikely(recent: Any, mean: Any, square: Any, weight: Any) -> Any:
-    """How unlikely the mean of the last distances is, were they as they usually are."""
-    usual = mean / weight
-    spread = math.sqrt(max(square / weight - usual * usual, 1e-12 * usual * usual)) / math.sqrt(LATELY)
-    if spread <= 0.0:
-        return 0.0
-    z = (recent.mean() - usual) / spread
-    if z <= 0.0:
-        return 0.0
-    chance = 0.5 * math.erfc(z / math.sqrt(2.0))
-    return min(1.0, -math.log10(max(chance, 1e-300)) / DECADES)
+def _farther(distance: Any, seen: Any, recent: Any, total: Any, known: Any) -> Any:
+    """The same of the mean of the last distances, over each number of them; takes the distance into `recent` and `total`."""
+    largest, largest_at, usual = known
+    odd = 0.0
+    for j in range(len(LATELY)):
+        total[j] = max(0.0, total[j] + distance - recent[(seen - LATELY[j]) % len(recent)])
+        mean = total[j] / LATELY[j]
+        if largest[j] > 0:
+            excess = mean / largest[j] - 1.0 - MISS_MARGIN
+            if excess > 0.0:
+                odd = max(odd, 1.0 - 0.5 * math.exp(-MISS_STEEP * excess))
+        usual[j] += (mean - usual[j]) / min(seen + 1, USUAL)
+        if mean >= largest[j] * (1.0 - MISS_MARGIN):
+            largest_at[j] = seen
+        if mean > largest[j]:
+            largest[j] = mean
+        elif seen - largest_at[j] > HOLD:
+            largest[j] += FADE * (usual[j] - largest[j])
+    recent[seen % len(recent)] = distance
+    return odd
