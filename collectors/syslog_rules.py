@@ -23,7 +23,7 @@ from collectors.codecs.syslog import SyslogMessage
 from station.data import data_dir
 
 TEXT_CHARS_MAX: Final = 1_024
-RULES_PER_LINE_MAX: Final = 64  # patterns tried on one line beyond the index
+RULES_PER_LINE_MAX: Final = 128  # patterns tried on one line beyond the index
 HINT_CHARS_MIN: Final = 3
 
 # What the line itself calls the message: Cisco and kin (ASA by number), Huawei and H3C, Nokia SR OS, Juniper's tags.
@@ -32,12 +32,12 @@ _CISCO = re.compile(
 )
 _MNEMONIC = re.compile(r"[A-Z][A-Z0-9_-]{1,60}-[0-7]-[A-Z0-9_]{1,60}")
 _HUAWEI = re.compile(r"(?:%%\d{2}|\b)([A-Za-z][A-Za-z0-9_-]+)/(\d)/([A-Za-z0-9_]+)")
-_NOKIA = re.compile(r"\b[A-Z0-9_]+-(?:CLEARED|CRITICAL|MAJOR|MINOR|WARNING|INDETERMINATE|INFO)-(\w+)-\d+")
+_NOKIA = re.compile(r"\b[A-Z0-9_]+-(?:CLEARED|CRITICAL|MAJOR|MINOR|WARNING|INDETERMINATE|INFO)-(\w+)")
 _TAG = re.compile(r"\b([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)\b")
 _WORD = r"[^\s,;()\[\]\"'<>=]{1,128}?"
 KINDS: Final = {
     "ifName": r"(?!(?:port|interface|link|slot|unit|the|is|has|went|state|status)[\s:])"
-    r"(?:[A-Za-z](?:[\w./:-]{0,62}?\w)?|[A-Za-z][A-Za-z0-9-]{1,30} \d[\w./:-]{0,30}?|\d{1,3}(?:[/:.]\d{1,3}){0,3})",
+    r"(?:[A-Za-z](?:[\w./:-]{0,62}?\w)?|[A-Za-z][A-Za-z0-9-]{1,30} \d[\w./:-]{0,30}?|\d{1,3}(?:[/:.][a-z]?\d{1,4}){0,5})",
     "neighbour": r"(?!(?:status|state|is|to|with|on|neighbou?r|peer)\b)[0-9A-Za-z][0-9A-Za-z.:_%/-]{0,63}?",
     "n": r"\d{1,19}?",
     "text": r".{1,255}?",
@@ -65,7 +65,7 @@ class SyslogRule:
     file: str
     keys: tuple[str, ...]
     pattern: re.Pattern[str]
-    hint: str
+    hints: tuple[str, ...]
     event: str
     events: Mapping[str, str]
     fields: Mapping[str, str]
@@ -91,7 +91,7 @@ class SyslogRules:
     def __post_init__(self) -> None:
         for rule in self.rules:
             for key in rule.keys:
-                self.by_key.setdefault(key, []).append(rule)
+                self.by_key.setdefault(key.upper(), []).append(rule)
             if not rule.keys:
                 self.others.append(rule)
 
@@ -99,7 +99,7 @@ class SyslogRules:
         """(event, its fields) or None where no rule knows the line. The first rule that fits decides."""
         text = message.text[:TEXT_CHARS_MAX]
         for key in keys_of(message):
-            for rule in self.by_key.get(key, ()):
+            for rule in self.by_key.get(key.upper(), ()):
                 if (meant := rule.meant(text)) is not None:
                     return meant
         return self._by_text(text if not message.app_name else f"{message.app_name}: {text}")
@@ -107,7 +107,7 @@ class SyslogRules:
     def _by_text(self, text: str) -> tuple[str, dict[str, str]] | None:
         low, tried = text.lower(), 0
         for rule in self.others:
-            if rule.hint in low and tried < RULES_PER_LINE_MAX:
+            if any(hint in low for hint in rule.hints) and tried < RULES_PER_LINE_MAX:
                 tried += 1
                 if (meant := rule.meant(text)) is not None:
                     return meant
@@ -137,10 +137,14 @@ def keys_of(message: SyslogMessage) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def compiled(template: str) -> tuple[re.Pattern[str], str]:
-    """(pattern, its longest literal in lower case); ValueError says what is wrong."""
+def compiled(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """(pattern, words in lower case of which a line that fits has one); ValueError says what is wrong.
+
+    The longest literal word is that one; where all are short, the words of a choice whose every alternative has a long one.
+    """
     parts, literals, rest = [""], [], template
     names: set[str] = set()
+    choices: list[tuple[str, ...]] = []
     while rest:
         before, brace, rest = rest.partition("{")
         parts[-1] += _literal(before)
@@ -150,8 +154,14 @@ def compiled(template: str) -> tuple[re.Pattern[str], str]:
             if not brace:
                 raise ValueError(f"{template!r}: a hole has no end")
             parts += _hole(template, hole, names)
-    hint = max((piece for text in literals for piece in re.split(r"\s+", text)), key=len, default="").lower()
-    return re.compile(_atomic(parts), re.IGNORECASE), hint
+            choices += [tuple(_longest_word(one) for one in hole.partition(":")[2].split("|"))] if ":" in hole else []
+    hints = [(_longest_word(" ".join(literals)),), *choices]
+    usable = (words for words in hints if min(map(len, words)) >= HINT_CHARS_MIN)
+    return re.compile(_atomic(parts), re.IGNORECASE), next(usable, ())
+
+
+def _longest_word(text: str) -> str:
+    return max(re.split(r"\s+", text), key=len).lower()
 
 
 def _atomic(parts: list[str]) -> str:
@@ -216,14 +226,14 @@ def _rule(file: str, row: Mapping[str, Any]) -> SyslogRule:
     if unknown:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
     keys = tuple(row.get("keys", ()))
-    pattern, hint = compiled(row.get("match", ""))
-    if not keys and len(hint) < HINT_CHARS_MIN:
+    pattern, hints = compiled(row.get("match", ""))
+    if not keys and not hints:
         raise ValueError(f"{row.get('match')!r}: without keys it needs a word of {HINT_CHARS_MIN} characters")
     samples = tuple(
         Sample(one["line"], one["event"], {k: v for k, v in one.items() if k not in ("line", "event")}) for one in row["samples"]
     )
     return SyslogRule(
-        file, keys, pattern, hint, row.get("event", ""),
+        file, keys, pattern, hints, row.get("event", ""),
         row.get("events", {}), row.get("fields", {}), samples,
     )  # fmt: skip
 
