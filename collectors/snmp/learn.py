@@ -1,6 +1,7 @@
 """What a device has, learned by walking now and then: which ifIndex each name has, and the instances of its device metrics."""
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from collectors.codecs.ber import Oid, parse_oid
@@ -19,6 +20,7 @@ _IF_DESCR = parse_oid("1.3.6.1.2.1.2.2.1.2")
 _IF_NAME = parse_oid("1.3.6.1.2.1.31.1.1.1.1")
 ENTITY_SENSOR = parse_oid("1.3.6.1.2.1.99.1.1.1")
 _SENSOR_TYPE, _SENSOR_VALUE, _WATTS = 1, 4, 6  # columns of entPhySensorEntry; a value of EntitySensorDataType
+_WALK_MIN_S = 0.1  # a walk gets at least this, whatever those before it left
 _OPTICAL = ("sensor.optical_receive_power", "sensor.optical_transmit_power")
 Asked = tuple[tuple[int, str, str, int, str, int, float], ...]
 _ENTITY_SENSOR_OVERFLOW = (-1_000_000_000.0, 1_000_000_000.0)  # EntitySensorValue (RFC 3433): beyond what can be told
@@ -33,6 +35,7 @@ class Learned:
     profile: Profile
     watts: frozenset[Oid] = frozenset()  # the values of ENTITY-SENSOR-MIB's layout that are told in watts
     ports: Mapping[int, Port] = field(default_factory=dict)
+    is_whole: bool = True  # no walk went wrong
 
     def tier(self, metric: str) -> int:
         """How often this metric is asked, by the profile."""
@@ -40,12 +43,24 @@ class Learned:
 
 
 async def learn(client: SnmpClient, profile: Profile) -> Learned:
-    """Walk the names and the columns of the profile's device metrics. SnmpError when nothing answers."""
-    names = await client.walk((_IF_NAME, _IF_DESCR))
-    table = await client.walk(tuple(dict.fromkeys(column for metric in profile.device for column in _asked(metric))))
-    types = await client.walk([(*entry, _SENSOR_TYPE) for entry in (*profile.sensor_tables, ENTITY_SENSOR)])
-    metrics = tuple(device_metrics(profile, table))
-    return Learned(named_interfaces(names), metrics, profile, told_in_watts(types), {port.if_index: port for port in ports_of(names)})
+    """Walk the names and the columns of the profile's device metrics, within the agent's budget. SnmpError when nothing answers."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + client.limits.budget_s
+
+    async def walk(columns: Iterable[Oid]) -> Table:
+        return await client.walk(tuple(dict.fromkeys(columns)), budget_s=max(until_s - loop.time(), _WALK_MIN_S))
+
+    names = await walk((_IF_NAME, _IF_DESCR))
+    table = await walk(column for metric in profile.device for column in _asked(metric))
+    types = await walk((*entry, _SENSOR_TYPE) for entry in (*profile.sensor_tables, ENTITY_SENSOR))
+    return Learned(
+        names=named_interfaces(names),
+        metrics=tuple(device_metrics(profile, table)),
+        profile=profile,
+        watts=told_in_watts(types),
+        ports={port.if_index: port for port in ports_of(names)},
+        is_whole=names.complete and table.complete and types.complete,
+    )
 
 
 def ports_of(names: Table) -> Iterator[Port]:
@@ -169,7 +184,7 @@ def learned_plan(device: Device, topology: Topology, learned: Learned, client: S
     ratios = [replace(ratio_of(device.no << 16, one, instances), tier=learned.tier(one.metric)) for one, instances in learned.metrics]
     for entity in topology.entities_of.get(device.no, ()):
         if entity.kind == "interface":
-            if_index = _if_index_now(entity, learned.names, by_name)
+            if_index = _if_index_now(entity, learned, by_name)
             port = learned.ports.get(if_index, Port(if_index))
             if if_index and port.name_oid not in absent:
                 items += interface_items(device.no, entity.entity_no, port, wide=wide, absent=absent, tiers=tiers)
@@ -181,12 +196,15 @@ def learned_plan(device: Device, topology: Topology, learned: Learned, client: S
     return build(items, ratios, varbinds_max=max(2, client.limits.varbinds))
 
 
-def _if_index_now(entity: Entity, names: dict[int, str], by_name: dict[str, int]) -> int:
-    """The ifIndex an interface has now, 0 when it is not there: where its number shows another name it was renumbered."""
-    if not names:
-        return entity.if_index
-    if names.get(entity.if_index) in (entity.name, entity.name.removesuffix(f"#{entity.if_index}")):
-        return entity.if_index
+def _if_index_now(entity: Entity, learned: Learned, by_name: dict[str, int]) -> int:
+    """The ifIndex an interface has now, 0 when it is not there: where its number shows another name it was renumbered.
+
+    Of what could not be learned whole, a number without a name may still be the interface's.
+    """
+    name = learned.names.get(entity.if_index)
+    is_untold = name is None and not (learned.names and learned.is_whole)
+    if is_untold or name in (entity.name, entity.name.removesuffix(f"#{entity.if_index}")):
+        return by_name.get(entity.name, entity.if_index) if is_untold else entity.if_index
     return by_name.get(entity.name, 0)
 
 

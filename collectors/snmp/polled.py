@@ -39,6 +39,7 @@ class Polled:
     asked: Asked = ()  # what the plan was made of
     absent: set[Oid] = field(default_factory=set)
     learned_ns: int = 0
+    unlearned: int = 0  # how often in a row it could be learned only in part
     unknown: frozenset[int] = frozenset()  # what `unknown_numbers` gave when it was learned
     misses: int = 0
     reachable: bool | None = None

@@ -256,9 +256,6 @@ class Poller:
             polled.started_ns = self._clock.now_ns()
             try:
                 reason = await self._rounds.poll(polled, tier)
-            except TimeoutError:
-                reason = "deadline"
-                polled.client.problem(reason)
             except SnmpError as error:
                 reason = error.reason
             return self._conclude(polled, reason)

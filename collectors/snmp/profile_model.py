@@ -141,6 +141,7 @@ class SensorTable(Reading):
     name_oid: OidText | None = None
     name_arcs: int | None = None
     digits_oid: OidText | None = None  # a column that tells how many decimals the value has
+    exponent_oid: OidText | None = None  # a column that tells by which power of ten the value is multiplied
     if_arc: int | None = None  # which arc of the instance is the ifIndex
     if_oid: OidText | None = None  # a column that tells the ifIndex
     entity_arc: int | None = None  # which arc of the instance is the entPhysicalIndex
@@ -159,7 +160,7 @@ class SensorTable(Reading):
     def asked(self) -> tuple[Oid, ...]:
         """Every column discovery reads."""
         where = self.where.oid if self.where is not None else None
-        beside = (self.name_oid, self.digits_oid, self.if_oid, where)
+        beside = (self.name_oid, self.digits_oid, self.exponent_oid, self.if_oid, where)
         return self.columns + tuple(column for column in beside if column is not None)
 
 
@@ -248,6 +249,18 @@ class Profile(ProfileFile):
             return 0
         by_descr = bool(self.descr) and re.search(self.descr, sys_descr, re.IGNORECASE) is not None
         return 1 if by_descr or not present.isdisjoint(self.probes) else None
+
+    def under(self, sys_object_id: Oid) -> "Profile":
+        """This family without the tables of other bases than the one a device says to stand under."""
+        mine = [base for base in self.bases if sys_object_id[: len(base)] == base]
+        others = [base for base in self.bases if base not in mine] if mine else []
+
+        def stays(reading: Reading) -> bool:
+            return not any(reading.key[: len(base)] == base for base in others)
+
+        return self.model_copy(
+            update={"device": tuple(filter(stays, self.device)), "sensors": tuple(filter(stays, self.sensors))} if others else {}
+        )
 
     @cached_property
     def tables_by_key(self) -> Mapping[tuple[str, Oid], tuple[SensorTable, ...]]:

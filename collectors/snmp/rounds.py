@@ -24,6 +24,8 @@ from station.batch import SampleBatch
 from station.clock import NS_PER_S, Clock
 
 _NUMBERS_MIN_S = 20.0  # between two times that a device is learned because of interfaces with unknown numbers
+_UNLEARNED_MIN_S = 30.0  # what could not be learned whole is tried again after twice this, four times this, ...
+_UNLEARNED_MAX = 16
 _VARBINDS_MIN = 4  # below this an answer is not made smaller
 _REFUSED = frozenset({"timeout", "deadline", "wrong_digest", "unknown_user", "unsupported_security_level", "decryption_error"})
 
@@ -60,8 +62,19 @@ class Rounds:
         return is_warm() and self._is_planned(polled) and polled.client.security.ready and not polled.lock.locked()
 
     def _is_planned(self, polled: Polled) -> bool:
-        fresh = self._clock.now_ns() - polled.learned_ns <= self._settings.learn_interval_s * NS_PER_S
-        return polled.learned is not None and fresh and polled.plan is not None and polled.plan_version == self._topology().version
+        return (
+            polled.learned is not None
+            and not self._is_learning_due(polled)
+            and polled.plan is not None
+            and polled.plan_version == self._topology().version
+        )
+
+    def _is_learning_due(self, polled: Polled) -> bool:
+        """What could not be learned whole is tried again sooner, but ever less soon."""
+        wait_s = self._settings.learn_interval_s
+        if polled.unlearned:
+            wait_s = min(wait_s, _UNLEARNED_MIN_S * 2**polled.unlearned)
+        return polled.learned is None or self._clock.now_ns() - polled.learned_ns > wait_s * NS_PER_S
 
     async def idle(self, polled: Polled) -> None:
         """Wait until no poll of this device is under way on the flat path."""
@@ -72,21 +85,16 @@ class Rounds:
     async def plan(self, polled: Polled) -> Plan:
         """The plan, learned at first, anew at its time, and rebuilt when the device's part of the inventory changed.
 
-        A large network is found in many versions, of which each changes few devices. SnmpError, TimeoutError.
+        A large network is found in many versions, of which each changes few devices. SnmpError.
         """
         now_ns, topology = self._clock.now_ns(), self._topology()
         unknown = unknown_numbers(polled, topology)
         is_new = unknown != polled.unknown and now_ns - polled.learned_ns > _NUMBERS_MIN_S * NS_PER_S
-        async with asyncio.timeout(polled.client.limits.budget_s):
-            if polled.learned is None or is_new or now_ns - polled.learned_ns > self._settings.learn_interval_s * NS_PER_S:
-                profile = self._profiles.named(polled.device.profile)
-                polled.client.limits = profile.client_limits()
-                polled.learned = await learn(polled.client, profile)
-                polled.learned_ns, polled.turn = now_ns, 0
-                polled.absent.clear()
-                polled.plan = None
-                unknown = polled.unknown = unknown_numbers(polled, topology)
+        if is_new or self._is_learning_due(polled):
+            await self._learn(polled, now_ns)
+            unknown = polled.unknown = unknown_numbers(polled, topology)
         if polled.plan is None or polled.plan_version != topology.version:
+            assert polled.learned is not None
             asked = asked_of(polled.device, topology)
             if polled.plan is None or polled.plan_version == REBUILD or asked != polled.asked:
                 polled.plan = learned_plan(polled.device, topology, polled.learned, polled.client, polled.absent)
@@ -94,6 +102,18 @@ class Rounds:
                 polled.turn = 0
             polled.asked, polled.plan_version = asked, topology.version if unknown == polled.unknown else REBUILD
         return polled.plan
+
+    async def _learn(self, polled: Polled, now_ns: int) -> None:
+        """Learn the device; what is known whole is kept where this time it could be learned only in part."""
+        profile = self._profiles.named(polled.device.profile)
+        polled.client.limits = profile.client_limits()
+        learned = await learn(polled.client, profile)
+        polled.unlearned = 0 if learned.is_whole else min(polled.unlearned + 1, _UNLEARNED_MAX)
+        if learned.is_whole or polled.learned is None:
+            polled.learned = learned
+        polled.learned_ns, polled.turn = now_ns, 0
+        polled.absent.clear()
+        polled.plan = None
 
     def begin(self, polled: Polled, done: Callable[[str], None], tier: int) -> bool:
         """Ask everything up to a tier on the flat path; `done` is called with what went wrong, or "". False when there is no room now."""
@@ -114,7 +134,7 @@ class Rounds:
         return True
 
     async def poll(self, polled: Polled, tier: int) -> str:
-        """Everything up to a tier once, and anew what was void; what went wrong, or "". SnmpError, TimeoutError."""
+        """Everything up to a tier once, and anew what was void; what went wrong, or "". SnmpError."""
         polled.again = False
         reason = await self._ask(polled, await self.plan(polled), tier)
         if polled.again and not reason:
@@ -169,9 +189,9 @@ class Rounds:
 
     def _told_slowly(self, polled: Polled, plan: Plan, answers: Answers, uptimes: list[int], tier: int) -> None:
         """Hand on what the slow path was told, unless the agent restarted: then it is void."""
-        now_ns = self._clock.now_ns()
+        now_ns, before_cs = self._clock.now_ns(), polled.told_cs
         polled.told_cs = uptimes[-1] if uptimes else polled.told_cs
-        if uptimes and polled.uptime_cs >= 0 and min(uptimes) + UPTIME_SLACK_CS < polled.uptime_cs:
+        if uptimes and min(uptimes) + UPTIME_SLACK_CS < before_cs:
             polled.learned, polled.again = None, True
             return
         self._batches.append(samples(plan, answers, tier=tier))

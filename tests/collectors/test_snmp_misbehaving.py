@@ -240,24 +240,7 @@ async def test_a_sparse_table_is_walked_whole() -> None:
     assert ([row[0] for row in table.column((*IF, 8))], len(table.column((*IF, 2)))) == ([7, 14, 21, 28], 29)
 
 
-@pytest.mark.slow
-async def test_a_table_of_twenty_thousand_interfaces_is_walked_whole_and_polled() -> None:
-    indexes = tuple(range(20, 20_001, 20))
-    async with lab(Agent(interfaces(*range(1, 20_001))), indexes=indexes, budget_s=60) as station:
-        answered, found = await station.poll()
-        learned = station.poller._polled[BAD].learned
-        assert answered and not station.problems
-        assert learned is not None and len(learned.names) == 20_000
-    assert octets(found) == {f"interface.in_octets {n}": 1000.0 * n for n in indexes}
-
-
 # --- polls
-
-
-async def test_an_honest_agent_tells_everything_in_one_poll() -> None:
-    async with lab(Agent(interfaces(1, 2, 3))) as station:
-        answered, found = await station.poll()
-    assert (answered, octets(found), found["device.availability"], station.problems) == (True, WHOLE, 1.0, {})
 
 
 async def test_an_agent_for_which_answers_are_too_big_is_asked_for_less() -> None:
@@ -476,15 +459,6 @@ async def test_a_counter_that_cannot_be_costs_itself_alone() -> None:
     }
 
 
-async def test_opaque_floats_are_numbers() -> None:
-    agent = Agent(interfaces(1))
-    agent.raw[(*IF, 7, 1)] = bytes.fromhex("4407 9f7804 40490fdb")
-    agent.raw[(*IF, 8, 1)] = bytes.fromhex("440b 9f7908 4000000000000000")
-    async with lab(agent, indexes=(1,)) as station:
-        _, found = await station.poll()
-    assert found["interface.admin_status 1"] == pytest.approx(3.14159265) and found["interface.oper_status 1"] == 2.0
-
-
 def long_form(asked: Asked) -> None:
     """Every length of the message in four octets, as some agents write the outer ones."""
     asked.send(_long(asked.answer()))
@@ -501,12 +475,6 @@ def _long(data: bytes) -> bytes:
             pos = end
         content = b"".join(parts)
     return bytes((tag, 0x84)) + len(content).to_bytes(4) + content
-
-
-async def test_long_form_lengths_are_read() -> None:
-    async with lab(Agent(interfaces(1, 2, 3), long_form)) as station:
-        answered, found = await station.poll()
-    assert answered and octets(found) == WHOLE and not station.problems
 
 
 # --- what changes
@@ -560,19 +528,6 @@ async def test_a_number_that_discovery_found_and_nobody_learned_is_learned_soon(
     assert answered and octets(found) == WHOLE | {"interface.in_octets 3": 4000}
 
 
-async def test_an_agent_of_version_1_without_getbulk_is_polled() -> None:
-    def behave(asked: Asked) -> None:
-        assert asked.pdu.type in (PduType.GET, PduType.GET_NEXT)
-        asked.honestly()
-
-    cells = interfaces(1, 2, 3, wide=False)
-    del cells[(*IF, 14, 2)]
-    async with lab(Agent(cells, behave), credential=SnmpCredential(version="1", community="public")) as station:
-        answered, found = await station.settled()
-    assert answered and octets(found) == WHOLE
-    assert "interface.in_errors 2" not in found and found["interface.in_errors 3"] == 3000
-
-
 # --- version 3
 
 
@@ -583,50 +538,6 @@ async def test_a_v3_agent_is_polled_as_fast_as_any(auth: str, priv: str) -> None
     async with lab(Agent(interfaces(1, 2, 3), v3=Engine(user)), credential=user) as station:
         answered, found = await station.poll()
     assert answered and octets(found) == WHOLE and set(station.problems) <= {"unknown_engine", "not_in_time_window"}
-
-
-@pytest.mark.parametrize("jump_s", [400, -400])
-async def test_a_clock_that_jumps_costs_one_resynchronisation(jump_s: int) -> None:
-    engine = Engine(USER)
-    async with lab(Agent(interfaces(1, 2, 3), v3=engine), credential=USER) as station:
-        await station.poll()
-        before = Counter(station.problems)
-        engine.time_s += jump_s
-        answered, found = await station.poll()
-    assert answered and octets(found) == WHOLE
-    assert 1 <= (Counter(station.problems) - before)["not_in_time_window"] <= 2
-
-
-async def test_an_engine_that_restarted_is_followed() -> None:
-    engine = Engine(USER)
-    async with lab(Agent(interfaces(1, 2, 3), v3=engine), credential=USER) as station:
-        await station.poll()
-        engine.boots, engine.time_s = engine.boots + 1, 1
-        assert octets((await station.poll())[1]) == WHOLE
-        engine.engine_id += b"x"
-        assert octets((await station.poll())[1]) == WHOLE
-
-
-@pytest.mark.slow
-async def test_a_wrong_digest_is_refused_and_named() -> None:
-    engine = Engine(USER)
-    async with lab(Agent(interfaces(1, 2, 3), v3=engine), credential=USER) as station:
-        await station.poll()
-        engine.bend = lambda data: data[:-1] + bytes((data[-1] ^ 1,))
-        polls = [(await station.poll())[0] for _ in range(2)]
-    assert polls == [False, False] and station.problems["wrong_digest"] >= 2
-
-
-@pytest.mark.parametrize(("report", "reason"), [(1, "unsupported_security_level"), (3, "unknown_user"), (5, "wrong_digest")])
-async def test_a_report_ends_the_poll_by_its_name(report: int, reason: str) -> None:
-    engine = Engine(USER)
-    async with lab(Agent(interfaces(1, 2, 3), v3=engine), credential=USER) as station:
-        await station.poll()
-        engine.report = report
-        for _ in range(2):
-            assert not (await station.poll())[0]
-        assert await station.heard() == ["unreachable"]
-    assert station.problems[reason] >= 2
 
 
 async def test_a_v3_answer_is_not_believed_under_another_request() -> None:
