@@ -68,11 +68,8 @@ def _learn(values: Any, centre: Any, spread: Any) -> None:
                             m += 1
             if m < LEAST:
                 continue
-            middle = _median(near, m)
-            for k in range(m):
-                near[k] = abs(near[k] - middle)
-            centre[s, i] = middle
-            spread[s, i] = _median(near, m)
+            centre[s, i] = middle = _median(near, m)
+            spread[s, i] = _median_distance(near, m, middle)
 
 
 @compiled
@@ -86,3 +83,21 @@ def _median(values: Any, m: Any) -> Any:
             b -= 1
         values[b + 1] = value
     return (values[(m - 1) // 2] + values[m // 2]) / np.float32(2)
+
+
+@compiled
+def _median_distance(ordered: Any, m: Any, middle: Any) -> Any:
+    """The median distance of the first m values, which are in order, from their middle: taken from both ends of those nearest to it."""
+    below, above = (m - 1) // 2, (m - 1) // 2 + 1
+    before, here = np.float32(0), np.float32(0)
+    for _ in range(m // 2 + 1):
+        before = here
+        left = middle - ordered[below] if below >= 0 else np.float32(np.inf)
+        right = ordered[above] - middle if above < m else np.float32(np.inf)
+        if left <= right:
+            here = left
+            below -= 1
+        else:
+            here = right
+            above += 1
+    return here if m % 2 else (before + here) / np.float32(2)
