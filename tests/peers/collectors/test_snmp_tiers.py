@@ -24,10 +24,10 @@ from station.clock import NS_PER_S
 from tests.collectors.test_snmp_misbehaving import SkippingClock
 from tests.peers.collectors.conftest import PUBLIC, Peer
 
-OCTETS, ERRORS, LOAD = (1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 6), (1, 3, 6, 1, 2, 1, 2, 2, 1, 14), (1, 3, 6, 1, 4, 1, 2021, 10, 1, 5)
+OCTETS, ERRORS, PROCESSES = (1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 6), (1, 3, 6, 1, 2, 1, 2, 2, 1, 14), (1, 3, 6, 1, 2, 1, 25, 1, 6)
 HEAD = ((1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 1), DISCONTINUITY)  # comes with each answer of a tier
-TIERS = {"interface.in_errors": "status", "sensor.quality": "slow"}
-EVERYTHING, FAST, STATUS = {"octets", "errors", "load"}, {"octets"}, {"octets", "errors"}
+TIERS = {"interface.in_errors": "status", "sensor.sessions": "slow"}
+EVERYTHING, FAST, STATUS = {"octets", "errors", "processes"}, {"octets"}, {"octets", "errors"}
 
 
 @dataclass
@@ -71,14 +71,16 @@ async def relayed(snmpd: Peer) -> AsyncIterator[tuple[Relay, int]]:
 def network(port: int) -> Topology:
     entities = (
         Entity(key=1 << 16 | 1, id="lo", kind="interface", name="lo", if_index=1),
-        Entity(key=1 << 16 | 2, id="load", kind="sensor", name="load", oid=dotted((*LOAD, 1)), metric=code_of("sensor.quality")),
+        Entity(
+            key=1 << 16 | 2, id="processes", kind="sensor", name="processes", oid=dotted((*PROCESSES, 0)), metric=code_of("sensor.sessions")
+        ),
     )
     device = Device(no=1, id="a", name="a", site_id="", management_address="127.0.0.1", snmp_port=port)
     return Topology(version=1, devices={1: device}, entities={one.key: one for one in entities})
 
 
 def kinds(names: list[Oid]) -> set[str]:
-    columns = {OCTETS: "octets", ERRORS: "errors", LOAD: "load"}
+    columns = {OCTETS: "octets", ERRORS: "errors", PROCESSES: "processes"}
     return {columns[name[:-1]] for name in names if name[:-1] in columns}
 
 
@@ -115,4 +117,4 @@ async def test_counters_are_asked_at_each_poll_and_the_slower_tiers_with_every_s
         told = [name for name in names if name != SYS_UPTIME and name[:-1] not in HEAD]
         assert len(told) == len(set(told)), "one walk for all tiers that are due: nothing is asked twice"
     series = {int(one) & 0xFF for batch in batches for one in batch.series}
-    assert {code_of("interface.in_octets"), code_of("interface.in_errors"), code_of("sensor.quality")} <= series
+    assert {code_of("interface.in_octets"), code_of("interface.in_errors"), code_of("sensor.sessions")} <= series
