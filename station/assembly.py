@@ -13,6 +13,7 @@ from fastapi import APIRouter
 import billing_bridge.api
 import billing_bridge.tmf635
 import bss.api
+import bss.cash.station
 import bss.dunning.station
 import bss.receivables.tmf676
 import bss.sla_credits
@@ -26,9 +27,11 @@ import fault.health_api
 import fault.json_in
 import fault.learning.api
 import fault.maintenance.api
+import fault.notices.api
 import fault.notify.ack_api
 import fault.notify.api
 import fault.notify.plan_api
+import fault.notify.replies_api
 import fault.reports_api
 import fault.status_page
 import fault.tmf642
@@ -74,6 +77,8 @@ from fault.checks.runner import FirstChecks
 from fault.correlation.engine import Engine as Correlation
 from fault.learning.decisions import Causes
 from fault.learning.explained import Explained
+from fault.notices.desk import Desk
+from fault.notices.texts import load_texts
 from fault.notify.outbox import Notifier
 from fault.outages import down_types, outages
 from fault.rules import Rules, load_rules
@@ -231,6 +236,7 @@ class Station:
         )
         self.checks = FirstChecks(self.fault, FirstLook(clock, self.look_at, simulated=ground.plan.simulated))
         self.runbooks = load_runbooks(settings.fault.runbooks)
+        self.notices = Desk(self.fault, self.notifier, load_texts(settings.fault.notices))
         heard = self.fault.notifications
         self.pipeline = Pipeline(
             client=client,
@@ -275,6 +281,7 @@ class Station:
             ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
         )
         proposals, login = bss.api.proposals_of(ground.state, self.biller), ground.login
+        self.cash = bss.cash.station.Cash(proposals.payments, settings.bss, login, clock)
         self.dunning = bss.dunning.station.runner(
             proposals, settings.bss, settings.notify.smtp, self.guard, login, clock, self._out_of_service
         )
@@ -380,6 +387,7 @@ class Station:
             "measurements": self.measurements.run,
             "prepaid acts": lambda: bss.tmf654.Acts(ground.state, self.balances, ground.clock).resume(STATION),
             "dunning": self.dunning.run,
+            "cash": self.cash.resume,
             "meter": lambda: self.meter.run(ground.clock),
             "freshness": lambda: freshness.publish(self.totals, ground.hub),
         }
@@ -410,9 +418,11 @@ class Station:
             fault.checks.api.router(self.fault, self.checks, self.runbooks),
             fault.learning.api.router(self.causes, ground.picture.current),
             fault.status_page.router(self.fault),
+            fault.notices.api.router(self.notices),
             fault.notify.api.router(self.notifier),
             fault.notify.plan_api.router(self.notifier),
             fault.notify.ack_api.router(self.notifier, self.fault),
+            fault.notify.replies_api.router(self.notifier, self.fault),
             inventory.api.router(ground.picture, self.discovery, severity=colours.severity, utilisation=colours.utilisation),
             perf.api.router(self.pipeline, self.telemetry, self.totals),
             perf.api.metrics_router(self.pipeline),
@@ -428,6 +438,7 @@ class Station:
             bss.api.router(ground.state, self.biller, self.telemetry, clock),
             billing_bridge.tmf635.router(ground.state, ground.settings.billing, self.guard, clock),
             bss.dunning.station.router(self.dunning),
+            *self.cash.routers(),
             bss.sla_credits.router(ground.state, self.levels, Notes(ground.state, ground.settings.bss), clock),
             bss.tmf654.router(ground.state, self.balances, self.guard, clock),
             bss.tmf678.router(ground.state, self.guard, clock),

@@ -5,7 +5,7 @@ expires, and says in the audit by which message it was given out.
 """
 
 import html
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query
@@ -43,12 +43,12 @@ def router(notifier: Notifier, service: FaultService) -> APIRouter:
         return _page("Acknowledge?", what, button)
 
     @pages.post(PATH, response_class=HTMLResponse)
-    async def acknowledge(t: Token = "") -> HTMLResponse:
+    async def press(t: Token = "") -> HTMLResponse:
         try:
             link = await _link(notifier, t)
             what = await _named(notifier, link)
             await _use(notifier, t, link)
-            await _acknowledge(notifier, service, link)
+            await acknowledge(notifier, service, link, f"link to {link.webhook}", "by the link in a message")
         except LinkError as error:
             return _page("Not acknowledged", str(error), status=400)
         return _page("Acknowledged", what)
@@ -77,11 +77,12 @@ async def _use(notifier: Notifier, text: str, link: Link) -> None:
         await insert_new(conn, store.used_link, [row], ("tenant", "link"))
 
 
-async def _acknowledge(notifier: Notifier, service: FaultService, link: Link) -> None:
+async def acknowledge(notifier: Notifier, service: FaultService, link: Link, user: str, text: str) -> dict[str, Any]:
+    """Take what a link stands for in the name of `user`; the counts of the act."""
     async with notifier.state.read() as conn:
         ids = await _alarms(conn, notifier.tenant, link)
-    by = Scope(notifier.tenant, Role.OPERATOR, f"link to {link.webhook}")
-    await act(service, by, AlarmAction(action="acknowledge", ids=ids, text="by the link in a message"))
+    by = Scope(notifier.tenant, Role.OPERATOR, user)
+    return await act(service, by, AlarmAction(action="acknowledge", ids=ids, text=text))
 
 
 async def _alarms(conn: AsyncConnection, tenant: int, link: Link) -> list[str]:
@@ -105,5 +106,6 @@ async def _named(notifier: Notifier, link: Link) -> str:
 def _page(title: str, text: str, more: str = "", status: int = 200) -> HTMLResponse:
     body = f"<h1>{html.escape(title)}</h1><p>{html.escape(text[:1_000])}</p>{more}"
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>'
-    headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+    # same-origin: a form of a page without any referrer says `Origin: null`, which the guard refuses as a stranger's
+    headers = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Robots-Tag": "noindex"}
     return HTMLResponse(f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>', status, headers=headers)

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 import aiosmtplib
 
-from fault.notify.message import Announcement
+from fault.notify.message import LETTER, Announcement
 from fault.notify.settings import SmtpSettings
 
 NAME: Final = "email"
@@ -56,20 +56,31 @@ def addresses(url: str) -> list[str]:
 
 def message(it: Announcement, to: list[str], sender: str) -> EmailMessage:
     """The message; what a device says is text in the plain part and escaped in the other."""
-    domain = sender.rpartition("@")[2] or "localhost"
-    made = EmailMessage(policy=SMTP)
-    made["Subject"] = _line(f"[Trunkline] {it.title}")[:SUBJECT_MAX]
-    made["From"] = Address("Trunkline", addr_spec=sender)
-    made["To"] = ", ".join(to)
-    made["Date"] = format_datetime(_at(it.at))
-    made["Message-ID"] = f"<{it.id}@{domain}>"
-    root = f"<{it.object_id}@{domain}>"
-    made["In-Reply-To"] = made["References"] = root
+    if it.about == LETTER:
+        made = _enveloped(it, to, sender, str(it.body["subject"]), str(it.body["thread"]))
+        made.set_content(_clean(str(it.body["text"])))
+        return made
+    made = _enveloped(it, to, sender, f"[Trunkline] {it.title}", it.object_id)
+    if it.reply_to:
+        made["Reply-To"] = it.reply_to
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday answers
     made["X-Trunkline-Severity"] = it.severity
     made["X-Trunkline-Transition"] = it.transition
     made.set_content(_clean(it.text))
     made.add_alternative(_html(it), subtype="html")
+    return made
+
+
+def _enveloped(it: Announcement, to: list[str], sender: str, subject: str, thread: str) -> EmailMessage:
+    """A message without its words."""
+    domain = sender.rpartition("@")[2] or "localhost"
+    made = EmailMessage(policy=SMTP)
+    made["Subject"] = _line(subject)[:SUBJECT_MAX]
+    made["From"] = Address("Trunkline", addr_spec=sender)
+    made["To"] = ", ".join(to)
+    made["Date"] = format_datetime(_at(it.at))
+    made["Message-ID"] = f"<{it.id}{'.' if it.reply_code else ''}{it.reply_code}@{domain}>"
+    made["In-Reply-To"] = made["References"] = f"<{thread}@{domain}>"
     return made
 
 

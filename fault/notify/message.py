@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JSON = "application/json"
+LETTER = "letter"  # what a person wrote: its body has `to`, `subject`, `text` and `thread`
 EVIDENCE_MAX = 5
 NAMES_MAX = 20
 
@@ -34,12 +35,20 @@ class Announcement:
     routing_key: str = ""
     options: Mapping[str, str] = field(default_factory=dict)  # what the preset lets a webhook choose
     ticket: str = ""  # the receiver's own id of it, as it answered to the first message
+    reply_code: str = ""  # what an answer to it carries
+    answered: bool = False  # whether answers are read: a message then says how to answer
+    reply_to: str = ""
     ack_url: str = ""  # where a person without the console open takes it
     others: tuple["Announcement", ...] = ()  # what is told with it, in one message
 
     @property
     def over(self) -> bool:
         return self.transition in ("closed", "cleared")
+
+    @property
+    def takes_answers(self) -> bool:
+        """Whether an answer takes it."""
+        return self.answered and bool(self.reply_code) and not self.over
 
     @property
     def severity(self) -> str:
@@ -85,6 +94,7 @@ class Announcement:
             found.append("This is a simulated network.")
         found += [f"Read more: {self.link}"] if self.link else []
         found += [f"Acknowledge: {self.ack_url}"] if self.ack_url and not self.over else []
+        found += ["Or answer with the word: ack"] if self.takes_answers else []
         return tuple(found)
 
     @property

@@ -24,9 +24,10 @@ from fault.notify import climbing, heartbeat, routes, samples, store
 from fault.notify import plan as planning
 from fault.notify.courier import STORE_RETRY_S, Courier, attempt_row
 from fault.notify.links import Link, new_key, token
-from fault.notify.message import Announcement
+from fault.notify.message import LETTER, Announcement
 from fault.notify.plans import GroupTimes, Plans
 from fault.notify.registry import Registration, Registry
+from fault.notify.replies import code_of
 from fault.notify.routes import News, Webhook
 from fault.notify.sending import Attempt, Sender
 from fault.notify.settings import NotifySettings
@@ -148,6 +149,14 @@ class Notifier:
             "repeat_s": 0,
         }
 
+    async def letter(self, conn: AsyncConnection, hook: Webhook, key: str, body: Mapping[str, Any], now_ns: int) -> str:
+        """Put a letter of a person into the outbox of an e-mail webhook: `to`, `subject`, `text`, `thread`; its id there."""
+        row = self._row(hook, News(LETTER, key, 1, 0, True, False, (), body), LETTER, now_ns)
+        await store.add(conn, [row])
+        self._told.add(hook.id)
+        self._waiting += 1
+        return str(row["id"])
+
     def wake(self) -> None:
         """The transaction is committed: deliver."""
         for key in self._told & self._couriers.keys():
@@ -208,6 +217,9 @@ class Notifier:
             simulated=self.simulated,
             station_url=self.settings.public_url,
             ack_url=self._ack_url(row),
+            reply_code=code_of(self._link_key, row["id"]) if self._link_key and row["about"] != LETTER else "",
+            answered=self.settings.replies,
+            reply_to=self.settings.reply_to,
         )
 
     def _ack_url(self, row: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from fault.notify import mail, template
-from fault.notify.message import JSON, Announcement, Asked, PresetError
+from fault.notify.message import JSON, LETTER, Announcement, Asked, PresetError
 from fault.notify.presets import presets
 from fault.notify.routes import Webhook
 from fault.notify.settings import NotifySettings
@@ -125,7 +125,8 @@ class Sender:
         smtp = self._settings.smtp
         login = mail.Login(hook.chosen.get("user") or smtp.user, known.routing_key or smtp.password)
         try:
-            said = await mail.send(it, hook.url, smtp, login)
+            url = mail.SCHEME + ",".join(it.body["to"]) if it.about == LETTER else hook.url
+            said = await mail.send(it, url, smtp, login)
         except mail.MailError as error:
             if error.final:
                 return Attempt("refused", error.code, _excerpt(str(error)))

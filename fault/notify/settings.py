@@ -51,5 +51,7 @@ class NotifySettings(Settings):
     heartbeat_url: str = ""  # a GET there every heartbeat_s: its absence is the alarm elsewhere
     heartbeat_s: float = Field(60.0, ge=1)
     ack_link_s: float = Field(86_400.0, gt=0)  # how long a link in a message acknowledges
+    replies: bool = False  # a gateway posts answers to /api/v1/notify/replies: messages say how to answer
+    reply_to: str = Field("", pattern=r"^([^@\s]+@[^@\s]+)?$", max_length=255)  # the address that answers to mails go to
     tick_s: float = Field(1.0, gt=0)  # how often escalations, repeats and ends of mute times are looked for
     maintain_s: float = Field(30.0, gt=0)

@@ -46,7 +46,7 @@ outbox = sa.Table(
     sa.Column("id", ID, nullable=False),  # derived from the unique key below: what receivers see as Idempotency-Key
     sa.Column("webhook_id", ID, nullable=False),
     sa.Column("webhook", sa.String(64), nullable=False),  # its name, for the log after it is gone
-    sa.Column("about", sa.String(16), nullable=False),  # incident | alarm | test
+    sa.Column("about", sa.String(16), nullable=False),  # incident | alarm | test | letter
     sa.Column("object_id", ID, nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("transition", sa.String(16), nullable=False),
@@ -223,7 +223,7 @@ async def purge(conn: AsyncConnection, tenant: int, before_ns: int, keep_deliver
         later.c.revision > outbox.c.revision,
     )
     done = (outbox.c.tenant == tenant, outbox.c.state != "pending", outbox.c.done_ns < before_ns)
-    over = sa.or_(superseded, outbox.c.transition.in_((*ENDINGS, "test")))
+    over = sa.or_(superseded, outbox.c.transition.in_((*ENDINGS, "test", "letter")))
     await conn.execute(sa.delete(outbox).where(*done, over))
     await conn.execute(sa.delete(used_link).where(used_link.c.tenant == tenant, used_link.c.expires_ns < before_ns))
     settled = (escalation.c.tenant == tenant, escalation.c.state != "climbing", escalation.c.due_ns < before_ns)

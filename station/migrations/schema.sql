@@ -978,6 +978,7 @@ CREATE TABLE bank_entry (
 	tenant INTEGER NOT NULL, 
 	id VARCHAR(36) NOT NULL, 
 	statement_id VARCHAR(64) NOT NULL, 
+	no INTEGER NOT NULL, 
 	day VARCHAR(10) NOT NULL, 
 	currency VARCHAR(3) NOT NULL, 
 	amount_minor BIGINT NOT NULL, 

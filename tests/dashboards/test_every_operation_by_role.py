@@ -34,6 +34,8 @@ EXCLUSION: Final = {
     "start": "2026-10-01T00:00:00Z",
     "end": "2026-10-02T00:00:00Z",
 }
+MANDATE: Final = {"id": "M-1", "holder": "x", "iban": "NL91ABNA0417164300", "signed_on": "2026-01-01"}
+VOUCHERS: Final = {"series": "s", "n": 1, "currency": "EUR", "amount_minor": 100, "expires": "2030-01-01T00:00:00Z"}
 SOURCE: Final = {"kind": "payment", "id": "x"}
 PAID: Final = {
     "account": {"id": "x"},
@@ -104,6 +106,12 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("GET /api/v1/fault-report", Role.VIEWER, "", None),
     ("GET /api/v1/incidents/{key}/first-look", Role.VIEWER, "", None),
     ("POST /api/v1/incidents/{key}/first-look", Role.OPERATOR, "", None),
+    ("POST /api/v1/incidents/{key}/notices", Role.OPERATOR, "", None),
+    ("GET /api/v1/notices", Role.VIEWER, "", None),
+    ("PUT /api/v1/notices/{key}", Role.OPERATOR, "", {"subject": "s", "text": "t"}),
+    ("POST /api/v1/notices/{key}/send", Role.OPERATOR, "", {}),
+    ("POST /api/v1/notices/{key}/drop", Role.OPERATOR, "", None),
+    ("POST /api/v1/notify/replies", Role.OPERATOR, "", {"from": "x", "text": "ack"}),
     ("GET /api/v1/fault-causes", Role.VIEWER, "", None),
     ("POST /api/v1/fault-causes/proposals", Role.ENGINEER, "", {"days": 1}),
     ("POST /api/v1/fault-causes/decisions", Role.ENGINEER, "", {"cause": "none", "effect": "none", "state": "rejected"}),
@@ -335,6 +343,18 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("POST /api/v1/payments/{payment_id}/reverse", Role.BILLING, "", {"kind": "error", "reason": "told twice"}),
     ("POST /api/v1/accounts/{customer_id}/refunds", Role.BILLING, "", {"source": SOURCE, "amount_minor": 1, "reason": "x"}),
     ("POST /api/v1/accounts/{customer_id}/write-offs", Role.BILLING, "", {"document": "x", "amount_minor": 1, "reason": "x"}),
+    ("GET /api/v1/accounts/{customer_id}/mandates", Role.BILLING, "", None),
+    ("POST /api/v1/accounts/{customer_id}/mandates", Role.BILLING, "", MANDATE),
+    ("POST /api/v1/mandates/{mandate_id}/revoke", Role.BILLING, "", {"reason": "asked for"}),
+    ("POST /api/v1/direct-debits", Role.BILLING, "", {}),
+    ("GET /api/v1/direct-debits/{batch_id}.xml", Role.BILLING, "", None),
+    ("GET /api/v1/direct-debits/{batch_id}", Role.BILLING, "", None),
+    ("POST /api/v1/bank/statements", Role.BILLING, "", {}),
+    ("GET /api/v1/bank/entries", Role.BILLING, "", None),
+    ("POST /api/v1/bank/entries/{entry_id}/assign", Role.BILLING, "", {"customer_id": "x"}),
+    ("POST /api/v1/vouchers", Role.BILLING, "", VOUCHERS),
+    ("POST /api/v1/accounts/{customer_id}/vouchers", Role.BILLING, "", {"code": "AAAABBBBCCCCDDDD"}),
+    ("POST /hooks/payments", ANYONE, "provider=none", {}),
     ("GET /api/v1/dunning/cases", Role.BILLING, "", None),
     ("GET /api/v1/dunning/cases/{customer_id}", Role.BILLING, "", None),
     ("POST /api/v1/dunning/cases/{customer_id}/reverse", Role.BILLING, "", {"reason": "promised"}),

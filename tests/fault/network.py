@@ -41,7 +41,7 @@ def network() -> Topology:
         "v2": Service("v2", "S-2", "globex-internet", "c2", access=(1 << 16 | 2,)),
     }
     addresses = {f"127.64.0.{no}": no for no in devices}
-    return Topology(1, sites, devices, entities, links, customers, services, addresses, (1,))
+    return Topology(1, sites, devices, entities, links, customers, services, addresses, station_devices=(1,))
 
 
 NETWORK = network()

@@ -11,7 +11,8 @@ def body(it: Announcement) -> dict[str, Any]:
     numbers = [each.strip() for each in it.options.get("to", "").split(",") if each.strip()]
     more = f" (+{len(it.others)} more)" if it.others else ""
     link = f" {it.ack_url}" if it.ack_url and not it.over else ""
-    tail = f"{more} [{it.object_id}]{link}"
+    answer = f" Answer: ack {it.reply_code}" if it.takes_answers else ""
+    tail = f"{more} [{it.object_id}]{link}{answer}"
     text = f"{it.title}. {it.summary}"
     return {"to": numbers, "from": it.options.get("from", ""), "text": text[: max(0, TEXT_MAX - len(tail))] + tail}
 

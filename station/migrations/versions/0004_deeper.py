@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("statement_id", sa.String(length=64), nullable=False),
+        sa.Column("no", sa.Integer(), nullable=False),
         sa.Column("day", sa.String(length=10), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
