@@ -125,7 +125,7 @@ async def _enterprise(client: SnmpClient) -> str:
 async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, profiles: Profiles) -> DeviceFacts:
     known_as = system.sys_object_id or await _enterprise(knocked)
     present = await _present(knocked, profiles.probes(known_as))
-    profile = profiles.bind(known_as, system.sys_descr, present)
+    profile = profiles.bind(known_as, system.sys_descr, present).under(parse_oid(known_as) if known_as else ())
     client = SnmpClient(engine, knocked.address, knocked.port, knocked.credential, profile.client_limits())
     client.security = knocked.security  # what was learned of a v3 engine is not asked again
     reader = Reader(client)

@@ -167,9 +167,11 @@ def sensors_of(table: SensorTable, read: Table, naming: Naming) -> list[SensorFa
 
 
 def _scale_here(table: SensorTable, row: Oid, read: Table) -> float:
-    """The table's scale, over the decimals that a row tells; 0 and more digits, an absurd number counts as none."""
+    """The table's scale by the decimals or the power of ten that a row tells; an absurd number counts as none."""
     digits = integer_of(read.column(table.digits_oid).get(row)) if table.digits_oid else 0
-    return float(table.scale / 10 ** (digits if 0 <= digits <= DIGITS_MAX else 0))
+    exponent = integer_of(read.column(table.exponent_oid).get(row)) if table.exponent_oid else 0
+    scale = table.scale / 10 ** (digits if 0 <= digits <= DIGITS_MAX else 0)
+    return float(scale * 10.0**exponent if abs(exponent) <= DIGITS_MAX else scale)
 
 
 def _measured(table: SensorTable, row: Oid, read: Table, scale: float) -> float | None:

@@ -8,7 +8,7 @@ import pytest
 from collectors.codecs.ber import OBJECT_IDENTIFIER, OCTET_STRING, Oid, parse_oid
 from collectors.codecs.snmp import TIME_TICKS, Value, VarBind
 from collectors.recording import look_and_poll, read_recording
-from collectors.snmp.profile_model import Example, Profile
+from collectors.snmp.profile_model import Example, Profile, Where
 from collectors.snmp.profiles import ProfileError, load_profile, shipped_profiles
 from inventory.facts import DeviceFacts
 
@@ -57,3 +57,40 @@ def test_a_fault_in_a_profile_names_file_line_and_key(tmp_path: Path) -> None:
     with pytest.raises(ProfileError) as raised:
         load_profile(path)
     assert str(raised.value) == f"{path}:6: sensors.0.scal: unknown key; did you mean 'scale'?"
+
+
+LAYOUT = """summary = "x"
+match = ["1.3.6.1.4.1.5"]
+bases = ["1.3.6.1.4.1.5.1", "1.3.6.1.4.1.5.2"]
+
+[[sensors]]
+metric = "sensor.temperature"
+oid = "*.7"
+name_oid = "*.6"
+where = { oid = "*.6", matches = '\\btemp' }
+
+[[sensors]]
+metric = "sensor.fan_speed"
+oid = "1.3.6.1.4.1.5.9"
+"""
+
+
+def test_a_layout_written_once_stands_under_every_base(tmp_path: Path) -> None:
+    (tmp_path / "acme.toml").write_text(LAYOUT)
+    profile = load_profile(tmp_path / "acme.toml")
+    bases = [parse_oid("1.3.6.1.4.1.5.1"), parse_oid("1.3.6.1.4.1.5.2")]
+    assert [table.key for table in profile.sensors] == [(*bases[0], 7), (*bases[1], 7), parse_oid("1.3.6.1.4.1.5.9")]
+    assert [table.asked[-1] for table in profile.sensors[:2]] == [(*base, 6) for base in bases]
+
+
+def test_a_device_that_says_its_base_is_asked_for_no_other(tmp_path: Path) -> None:
+    (tmp_path / "acme.toml").write_text(LAYOUT)
+    profile = load_profile(tmp_path / "acme.toml")
+    asked = {text: [table.key for table in profile.under(parse_oid(text)).sensors] for text in ("1.3.6.1.4.1.5.2.44", "1.3.6.1.4.1.5.3")}
+    assert asked["1.3.6.1.4.1.5.2.44"] == [parse_oid("1.3.6.1.4.1.5.2.7"), parse_oid("1.3.6.1.4.1.5.9")]
+    assert len(asked["1.3.6.1.4.1.5.3"]) == 3
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("MB Temp 1", True), ("temp", True), ("Contempt", False), ("", False)])
+def test_what_a_name_looks_like_picks_the_instance(name: str, wanted: bool) -> None:
+    assert Where(oid=parse_oid("1.3.6"), matches=r"\btemp").admits(name) is wanted
