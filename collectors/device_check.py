@@ -40,6 +40,7 @@ _WHY: Final = {
     "no_access": "the agent answers, and its view shows nothing",
     "not_in_time_window": "the agent's engine time cannot be followed",
 }
+_REFUSALS: Final = ("authorization_error", "no_access")
 _TOLD_BY: Final = {
     "lldp": "LLDP",
     "cdp": "CDP",
@@ -106,9 +107,10 @@ class Check:
             descr, name, uptime = await client.get((SYS_DESCR, SYS_NAME, SYS_UPTIME))
             times = [await self._timed(client) for _ in range(ASKED)]
         except SnmpError as error:
-            return Finding(what, "fails", _WHY.get(error.reason, f"the answer is odd: {error}"))
+            return Finding(what, "fails", _why(client, error))
         if not (descr.exists or name.exists or uptime.exists):
-            return Finding(what, "partly", "it answers, and shows no system group: perhaps a view hides it")
+            refusal = next((reason for reason in _REFUSALS if client.problems[reason]), "")
+            return Finding(what, "partly", _WHY.get(refusal, "it answers, and shows no system group: perhaps a view hides it"))
         taken = median(times)
         says = f"answers in {taken * 1000:.1f} ms"
         return Finding(what, "partly" if taken > SLOW_S else "works", f"{says}: slow" if taken > SLOW_S else says)
@@ -165,6 +167,13 @@ class Check:
         if told:
             return Finding("traps", "works", f"the device sends them to {', '.join(told)}")
         return Finding("traps", "absent", "the device does not show where it sends notifications; look into its configuration")
+
+
+def _why(client: SnmpClient, error: SnmpError) -> str:
+    """What a failure means for the one who is to mend it."""
+    if error.reason == "timeout" and client.replies and client.credential.version == "3":
+        return "the engine tells who it is, and does not answer the user: the privacy password or protocol is another, or a view hides all"
+    return _WHY.get(error.reason, f"the answer is odd: {error}")
 
 
 def tables_of(facts: DeviceFacts) -> list[Finding]:

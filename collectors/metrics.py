@@ -12,6 +12,7 @@ SNMP_SAMPLES = counter("snmp_samples", "Samples polled.")
 SNMP_POLLS = counter("snmp_polls", "Device polls by outcome.", "outcome")
 SNMP_UNPOLLED = gauge("snmp_unpolled_devices", "Devices of the topology that are not polled, by reason.", "reason")
 SNMP_POLLER_ERRORS = counter("snmp_poller_errors", "Turns of the poll schedule that a bug cut short.")
+SNMP_WORST = gauge("snmp_worst_devices", "The devices that cost the poller most, by kind: the worst ten of each.", "kind", "device")
 SNMP_LATENESS = gauge("snmp_poll_lateness_seconds", "How late the last poll began against its schedule.")
 SNMP_OUTSTANDING = gauge("snmp_outstanding_requests", "SNMP requests waiting for an answer.")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +46,8 @@ class Polled:
     uptime_cs: int = -1
     uptime_ns: int = 0
     started_ns: int = 0
+    took_ns: int = 0  # its last poll
+    due_ns: int = 0  # its place in the schedule
     told_cs: int = -1  # the sysUpTime that the last poll told
     agent: Agent | None = None
     done: Callable[[str], None] | None = None
@@ -82,6 +84,14 @@ def unknown_numbers(polled: Polled, topology: Topology) -> frozenset[int]:
 
 def same_target(a: Device, b: Device) -> bool:
     return (a.management_address, a.snmp_port, a.credential, a.profile) == (b.management_address, b.snmp_port, b.credential, b.profile)
+
+
+def follows(polled: Polled, former: Polled) -> None:
+    """The same device under another credential, or at another address: what is known of it still holds, and its place."""
+    polled.reachable, polled.misses, polled.due_ns = former.reachable, former.misses, former.due_ns
+    if same_target(replace(former.device, credential=polled.device.credential), polled.device):
+        polled.learned, polled.learned_ns, polled.unlearned = former.learned, former.learned_ns, former.unlearned
+        polled.unknown, polled.uptime_cs, polled.uptime_ns = former.unknown, former.uptime_cs, former.uptime_ns
 
 
 def rebooted(before_cs: int, now_cs: int, elapsed_cs: int) -> bool:

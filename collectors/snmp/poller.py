@@ -13,9 +13,10 @@ from collectors.metrics import SNMP_LATENESS, SNMP_POLLER_ERRORS, SNMP_POLLS, SN
 from collectors.settings import SnmpSettings
 from collectors.snmp.client import SnmpClient, SnmpError
 from collectors.snmp.credentials import SnmpCredential
+from collectors.snmp.culprits import Culprits
 from collectors.snmp.engine import Engine
 from collectors.snmp.plan import SLOW
-from collectors.snmp.polled import Look, Polled, device_samples, follow_uptime, judge, same_target, tier_due
+from collectors.snmp.polled import Look, Polled, device_samples, follow_uptime, follows, judge, same_target, tier_due
 from collectors.snmp.profiles import Profiles
 from collectors.snmp.rounds import Rounds
 from inventory.topology import Device, Topology
@@ -69,6 +70,8 @@ class Poller:
         self._looked_ns = 0
         self._unpolled: dict[int, str] = {}
         self._running: set[int] = set()
+        self._put_off = False  # a device changed while it was being polled: it is looked at again when that is through
+        self._culprits = Culprits()
 
     @property
     def problems(self) -> Mapping[int, Mapping[str, int]]:
@@ -104,6 +107,7 @@ class Poller:
             self._reconcile()
             self._start_due(tasks)
             await self._hand_on()
+            self._culprits.tell(self._polled, self._clock.now_ns())
         except Exception:
             SNMP_POLLER_ERRORS.inc()
             log.exception("poller_turn_failed")
@@ -122,9 +126,10 @@ class Poller:
     def _reconcile(self) -> None:
         """Follow the topology: new devices join the schedule, gone ones leave, changed ones start afresh."""
         topology, now_ns = self._topology(), self._clock.now_ns()
-        if topology.version == self._version and now_ns - self._looked_ns < _CREDENTIALS_S * NS_PER_S:
+        is_known = topology.version == self._version and not self._put_off
+        if is_known and now_ns - self._looked_ns < _CREDENTIALS_S * NS_PER_S:
             return
-        self._version, self._looked_ns = topology.version, now_ns
+        self._version, self._looked_ns, self._put_off = topology.version, now_ns, False
         for no in (self._polled.keys() | self._unpolled.keys()) - topology.devices.keys():
             self._drop(no)
             self._unpolled.pop(no, None)
@@ -148,14 +153,18 @@ class Poller:
         if known is not None and same_target(known.device, device) and known.client.credential == credential:
             known.device = device
             return ""
+        if known is not None and (no in self._running or known.lock.locked()):
+            self._put_off = True  # the poll under way is not lost for it
+            return ""
         limits = self._profiles.named(device.profile).client_limits()
         polled = Polled(device, SnmpClient(self.engine, device.management_address, device.snmp_port, credential, limits))
         self._drop(no)
-        if known is not None:  # what was known of its reachability still holds
-            polled.reachable, polled.misses = known.reachable, known.misses
         self._polled[no] = polled
         spread_s = no * _SPREAD % 1 * min(self._settings.first_spread_s, self._settings.interval_s)
-        self._schedule(polled, now_ns + int(spread_s * NS_PER_S))
+        polled.due_ns = now_ns + int(spread_s * NS_PER_S)
+        if known is not None:
+            follows(polled, known)
+        self._schedule(polled, polled.due_ns)
         return ""
 
     def _unpolled_because(self, no: int, why: str) -> None:
@@ -178,6 +187,7 @@ class Poller:
     def _schedule(self, polled: Polled, due_ns: int) -> None:
         """The next poll of this device; each has one place in the schedule, and one who has left it none."""
         if self._polled.get(polled.device.no) is polled:
+            polled.due_ns = due_ns
             heapq.heappush(self._due, (due_ns, next(self._order), polled))
 
     def _wait_s(self) -> float:
@@ -270,6 +280,7 @@ class Poller:
         if self._polled.get(polled.device.no) is not polled:
             return False  # it left meanwhile
         now_ns = self._clock.now_ns()
+        polled.took_ns = now_ns - polled.started_ns
         up = not reason
         if up and polled.told_cs >= 0:
             self._notes += follow_uptime(polled, polled.told_cs, now_ns)

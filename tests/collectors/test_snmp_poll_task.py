@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from collectors.metrics import SNMP_POLLER_ERRORS, SNMP_POLLS, SNMP_UNPOLLED
+from collectors.metrics import SNMP_POLLER_ERRORS, SNMP_POLLS, SNMP_UNPOLLED, SNMP_WORST
 from collectors.settings import SnmpSettings
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.credentials import SnmpCredential
@@ -170,6 +170,57 @@ async def test_a_changed_credential_is_used_without_a_new_topology(polls: Polls)
         await step(INTERVAL_S)
         clients = [polled.client for polled in poller._polled.values()]
     assert [client.credential.community for client in clients] == ["rotated", "rotated"]
+
+
+async def test_a_changed_credential_waits_for_the_poll_under_way_and_keeps_the_device_in_its_place(polls: Polls) -> None:
+    network = Network()
+    poller, polls.hold = network.poller(), asyncio.Event()
+    async with stepping(network, poller) as step:
+        await step()
+        before = dict(poller._polled)
+        before[1].learned, before[1].misses = Learned({1: "eth0"}, (), shipped_profiles().generic), 1
+        network.credentials["default"] = replace(PUBLIC, community="rotated")
+        await step(6)
+        assert poller._polled == before and sorted(polls.now) == [1, 2], "what is being asked is asked to its end"
+        polls.hold.set()
+        await step()
+        await step()
+        after = dict(poller._polled)
+        assert {one.client.credential.community for one in after.values()} == {"rotated"}
+        assert [after[1].learned, after[1].misses] == [before[1].learned, 1], "what was known of the device still holds"
+        for _ in range(2):
+            assert sorted(polls.made) == [1, 1, 2, 2] if network.clock.now_ns() > 10 * NS_PER_S else [1, 2]
+            await step(4)
+    assert sorted(polls.made) == [1, 1, 2, 2], "each at the time it was due anyway"
+
+
+async def test_one_device_that_changes_moves_no_other(polls: Polls) -> None:
+    network = Network()
+    poller = network.poller()
+    async with stepping(network, poller) as step:
+        await step()
+        await step(3)
+        due = {no: one.due_ns for no, one in poller._polled.items()}
+        other = replace(device(1), management_address="127.0.0.2")
+        network.topology = Topology(version=2, devices={1: other, 2: device(2), 3: device(3)})
+        await step(1)
+        assert {no: one.due_ns for no, one in poller._polled.items() if no in due} == due
+        assert polls.made.count(3) == 1, "a new device is polled at once"
+
+
+async def test_the_worst_devices_are_named_and_no_more_than_ten_of_a_kind(polls: Polls) -> None:
+    network = Network()
+    network.only(*range(1, 31))
+    poller = network.poller()
+    async with stepping(network, poller) as step:
+        await step()
+        for no, polled in poller._polled.items():
+            polled.client.problem("timeout", no)
+            polled.misses = int(no == 7)
+        await step(60)
+    told = {tuple(sample.labels.values()): sample.value for sample in next(iter(SNMP_WORST.collect())).samples}
+    assert {device: value for (kind, device), value in told.items() if kind == "problems"} == {str(no): float(no) for no in range(21, 31)}
+    assert {device: value for (kind, device), value in told.items() if kind == "missed_polls"} == {"7": 1.0}
 
 
 async def test_a_device_whose_credential_is_gone_is_not_polled_and_is_named(polls: Polls) -> None:
