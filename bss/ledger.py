@@ -30,6 +30,7 @@ class Account(StrEnum):
     TAX = "Liabilities:Tax"
     PREPAID = "Liabilities:Prepaid"
     UNALLOCATED = "Liabilities:Unallocated"
+    UNIDENTIFIED = "Liabilities:Unidentified"
     REVENUE = "Income:Revenue"
     CREDITED = "Income:Credited"
     WRITTEN_OFF = "Expenses:WrittenOff"

@@ -11,3 +11,4 @@ AUTHORISATIONS = counter("authorisations", "Reservations of prepaid balances, by
 PAYMENTS = counter("payments", "Payments told to the station, by what became of them.", "result")
 DUNNING = counter("dunning_steps", "Steps of dunning, by kind.", "kind")
 DUNNING_REQUESTS = counter("dunning_requests", "Requests of dunning to network and customer, by what became of them.", "result")
+CASH = counter("cash", "Bank entries, card events, vouchers and direct debits, by what became of them.", "result")

@@ -1,9 +1,35 @@
 """Settings of the business side."""
 
+from enum import StrEnum
+from typing import Annotated
+
 from pydantic import Field
 
+from bss.cash.settings import CashSettings
+from bss.cycles import ShortMonth
 from bss.dunning.settings import DunningSettings
 from station.settings import Settings
+
+
+class TaxRounding(StrEnum):
+    """PER_RATE: tax is rounded once, on the sum of the lines of a rate. PER_LINE: on each line, and summed."""
+
+    PER_RATE = "per_rate"
+    PER_LINE = "per_line"
+
+
+class LegalEntity(Settings):
+    """Another company that bills besides the operator, with number series of its own."""
+
+    name: str
+    address: str = ""
+    country: str = Field(default="", pattern=r"\A([A-Z]{2})?\z")
+    tax_id: str = ""
+    email: str = ""
+    bank: str = ""
+    series: str = Field(pattern=r"\A[A-Z0-9]{1,8}\z")
+    credit_series: str = Field(default="", pattern=r"\A[A-Z0-9]{0,8}\z")
+    note_series: str = Field(default="", pattern=r"\A[A-Z0-9]{0,8}\z")
 
 
 class BssSettings(Settings):
@@ -25,4 +51,14 @@ class BssSettings(Settings):
     payment_days: int = Field(default=30, ge=0, le=365)
     grace_h: int = Field(default=48, ge=0, description="how long after a month's end its late usage still joins its bill")
     adjust_months: int = Field(default=12, ge=0, le=36, description="how many months back late usage is corrected")
+    short_month: ShortMonth = ShortMonth.LAST_DAY
+    tax_rounding: TaxRounding = TaxRounding.PER_RATE
+    credit_series: str = Field(
+        default="", pattern=r"\A[A-Z0-9]{0,8}\z", description="prefix of invoices below nothing; empty: that of invoices"
+    )
+    debit_series: str = Field(default="", pattern=r"\A[A-Z0-9]{0,8}\z", description="prefix of debit notes; empty: that of notes")
+    entities: dict[Annotated[str, Field(pattern=r"\A[a-z0-9_]{1,32}\z")], LegalEntity] = Field(default_factory=dict)
+    freeze_minor: int | None = Field(default=None, ge=0, description="a run of more than this waits for a second person; none: never")
+    publish: bool = Field(default=False, description="a tariff's version is used only once a second person published it")
     dunning: DunningSettings = DunningSettings()
+    cash: CashSettings = CashSettings()

@@ -47,7 +47,9 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-OPEN_PATHS = frozenset({"/login", FIRST_PATH, ENTER_PATH, "/ack", "/status", "/health/live", "/health/ready", "/health/startup"})
+OPEN_PATHS = frozenset(
+    {"/login", FIRST_PATH, ENTER_PATH, "/ack", "/status", "/hooks/payments", "/health/live", "/health/ready", "/health/startup"}
+)
 SCRAPE_PATHS = frozenset({"/metrics", "/metrics/network", "/sd/prometheus"})
 SCRAPER = Scope(OPERATOR_TENANT, Role.VIEWER, "scraper")
 INSIDE = "trunkline.caller"

@@ -99,7 +99,9 @@ from perf.store import TelemetryStore
 from perf.totals import Totals
 from perf.visible import visible
 from station import __version__
+from station.apart.pops import Pops
 from station.batch import SampleBatch
+from station.bus.server import BusFolder
 from station.channel import Channel
 from station.clock import Clock, SystemClock
 from station.colours import Colours
@@ -256,9 +258,10 @@ class Station:
         self.levels = Levels(ground.state, self.telemetry, slots, shipped(), clock, outages=outages, planned=self._planned)
         self.engine = Engine()
         self.profiles = shipped_profiles()
+        self.pops = self._pops()
         self.poller = Poller(
             settings.snmp,
-            topology=topology,
+            topology=self.pops.own,
             credential_of=ground.credential,
             profiles=self.profiles,
             samples=self.polled,
@@ -267,7 +270,7 @@ class Station:
         )
         self.discovery = Discovery(ground.state, ground.picture, ground.hub, clock, self.look, settings.inventory)
         again = self.discovery.look_again
-        self.follower = Follower(ground.picture, self.fault, clock, look_at=self.look_at, poll=self.poller.poll_now, look_again=again)
+        self.follower = Follower(ground.picture, self.fault, clock, look_at=self.look_at, poll=self.poll, look_again=again)
         self.traps: Receiver | None = None
         self._add_streams()
         self._add_money()
@@ -290,6 +293,23 @@ class Station:
         """The customers of whom a service is out now, by the alarms that say their resource carries nothing."""
         down = self.fault.open_resources(down_types())
         return {customer.id for customer in impact(self.ground.picture.current(), down).customers}
+
+    def _pops(self) -> Pops:
+        """What the station has for collectors that run apart; without a bus it is never asked."""
+        ground, settings = self.ground, self.ground.settings
+        return Pops(
+            settings.bus,
+            BusFolder(ground.plan.folder, settings.bus) if settings.bus.on else None,
+            state=ground.state,
+            clock=ground.clock,
+            picture=ground.picture,
+            fault=self.fault,
+            samples=self.samples,
+            durable=lambda: self.pipeline.durable,
+            credential=ground.credential,
+            login=ground.login,
+            rules=settings.inventory.site_rules,
+        )
 
     def _planned(self, service_id: str, from_ns: int, to_ns: int) -> Sequence[tuple[int, int]]:
         """Planned work on a service that does not count for its level."""
@@ -316,8 +336,14 @@ class Station:
         """A poll now, asked for by a message that proves nothing; what it finds raises or clears for good."""
         return await self.follower.prove(device_no)
 
+    async def poll(self, device_no: int) -> bool:
+        """Poll one device now, by whoever polls it; whether it answered."""
+        return await (self.pops.poll(device_no) if self.pops.owner_of(device_no) else self.poller.poll_now(device_no))
+
     async def look_at(self, device_no: int, ports: Sequence[int], protocols: Collection[str]) -> Proof | None:
         """Ask one device how these interfaces and sessions stand; None without an answer."""
+        if self.pops.owner_of(device_no):
+            return await self.pops.look_at(device_no, ports, protocols)
         device = self.ground.picture.current().devices.get(device_no)
         credential = self.ground.credential(device.credential) if device else None
         if device is None or credential is None:
@@ -384,6 +410,7 @@ class Station:
             "probes": self.probes.run,
             "radius": self.radius.run,
             "discovery": self.discovery.run,
+            "collectors": lambda: self.pops.run(self.follower),
             "measurements": self.measurements.run,
             "prepaid acts": lambda: bss.tmf654.Acts(ground.state, self.balances, ground.clock).resume(STATION),
             "dunning": self.dunning.run,

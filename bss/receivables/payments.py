@@ -1,6 +1,6 @@
 """Payments: each recorded once by its reference, allocated to what is owed, reversed as a whole when the bank takes it back.
 
-    recorded      cash            to  unallocated
+    recorded      cash (a voucher: prepaid)  to  unallocated
     allocated     unallocated     to  receivable
     reversed      the allocations are taken back, then unallocated to cash
 
@@ -78,7 +78,7 @@ class Payments:
         id_ = payment_id(scope.tenant, told.reference)
         async with self.state.write() as conn:
             held = await accounts.locked(conn, scope.tenant, told.customer_id)
-            await _known(conn, scope, told.customer_id)
+            await known(conn, scope, told.customer_id)
             before = await _payment(conn, scope.tenant, id_)
             if before is not None:
                 _same(before, told)
@@ -87,7 +87,9 @@ class Payments:
             row = {name: getattr(told, name) for name in ("reference", "customer_id", "currency", "amount_minor", "method", "token", "day")}
             row |= {"words": masked(told.words)[:255], "recorded_ns": now_ns, "recorded_by": scope.user[:64]}
             await conn.execute(sa.insert(payment).values(tenant=scope.tenant, id=id_, **row))
-            await self._book(conn, scope, "payment", id_, told, Transfer(Book.CASH, Book.UNALLOCATED, told.amount_minor), now_ns)
+            await self._book(
+                conn, scope, "payment", id_, told, Transfer(_paid_from(told.method), Book.UNALLOCATED, told.amount_minor), now_ns
+            )
             held = await accounts.load(conn, scope.tenant, told.customer_id)
             source = held.source("payment", id_)
             made = [] if told.hold else accounts.named(held, source, told.named) if told.named else accounts.settle([source], held.items)
@@ -141,7 +143,7 @@ class Payments:
             await self.keep(conn, scope, held, made, now_ns)
             said = {"kind": kind, "reason": reason[:255], "at_ns": now_ns, "reversed_by": scope.user[:64]}
             await conn.execute(sa.insert(payment_reversal).values(tenant=scope.tenant, payment_id=id_, **said))
-            transfer = Transfer(Book.UNALLOCATED, Book.CASH, row.amount_minor)
+            transfer = Transfer(Book.UNALLOCATED, _paid_from(row.method), row.amount_minor)
             await self._book(conn, scope, "payment_reversal", id_, row, transfer, now_ns)
             await audit.record(conn, scope, "payment.reverse", f"payment:{id_}", now_ns=now_ns, after={"kind": kind}, reason=reason)
         PAYMENTS.labels(kind).inc()
@@ -181,6 +183,11 @@ class Payments:
         await ledger.book_entries(conn, scope.tenant, [entry], now_ns)
 
 
+def _paid_from(method: str) -> Book:
+    """A voucher was paid for when it was sold."""
+    return Book.PREPAID if method == "voucher" else Book.CASH
+
+
 def payment_id(tenant: int, reference: str) -> str:
     return derived_id("payment", tenant, reference)[:36]
 
@@ -209,10 +216,11 @@ def _same(before: Any, told: Told) -> None:
             raise AccountError("conflict", f"The payment {told.reference} stands with another {name.removesuffix('_minor')}.")
 
 
-async def _known(conn: AsyncConnection, scope: Scope, customer_id: str) -> None:
+async def known(conn: AsyncConnection, scope: Scope, customer_id: str) -> None:
+    """AccountError unless the scope sees such a customer."""
     where = (customer.c.tenant == scope.tenant, customer.c.id == customer_id)
-    known = (await conn.execute(sa.select(customer.c.id).where(*where))).first()
-    if known is None or (scope.customers and customer_id not in scope.customers):
+    found = (await conn.execute(sa.select(customer.c.id).where(*where))).first()
+    if found is None or (scope.customers and customer_id not in scope.customers):
         raise AccountError("unknown", "There is no such customer.")
 
 
