@@ -104,6 +104,7 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("POST /api/v1/webhooks/{key}/test", Role.ENGINEER, "", None),
     ("POST /api/v1/alarms/in/{key}", Role.OPERATOR, "", {"event_name": "x"}),
     ("GET /api/v1/fault-report", Role.VIEWER, "", None),
+    ("GET /api/v1/fault-report.pdf", Role.VIEWER, "month=2026-01", None),
     ("GET /api/v1/incidents/{key}/first-look", Role.VIEWER, "", None),
     ("POST /api/v1/incidents/{key}/first-look", Role.OPERATOR, "", None),
     ("POST /api/v1/incidents/{key}/notices", Role.OPERATOR, "", None),
@@ -386,6 +387,9 @@ NAMES: Final = (
     "hold_id",
     "customer_id",
     "payment_id",
+    "mandate_id",
+    "batch_id",
+    "entry_id",
 )
 PLACES: Final = dict.fromkeys(NAMES, "nothing") | {"service_id": "nothing", "line_no": "1", "tier": "5m"}
 NOT_AN_ANSWER: Final = {401, 403, 405}
