@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from station.clock import NS_PER_S
 
-GROUPS: Final = ("alarm_type", "vendor", "site", "region")
+GROUPS: Final = ("alarm_type", "vendor", "site", "region", "team")
+NOBODY: Final = "nobody took it"
+NO_TEAM: Final = "in no team"
 REPEATS_LEAST: Final = 3
 REPEATS_MAX: Final = 50
 MINUTE_NS: Final = 60 * NS_PER_S
@@ -27,22 +29,26 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the alarms' history, with the words of its alarm (alarm_type, vendor, site, region, device, object)."""
+    """One row of the alarms' history, with the words of its alarm (alarm_type, vendor, site, region, device, object).
+
+    `team`: of who acknowledged it, where it is that.
+    """
 
     alarm_id: str
     occurrence: int
     time_ns: int
     what: str
     words: Mapping[str, str]
+    team: str = NO_TEAM
 
 
 @dataclass(frozen=True, slots=True)
 class Hurt:
-    """An incident that hurt customers. `closed_ns` 0 while it stands."""
+    """An incident that hurt customers. `closed_ns` 0 while it stands; `customers` (id, name)."""
 
     opened_ns: int
     closed_ns: int
-    customers: Sequence[str]
+    customers: Sequence[tuple[str, str]]
 
 
 def episodes(entries: Iterable[Entry]) -> list[Episode]:
@@ -51,10 +57,11 @@ def episodes(entries: Iterable[Entry]) -> list[Episode]:
     for entry in entries:
         key = (entry.alarm_id, entry.occurrence)
         if entry.what in ("raised", "reopened"):
-            found.setdefault(key, Episode(entry.alarm_id, entry.time_ns, entry.words))
+            found.setdefault(key, Episode(entry.alarm_id, entry.time_ns, {**entry.words, "team": NOBODY}))
             found[key].cleared_ns = 0  # it came again within the occurrence
         elif key in found and entry.what == "acknowledged" and not found[key].acked_ns:
             found[key].acked_ns = entry.time_ns
+            found[key].words = {**found[key].words, "team": entry.team}
         elif key in found and entry.what == "cleared":
             found[key].cleared_ns = entry.time_ns
     return list(found.values())
@@ -106,14 +113,17 @@ def repeats(of: Sequence[Episode]) -> list[dict[str, Any]]:
     ]
 
 
-def customer_minutes(hurts: Iterable[Hurt], span_ns: tuple[int, int]) -> float:
-    """Minutes lost, a customer's once where incidents overlap."""
+def customer_minutes(hurts: Iterable[Hurt], span_ns: tuple[int, int]) -> list[dict[str, Any]]:
+    """Minutes that each customer lost, most first; those of incidents that overlap once."""
     spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    names: dict[str, str] = {}
     for hurt in hurts:
         begun, ended = max(hurt.opened_ns, span_ns[0]), min(hurt.closed_ns or span_ns[1], span_ns[1])
-        for customer in hurt.customers if ended > begun else ():
+        for customer, name in hurt.customers if ended > begun else ():
             spans[customer].append((begun, ended))
-    return round(sum(_covered(each) for each in spans.values()) / MINUTE_NS, 1)
+            names[customer] = name
+    rows = [{"customer_id": key, "customer": names[key], "minutes": _covered(each) / MINUTE_NS} for key, each in spans.items()]
+    return sorted(rows, key=lambda row: (-row["minutes"], row["customer_id"]))
 
 
 def _covered(spans: list[tuple[int, int]]) -> int:

@@ -41,6 +41,8 @@ class Resources:
             site = self.topology.sites.get(device.site_id)
             kind, name = (entity.kind, entity.name) if entity else ("device", "")
             return Place(kind, device.id, device.name, name, site.name if site else "", site.region if site else "")
+        if resource in self.topology.collectors:
+            return Place("collector", object=self.topology.name_of(resource))
         if resource in self.topology.sites:
             site = self.topology.sites[resource]
             return Place("site", "", "", site.name, site.name, site.region)

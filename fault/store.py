@@ -287,6 +287,13 @@ async def position_of(conn: AsyncConnection, tenant: int, source: str) -> int:
     return -1 if found is None else int(found)
 
 
+async def positions_of(conn: AsyncConnection, tenant: int, prefix: str) -> dict[str, int]:
+    """The last records of the sources whose names begin so."""
+    mine = (checkpoint.c.tenant == tenant) & checkpoint.c.source.startswith(prefix, autoescape=True)
+    rows = await conn.execute(sa.select(checkpoint.c.source, checkpoint.c.position).where(mine))
+    return {row.source: row.position for row in rows}
+
+
 async def save_position(conn: AsyncConnection, tenant: int, source: str, position: int) -> None:
     await upsert(conn, checkpoint, [{"tenant": tenant, "source": source, "position": position}], ("tenant", "source"))
 

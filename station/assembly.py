@@ -44,6 +44,7 @@ import perf.measurements.tmf628
 import perf.rules_api
 import perf.sla.api
 import perf.sla.tmf657
+import station.apart.api
 from billing_bridge import sessions
 from billing_bridge.meter import Meter
 from billing_bridge.sessions import SessionReport
@@ -441,7 +442,7 @@ class Station:
             fault.tmf642.router(self.fault, self.guard),
             fault.tmf656.router(self.fault, self.guard),
             fault.health_api.router(self.fault),
-            fault.reports_api.router(self.fault),
+            fault.reports_api.router(self.fault, self.notifier.plans.teams, simulated=ground.plan.simulated),
             fault.checks.api.router(self.fault, self.checks, self.runbooks),
             fault.learning.api.router(self.causes, ground.picture.current),
             fault.status_page.router(self.fault),
@@ -460,6 +461,7 @@ class Station:
             perf.rules_api.router(self.pipeline, self.telemetry),
             flow_api.router(self.flow, FlowStore(self.client), ground.picture.current, visible),
             perf.export_api.router(self.client, self.pipeline.names),
+            station.apart.api.router(self.pops),
             perf.capacity_api.router(self.pipeline.names, self.telemetry, self.totals),
             billing_bridge.api.router(ground.state, clock),
             bss.api.router(ground.state, self.biller, self.telemetry, clock),

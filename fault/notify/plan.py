@@ -63,13 +63,14 @@ class Chain(Part):
 
 
 class Plan(Part):
-    """Everything. `people` names the webhooks that reach each person."""
+    """Everything. `people` names the webhooks that reach each person, `teams` who is in which, for reports."""
 
     route: Route | None = None
     times: dict[Name, Times] = Field(default_factory=dict)
     schedules: dict[Name, Schedule] = Field(default_factory=dict)
     people: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
     chains: dict[Name, Chain] = Field(default_factory=dict)
+    teams: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _whole(self) -> "Plan":
@@ -99,6 +100,11 @@ class Plan(Part):
     def repeats(self) -> bool:
         """Whether anything is ever said again."""
         return any(node.repeat_interval_s for _, node in (_nodes(self.route) if self.route else ()))
+
+    @cached_property
+    def team_of(self) -> dict[str, str]:
+        """The team of each person; of several the first by name."""
+        return {person: team for team, people in sorted(self.teams.items(), reverse=True) for person in people}
 
     def webhooks(self) -> frozenset[str]:
         """The names of the webhooks that hear only what the plan sends them."""

@@ -1,6 +1,7 @@
 """The plan in the store: every revision is kept, the highest is in force."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,6 +35,10 @@ class Plans:
             revision, body = await store.plan_body(conn, self._tenant)
             self._known = (revision, Plan.model_validate_json(body))
         return self._known
+
+    async def teams(self, conn: AsyncConnection) -> Mapping[str, str]:
+        """The team of each person by the plan in force."""
+        return (await self.current(conn)).team_of
 
     async def put(self, scope: Scope, plan: Plan) -> int:
         """Let a plan come into force; its revision. WebhookError for a receiver that is not there."""

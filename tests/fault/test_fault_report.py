@@ -1,7 +1,13 @@
 """How soon faults are taken and mended, how often they come again, and what customers lost."""
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
 
+from pypdf import PdfReader
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fault.notify.plans import plan_of
 from fault.reports import Entry, Hurt, customer_minutes, episodes, figures, repeats
 from fault.reports_api import router
 from station.clock import NS_PER_S, VirtualClock
@@ -9,6 +15,7 @@ from station.scope import STATION, Role, Scope
 from station.web import iso
 from tests.billing_bridge.calling import client
 from tests.fault.network import at, down, service_on, store_at, up
+from tests.fault.notifying import ENGINEER, notifier_on
 
 MINUTE = 60 * NS_PER_S
 
@@ -45,8 +52,13 @@ def test_what_comes_three_times_is_a_repeat() -> None:
 
 
 def test_a_customers_minute_is_lost_once_and_only_within_the_span() -> None:
-    hurts = [Hurt(-5 * MINUTE, 10 * MINUTE, ["x"]), Hurt(5 * MINUTE, 15 * MINUTE, ["x", "y"]), Hurt(55 * MINUTE, 0, ["y"])]
-    assert customer_minutes(hurts, (0, 60 * MINUTE)) == 15 + 10 + 5
+    x, y = ("x", "Xerxes"), ("y", "Ypsilon")
+    hurts = [Hurt(-5 * MINUTE, 10 * MINUTE, [x]), Hurt(5 * MINUTE, 15 * MINUTE, [x, y]), Hurt(55 * MINUTE, 0, [y])]
+    assert [(row["customer"], row["minutes"]) for row in customer_minutes(hurts, (0, 60 * MINUTE))] == [("Xerxes", 15), ("Ypsilon", 15)]
+
+
+async def no_teams(_conn: AsyncConnection) -> Mapping[str, str]:
+    return {}
 
 
 async def test_the_report_is_of_the_stations_own_history(tmp_path: Path) -> None:
@@ -54,11 +66,37 @@ async def test_the_report_is_of_the_stations_own_history(tmp_path: Path) -> None
     service = await service_on(state, VirtualClock(at(7200)))
     for change in (down("if-r3-9", 0), up("if-r3-9", 600)):
         await service.handle([change])
-    async with client(Scope(STATION.tenant, Role.VIEWER, "v"), router(service)) as http:
+    async with client(Scope(STATION.tenant, Role.VIEWER, "v"), router(service, no_teams)) as http:
         said = (await http.get("/api/v1/fault-report", params={"from": iso(at(-60)) or "", "to": iso(at(7000)) or ""})).json()
         wrong = await http.get("/api/v1/fault-report", params={"from": iso(at(10)) or "", "to": iso(at(0)) or ""})
     assert (said["all"]["faults"], said["all"]["mttr_s"], said["whole"]) == (1, 600.0, True)
     assert (said["by_site"][0]["site"], said["by_alarm_type"][0]["alarm_type"]) == ("Berlin", "communications.link_down")
-    assert said["customer_minutes_lost"] == 10.0
+    assert said["customer_minutes_lost"] == 10.0 and said["customers"] == [{"customer_id": "c1", "customer": "Acme", "minutes": 10.0}]
     assert wrong.status_code == 422
+    await state.close()
+
+
+async def test_a_month_is_a_pdf_with_the_figures_of_each_team(tmp_path: Path) -> None:
+    state = await store_at(tmp_path)
+    clock = VirtualClock(at(0))  # 2023-11-14 22:13:20
+    notifier = notifier_on(state, clock=clock)
+    await notifier.plans.put(ENGINEER, plan_of({"teams": {"Nachtdienst": ["anna"], "alle": ["anna", "otto"]}}))
+    service = await service_on(state, clock)
+    await service.handle([down("if-r3-9", 0, text="#panic(<b>)"), down("if-r1-2", 0)])
+    await service.change([next(iter(service.book.alarms))], lambda book, alarm, now_ns: [book.acknowledge(alarm, "anna", now_ns, "")])
+    clock.advance(at(7000) - at(0))
+    await service.handle([up("if-r3-9", 600)])
+    async with client(Scope(STATION.tenant, Role.VIEWER, "v"), router(service, notifier.plans.teams, simulated=True)) as http:
+        said = (await http.get("/api/v1/fault-report")).json()
+        pages = await http.get("/api/v1/fault-report.pdf", params={"month": "2023-11"})
+        empty = await http.get("/api/v1/fault-report.pdf", params={"month": "2023-10"})
+        future, wrong = [await http.get("/api/v1/fault-report.pdf", params={"month": month}) for month in ("2023-12", "2023-13")]
+    assert {row["team"]: (row["faults"], row["acknowledged"]) for row in said["by_team"]} == {
+        "Nachtdienst": (1, 1),
+        "nobody took it": (1, 0),
+    }
+    text = " ".join(page.extract_text() for page in PdfReader(io.BytesIO(pages.content)).pages)
+    for word in ("November 2023", "Nachtdienst", "Berlin", "communications.link_down", "Acme", "Simulated network"):
+        assert word in text, word
+    assert (empty.status_code, future.status_code, wrong.status_code) == (200, 422, 422)
     await state.close()
