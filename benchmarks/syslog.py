@@ -1,11 +1,13 @@
 """Syslog lines per CPU-second: from the kernel's buffer to a parsed message, RFC 3164 and RFC 5424 with structured data.
 
 The peer reads the same datagrams one at a time with `socket.recv` and takes them apart with one plain regular expression
-each, as a short script would; it cleans nothing and knows no dirt. `syslog.events` goes on to the event of
-config/syslog_rules, as the receiver does.
+each, as a short script would; it cleans nothing and knows no dirt. `syslog-rfc5424-parser`, where it is installed, reads
+the same lines of RFC 5424. `.events` goes on to the event of config/syslog_rules, as the receiver does.
 """
 
 import argparse
+import importlib
+import importlib.util
 import json
 import re
 import socket
@@ -18,6 +20,7 @@ from collectors.codecs.syslog import decode
 from collectors.syslog_rules import syslog_rules
 
 LINES = 100_000
+LINES_OF_PARSER = 10_000
 BURST = 2_000  # what the socket's buffer holds for certain
 BUFFER_OCTETS = 64 << 20
 RFC3164 = (
@@ -38,11 +41,11 @@ PLAIN_5424 = re.compile(r"<(\d+)>1 (\S+) (\S+) (\S+) (\S+) (\S+) (-|(?:\[.*?\])+
 Reader = Callable[[], int]
 
 
-def cpu_s(lines: tuple[bytes, ...], read: Reader, port: int) -> float:
-    """CPU-seconds of this process for LINES lines, without the sending of them."""
+def cpu_s(lines: tuple[bytes, ...], read: Reader, port: int, count: int = LINES) -> float:
+    """CPU-seconds of this process for so many lines, without the sending of them."""
     spent = 0.0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for _ in range(LINES // BURST):
+        for _ in range(count // BURST):
             for n in range(BURST):
                 sender.sendto(lines[n % len(lines)], ("127.0.0.1", port))
             began, left = time.process_time(), BURST
@@ -76,6 +79,19 @@ def plain(sock: socket.socket, pattern: re.Pattern[str]) -> Reader:
     return read
 
 
+def parser_lines_per_cpu_s(sock: socket.socket, port: int) -> float | None:
+    """What syslog-rfc5424-parser makes of the same datagrams; None where it is not installed."""
+    if importlib.util.find_spec("syslog_rfc5424_parser") is None:
+        return None
+    parse = importlib.import_module("syslog_rfc5424_parser").SyslogMessage.parse
+
+    def read() -> int:
+        parse(sock.recv(8192).decode("utf-8", "replace"))
+        return 1
+
+    return LINES_OF_PARSER / cpu_s(RFC5424, read, port, LINES_OF_PARSER)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
@@ -88,6 +104,9 @@ def main() -> int:
         for suffix, events in (("", False), (".events", True)):
             value = LINES / cpu_s(lines, ours(udp, events=events), port)
             about = {"peer": "socket.recv and one regular expression", "peer_value": round(peer), "ratio": round(value / peer, 2)}
+            if name == "rfc5424" and not events and (parser_value := parser_lines_per_cpu_s(sock, port)) is not None:
+                beside = {"peer": "syslog-rfc5424-parser", "peer_value": round(parser_value), "ratio": round(value / parser_value, 1)}
+                print(json.dumps({"name": "syslog.parser", "value": round(value), "unit": "lines/CPU-s", **beside, "target": 10}))
             print(json.dumps({"name": f"syslog.{name}{suffix}", "value": round(value), "unit": "lines/CPU-s", **about, "target": target}))
     udp.close()
     return 0

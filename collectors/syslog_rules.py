@@ -13,9 +13,10 @@ than its length squared, and lines are cut at TEXT_CHARS_MAX.
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,11 @@ from station.data import data_dir
 TEXT_CHARS_MAX: Final = 1_024
 RULES_PER_LINE_MAX: Final = 128  # patterns tried on one line beyond the index
 HINT_CHARS_MIN: Final = 3
+SHAPES_MAX: Final = 4_096
+
+# Two lines have one shape when they differ in digits alone; 8 and 9 stay apart, for no mnemonic has them as its severity.
+_NUMBERS: Final = bytes.maketrans(b"12345678", b"00000009")
+_DIGIT = re.compile(r"\d")
 
 # What the line itself calls the message: Cisco and kin (ASA by number), Huawei and H3C, Nokia SR OS, Juniper's tags.
 _CISCO = re.compile(
@@ -37,7 +43,8 @@ _TAG = re.compile(r"\b([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)\b")
 _WORD = r"[^\s,;()\[\]\"'<>=]{1,128}?"
 KINDS: Final = {
     "ifName": r"(?!(?:port|interface|link|slot|unit|the|is|has|went|state|status)[\s:])"
-    r"(?:[A-Za-z](?:[\w./:-]{0,62}?\w)?|[A-Za-z][A-Za-z0-9-]{1,30} \d[\w./:-]{0,30}?|\d{1,3}(?:[/:.][a-z]?\d{1,4}){0,5})",
+    r"(?<![A-Za-z])(?:(?:[a-z-]{0,24}ethernet|port-channel|bundle-ether|management|te|gi|fo|hu|tw|fa|po|vlan|tunnel|loopback|ve|lag) "
+    r"\d[\w./:]{0,30}?|[A-Za-z](?:[\w./:-]{0,62}?\w)?|[A-Za-z][A-Za-z0-9-]{1,30} \d[\w./:-]{0,30}?|\d{1,3}(?:[/:.][a-z]?\d{1,4}){0,5})",
     "neighbour": r"(?!(?:status|state|is|to|with|on|neighbou?r|peer)\b)[0-9A-Za-z][0-9A-Za-z.:_%/-]{0,63}?",
     "n": r"\d{1,19}?",
     "text": r".{1,255}?",
@@ -70,6 +77,7 @@ class SyslogRule:
     events: Mapping[str, str]
     fields: Mapping[str, str]
     samples: tuple[Sample, ...]
+    has_number: bool
 
     def meant(self, text: str) -> tuple[str, dict[str, str]] | None:
         found = self.pattern.search(text)
@@ -80,13 +88,24 @@ class SyslogRule:
         return (event, {**self.fields, **words}) if event else None
 
 
+_Candidates = tuple[tuple[SyslogRule, bool], ...]
+"""Rules that lines of one shape may fit, and whether by a key (then by the text alone) or by the text behind its tag."""
+
+
 @dataclass(slots=True)
 class SyslogRules:
-    """Finds the rule of a line: by what the line calls itself, else by its text."""
+    """Finds the rule of a line: by what the line calls itself, else by its text.
+
+    Lines repeat but for their numbers, so what a line of one shape may fit is found once. `numbered` are the shapes of
+    which a key is told by its number (ASA's are): there the keys belong to the shape.
+    """
 
     rules: tuple[SyslogRule, ...]
     by_key: dict[str, list[SyslogRule]] = field(init=False, default_factory=dict)
     others: list[SyslogRule] = field(init=False, default_factory=list)
+    shapes: dict[bytes, _Candidates] = field(init=False, default_factory=dict)
+    numbered: set[bytes] = field(init=False, default_factory=set)
+    numbered_keys: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         for rule in self.rules:
@@ -94,24 +113,53 @@ class SyslogRules:
                 self.by_key.setdefault(key.upper(), []).append(rule)
             if not rule.keys:
                 self.others.append(rule)
+        self.numbered_keys = {_numberless(key) for key in self.by_key if _DIGIT.search(key)}
 
     def meaning(self, message: SyslogMessage) -> tuple[str, dict[str, str]] | None:
         """(event, its fields) or None where no rule knows the line. The first rule that fits decides."""
         text = message.text[:TEXT_CHARS_MAX]
-        for key in keys_of(message):
-            for rule in self.by_key.get(key.upper(), ()):
-                if (meant := rule.meant(text)) is not None:
-                    return meant
-        return self._by_text(text if not message.app_name else f"{message.app_name}: {text}")
-
-    def _by_text(self, text: str) -> tuple[str, dict[str, str]] | None:
-        low, tried = text.lower(), 0
-        for rule in self.others:
-            if any(hint in low for hint in rule.hints) and tried < RULES_PER_LINE_MAX:
-                tried += 1
-                if (meant := rule.meant(text)) is not None:
-                    return meant
+        shape = f"{message.app_name}\0{message.msg_id}\0{text}".encode("utf-8", "surrogatepass").translate(_NUMBERS)
+        if numbered := shape in self.numbered:
+            shape += "\0".join(keys_of(message)).encode()
+        found = self.shapes.get(shape)
+        if found is None:
+            found = self._learn(shape, message, text, numbered=numbered)
+        for rule, by_key in found:
+            if (meant := rule.meant(text if by_key else _tagged(message, text))) is not None:
+                return meant
         return None
+
+    def _learn(self, shape: bytes, message: SyslogMessage, text: str, *, numbered: bool) -> _Candidates:
+        """What may fit lines of this shape, kept for the next one; forgotten altogether when there are too many."""
+        keys = keys_of(message)
+        if len(self.shapes) >= SHAPES_MAX:
+            self.shapes.clear()
+            self.numbered.clear()
+        if not numbered and any(_numberless(key.upper()) in self.numbered_keys for key in keys):
+            self.numbered.add(shape)
+            shape += "\0".join(keys).encode()
+        self.shapes[shape] = found = tuple(self._candidates(keys, text, _tagged(message, text)))
+        return found
+
+    def _candidates(self, keys: Iterable[str], text: str, tagged: str) -> Iterator[tuple[SyslogRule, bool]]:
+        """A rule without a literal number fits all lines of a shape or none, and what follows one that fits is never tried."""
+        low = _numberless(tagged.lower())
+        keyed = ((rule, True) for key in keys for rule in self.by_key.get(key.upper(), ()))
+        others = ((rule, False) for rule in self.others if any(hint in low for hint in rule.hints))
+        for rule, by_key in chain(keyed, islice(others, RULES_PER_LINE_MAX)):
+            fits = rule.meant(text if by_key else tagged) is not None
+            if fits or rule.has_number:
+                yield rule, by_key
+            if fits and not rule.has_number:
+                return
+
+
+def _tagged(message: SyslogMessage, text: str) -> str:
+    return f"{message.app_name}: {text}" if message.app_name else text
+
+
+def _numberless(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").translate(_NUMBERS).decode("utf-8", "surrogatepass")
 
 
 def keys_of(message: SyslogMessage) -> list[str]:
@@ -161,7 +209,7 @@ def compiled(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
 
 
 def _longest_word(text: str) -> str:
-    return max(re.split(r"\s+", text), key=len).lower()
+    return _numberless(max(re.split(r"\s+", text), key=len).lower())
 
 
 def _atomic(parts: list[str]) -> str:
@@ -235,6 +283,7 @@ def _rule(file: str, row: Mapping[str, Any]) -> SyslogRule:
     return SyslogRule(
         file, keys, pattern, hints, row.get("event", ""),
         row.get("events", {}), row.get("fields", {}), samples,
+        any(map(_DIGIT.search, (row.get("match", ""), *row.get("events", ())))),
     )  # fmt: skip
 
 

@@ -54,6 +54,11 @@ _HOST_ALONE = re.compile(
 _FORMATS: Final = frozenset({"CEF", "LEEF"})
 # What UniFi puts before the tag: model, MAC address and firmware, in three spellings.
 _UNIFI = re.compile(r"(?:([\w.-]{1,64}) )?\(?\"?(?:[\w.-]{1,32},)?[0-9a-f]{12},[\w.+-]{1,48}\"?\)?:? ")
+# The usual line at one stroke, as the slow path below reads it: a name that is no year and no zone, a tag that is no format's.
+_USUAL = re.compile(
+    r"<(\d{1,3})>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?!(?:19|20)\d\d[ :]|[A-Z]{3,4}[ :])([\w.:-]{0,254}[\w.-]) "
+    r"(?!CEF:|LEEF:)([\w./-]{1,48})(?:\[([\w./-]{1,32})\])?: "
+)
 # %FACILITY-SEVERITY-MNEMONIC of Cisco and its kin, after whatever sequence number or time stands before it.
 _MNEMONIC = re.compile(r"%([A-Z][A-Z0-9_]{0,40}(?:-[A-Z0-9_]{1,20})?-([0-7])-[A-Z0-9][A-Z0-9_]{0,60})\s{0,2}:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -92,6 +97,9 @@ class SyslogMessage(NamedTuple):
 def decode(octets: bytes) -> SyslogMessage:
     """The message of one datagram or frame; DecodeError when there is no text in it."""
     text = octets[:MESSAGE_OCTETS_MAX].decode("utf-8", "replace").strip("\r\n\0 \ufeff")
+    usual = _USUAL.match(text)
+    if usual is not None and (priority := _PRIORITIES.get(usual[1])) is not None:
+        return SyslogMessage(priority[0], priority[1], usual[2], usual[3], usual[4] or "", "", _clean(text[usual.end() :]))
     header = _HEADER_5424.match(text)
     if header is not None and header[1] in _PRIORITIES:
         return _rfc5424(text, header)
@@ -114,11 +122,13 @@ def _rfc5424(text: str, header: re.Match[str]) -> SyslogMessage:
 def _structured_data(text: str, at: int) -> tuple[Mapping[str, str], int]:
     """(parameters, where the message's text begins)."""
     params: dict[str, str] = {}
+    clean = text.isprintable()
     while (element := _ELEMENT.match(text, at)) is not None:
         name, body = element.groups()
         for key, value in _PARAM.findall(body):
             if len(params) < PARAMS_MAX:
-                params[f"{name}.{key}"] = _clean(_ESCAPED.sub(r"\1", value) if "\\" in value else value)
+                value = _ESCAPED.sub(r"\1", value) if "\\" in value else value
+                params[f"{name}.{key}"] = value if clean else _clean(value)
         at = element.end()
     return params, at
 

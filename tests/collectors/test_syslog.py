@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.codecs.ber import DecodeError
-from collectors.codecs.syslog import MESSAGE_OCTETS_MAX, decode
+from collectors.codecs.syslog import MESSAGE_OCTETS_MAX, _rfc3164, decode
 from collectors.codecs.syslog_framing import FRAME_OCTETS_MAX, Frames
 from collectors.inputs.syslog import Syslog, SyslogSettings
 from collectors.senders import SENDERS_MAX, Senders
@@ -103,6 +103,18 @@ def test_any_bytes_decode_or_raise_decode_error(octets: bytes) -> None:
     except DecodeError:
         return
     assert len(message.text) <= 8192
+
+
+_HEADS = st.sampled_from(["", "Nov 22 00:33:17 ", "Nov  2 00:33:17 ", "Nov 22 00:33:17.123 ", "2026 ", "UTC: ", "CET ", "*"])
+_WORDS = st.sampled_from(
+    ["h1 ", "CORE ", "2001:db8::1 ", "a: ", "CEF: ", "CEF:0|", "app: ", "app[7]: ", "x y ", "%A-3-B: ", "é: ", ""]
+)
+
+
+@given(st.lists(_HEADS, max_size=3), st.lists(_WORDS, max_size=5), st.sampled_from(["<13>", "<013>", "<200>", ""]))
+def test_the_usual_line_read_at_one_stroke_is_what_the_slow_path_reads(heads: list[str], words: list[str], pri: str) -> None:
+    line = f"{pri}{''.join(heads)}{''.join(words)}end"
+    assert decode(line.encode()) == _rfc3164(line)
 
 
 def test_both_framings_may_share_a_stream() -> None:

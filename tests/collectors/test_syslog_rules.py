@@ -4,11 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.codecs.syslog import SyslogMessage, decode
-from collectors.syslog_rules import SyslogRuleError, SyslogRules, compiled, events_of, load, syslog_rules
+from collectors.syslog_rules import SHAPES_MAX, SyslogRuleError, SyslogRules, compiled, events_of, load, syslog_rules
 from fault.rules import load_rules
 from station.data import data_dir
 
@@ -71,6 +71,23 @@ def test_a_bad_rule_is_refused_with_its_file(tmp_path: Path, bad: str) -> None:
 @given(st.text(max_size=600))
 def test_any_text_has_a_meaning_or_none(text: str) -> None:
     SyslogRules(RULES.rules[:40]).meaning(SyslogMessage(1, "notice", "", "", "", "", text))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 9), st.integers(0, 9)), max_size=6))
+def test_what_was_learnt_of_a_shape_changes_no_meaning(picks: list[tuple[int, int, int]]) -> None:
+    samples = [sample.line for rule in RULES.rules for sample in rule.samples]
+    for n, digit, other in picks:
+        line = samples[n % len(samples)].replace(str(digit), str(other))
+        message = decode(line.encode())
+        assert RULES.meaning(message) == SyslogRules(RULES.rules).meaning(message)
+
+
+def test_shapes_are_bounded() -> None:
+    rules = SyslogRules(RULES.rules[:2])
+    for n in range(SHAPES_MAX + 10):
+        rules.meaning(SyslogMessage(1, "notice", "", "", "", "", "x" * (n % 900) + chr(0x4E00 + n)))
+    assert len(rules.shapes) == 10
 
 
 @pytest.mark.parametrize(
