@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from collectors.addresses import own_addresses, resolved_addresses
 from collectors.codecs.ber import Oid, dotted, parse_oid
-from collectors.codecs.snmp import EXCEPTIONS
+from collectors.family import ENTERPRISES, family_of, present
 from collectors.hardware import read_hardware, read_identity
 from collectors.neighbours import cdp_neighbours, forwarding_neighbours, lldp_chassis_id, lldp_neighbours, routing_neighbours
 from collectors.sensors import Naming, entity_sensors, profile_sensors, told_apart
@@ -21,7 +21,7 @@ from inventory.facts import DeviceFacts, InterfaceFacts, NoAnswer, SensorFacts
 
 _SYSTEM = parse_oid("1.3.6.1.2.1.1")
 SYS_DESCR, SYS_OBJECT_ID, SYS_UPTIME, SYS_NAME, SYS_LOCATION = ((*_SYSTEM, i, 0) for i in (1, 2, 3, 5, 6))
-_MIB_2, _ENTERPRISES = parse_oid("1.3.6.1.2.1"), parse_oid("1.3.6.1.4.1")
+_MIB_2 = parse_oid("1.3.6.1.2.1")
 _ENGINE_ID = parse_oid("1.3.6.1.6.3.10.2.1.1.0")
 
 _IF = parse_oid("1.3.6.1.2.1.2.2.1")
@@ -86,7 +86,7 @@ async def _read_system(client: SnmpClient) -> _System:
     descr, object_id, uptime, name, location, engine_id = await client.get(
         (SYS_DESCR, SYS_OBJECT_ID, SYS_UPTIME, SYS_NAME, SYS_LOCATION, _ENGINE_ID)
     )
-    if not any(varbind.exists for varbind in (descr, object_id, uptime, name)) and not await _present(client, (_MIB_2, _ENTERPRISES)):
+    if not any(varbind.exists for varbind in (descr, object_id, uptime, name)) and not await present(client, (_MIB_2, ENTERPRISES)):
         raise SnmpError("no_access", "the agent shows nothing")
     return _System(
         sys_descr=text_of(descr, DESCR_MAX),
@@ -98,34 +98,8 @@ async def _read_system(client: SnmpClient) -> _System:
     )
 
 
-async def _present(client: SnmpClient, probes: Sequence[Oid]) -> list[Oid]:
-    """The subtrees that the agent has something in. Version 1 is asked one by one: a miss fails the whole request."""
-    parts = [(probe,) for probe in probes] if client.credential.version == "1" else [tuple(probes)] if probes else []
-    found: list[Oid] = []
-    for part in parts:
-        try:
-            answer = await client.getbulk(part, non_repeaters=len(part), max_repetitions=0)
-        except SnmpError:
-            continue
-        pairs = zip(part, answer, strict=False)
-        found += [probe for probe, cell in pairs if cell.oid[: len(probe)] == probe and cell.tag not in EXCEPTIONS]
-    return found
-
-
-async def _enterprise(client: SnmpClient) -> str:
-    """The first enterprise an agent without sysObjectID shows objects of, "" for none."""
-    try:
-        answer = await client.getbulk((_ENTERPRISES,), max_repetitions=1)
-    except SnmpError:
-        return ""
-    oid = answer[0].oid if answer else ()
-    return dotted(oid[: len(_ENTERPRISES) + 1]) if oid[: len(_ENTERPRISES)] == _ENTERPRISES and len(oid) > len(_ENTERPRISES) else ""
-
-
 async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, profiles: Profiles) -> DeviceFacts:
-    known_as = system.sys_object_id or await _enterprise(knocked)
-    present = await _present(knocked, profiles.probes(known_as))
-    profile = profiles.bind(known_as, system.sys_descr, present).under(parse_oid(known_as) if known_as else ())
+    profile = await family_of(knocked, system.sys_object_id, system.sys_descr, profiles)
     client = SnmpClient(engine, knocked.address, knocked.port, knocked.credential, profile.client_limits())
     client.security = knocked.security  # what was learned of a v3 engine is not asked again
     reader = Reader(client)

@@ -55,7 +55,7 @@ def dbm(milliwatts: float) -> float:
 
 class Where(Settings):
     """Take only some instances: those whose `oid` column, or whose index arc `arc`, is one of `equals` or none of `differs`,
-    or looks like `matches`, or is a number `above` or `at_most` some other."""
+    or looks like `matches`, or is a number `above` some other, `at_most` some other, or both."""
 
     oid: OidText | None = None
     arc: int | None = None  # of the instance, from 0, negative from its end
@@ -67,7 +67,7 @@ class Where(Settings):
 
     @model_validator(mode="after")
     def _one_form(self) -> "Where":
-        told = (bool(self.equals), bool(self.differs), bool(self.matches), self.above is not None, self.at_most is not None)
+        told = (bool(self.equals), bool(self.differs), bool(self.matches), (self.above, self.at_most) != (None, None))
         if (self.oid is None) == (self.arc is None) or sum(told) != 1:
             raise ValueError("want one of `oid` and `arc`, and one of `equals`, `differs`, `matches`, `above` and `at_most`")
         return self
@@ -82,7 +82,7 @@ class Where(Settings):
             number = float(text)
         except ValueError:
             return False
-        return number > self.above if self.above is not None else number <= (self.at_most or 0.0)
+        return (self.above is None or number > self.above) and (self.at_most is None or number <= self.at_most)
 
 
 class Reading(Settings):
@@ -218,6 +218,8 @@ class ProfileFile(Settings):
     descr: Expression = ""
     probes: tuple[OidText, ...] = ()
     everywhere: bool = False  # its tables are read from every device
+    general: bool = False  # the identifier of an agent or system that other families are built on: see who stands behind it
+    only_as_told: bool = False  # others' agents have its tables too: it is bound by sysObjectID alone
     limits: ProfileLimits = ProfileLimits()
     tiers: Mapping[MetricName, Literal["fast", "status", "slow"]] = Field(default_factory=dict)  # how often; "fast" if not named
     model: tuple[OidText, ...] = ()  # where the model stands when ENTITY-MIB does not tell
