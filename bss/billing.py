@@ -5,32 +5,37 @@ second run, also at the same time, leave exactly one invoice per customer and pe
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_bridge import book, periods
+from billing_bridge import book
 from billing_bridge.periods import Period
 from billing_bridge.settings import BillingSettings
 from billing_bridge.store import usage_event, usage_event_guiding, usage_guiding, usage_record
-from bss import canonical, consumption, draft, issue, pdf, snapshot
+from bss import canonical, consumption, cycles, document, draft, issue, membership, pdf, snapshot, taxes
 from bss.control import differences
-from bss.draft import Draft, Inputs
-from bss.issue import Issued, Numbers
+from bss.issue import Issued, Numbers, series_of
+from bss.lines import Draft, Inputs
 from bss.metrics import EXCEPTIONS, INVOICES
 from bss.pools import Carried, carried_out
 from bss.settings import BssSettings
-from bss.snapshot import Snapshot
-from bss.store import bill_run, bill_run_closed, invoice, rated_usage
+from bss.snapshot import ONCE, Snapshot, Sources
+from bss.store import bill_run, bill_run_closed, billed_period, invoice, rated_usage, service_plan
 from bss.tariffs import Tariffs
 from station.clock import NS_PER_S
+from station.data import data_dir
 from station.ids import new_id
 from station.scope import ForbiddenError, Role, Scope
 from station.security import audit
 from station.state import State, insert_new
 
+DUE_NS = 92 * 86_400 * NS_PER_S  # how far back spans are due before any was billed
+RUNS_MAX = 1000  # earlier runs that are looked at for news
 AT_ONCE = 100  # customers drafted and issued together, in one transaction
 
 Checkpoint = Callable[[str], None]
@@ -71,6 +76,7 @@ class Biller:
     billing: BillingSettings
     checkpoint: Checkpoint = lambda name: None
     simulated: bool = False
+    taxes: Path = field(default_factory=lambda: data_dir("config/taxes"))
 
     async def run(
         self,
@@ -82,22 +88,23 @@ class Biller:
         progress: Progress = lambda done, total: None,
         pages: bool = True,
     ) -> RunReport:
-        """Bill a calendar month; a second run of it issues what is missing and changes nothing.
+        """Bill a span (`2026-07`, `2026-06-30/2026-07-31`) for all whose cycle has it; a second run of it issues what is missing
+        and changes nothing.
 
-        `cutoff_ns` (None: now) fixes what is known; it is taken from the first run. BillRunError unless the month and
+        `cutoff_ns` (None: now) fixes what is known; it is taken from the first run. BillRunError unless the span and
         its grace are over. Pages are set after the invoices stand, so that a reader does not wait for them; without `pages`
         each is set when it is first read.
         """
         scope.require(Role.BILLING, "a bill run")
         if scope.customers or scope.regions:
             raise ForbiddenError("a bill run, which is for all customers,", Role.BILLING)
-        period = periods.month(month, self.billing.zone)
+        period = cycles.parse(month, self.billing.zone)
         self.checkpoint("before_run")
         async with self.state.write() as conn:
             inputs = await self._inputs(conn, scope, period, now_ns, cutoff_ns)
         self.checkpoint("after_run_fixed")
         made, stood, exceptions = 0, 0, []
-        customers = sorted(inputs.snapshot.customers.values(), key=lambda row: (row["number"], row["id"]))
+        customers = inputs.snapshot.members
         for at in range(0, len(customers), AT_ONCE):
             progress(at, len(customers))
             found, refused = await asyncio.to_thread(_drafts, inputs, customers[at : at + AT_ONCE])
@@ -112,27 +119,34 @@ class Biller:
             await pdf.set_missing(self.state, scope, period.name)
         return report
 
+    @property
+    def sources(self) -> Sources:
+        return Sources(self.settings, self.billing.time_zone, self.tariffs, taxes.read(self.taxes), self.simulated)
+
+    async def due(self, scope: Scope, now_ns: int) -> list[str]:
+        """Every span that can be billed now and is not, of all cycles, oldest first."""
+        scope.require(Role.BILLING, "reading bill runs")
+        ready_ns = now_ns - self.settings.grace_h * 3600 * NS_PER_S
+        async with self.state.read() as conn:
+            first = (await conn.execute(sa.select(sa.func.min(bill_run.c.start_ns)).where(bill_run.c.tenant == scope.tenant))).scalar()
+            since_ns = ready_ns - DUE_NS if first is None else int(first)
+            begun = await snapshot.begun(conn, scope.tenant, since_ns)
+            everybody = await snapshot.customers_of(conn, scope.tenant)
+            return await membership.due(
+                conn, scope.tenant, everybody, self.billing.zone, self.settings.short_month, ready_ns=ready_ns, since=begun
+            )
+
     async def _inputs(self, conn: AsyncConnection, scope: Scope, period: Period, now_ns: int, cutoff_ns: int | None) -> Inputs:
         run = await _run_row(conn, scope.tenant, period.name)
         if run is None:
             cutoff_ns = now_ns if cutoff_ns is None else cutoff_ns
             self._check_time(period, cutoff_ns, now_ns)
             await book.fix_cutoff(conn, scope.tenant, cutoff_ns)
-            taken = await snapshot.take(conn, scope, self.settings, self.billing.time_zone, self.tariffs, simulated=self.simulated)
+            taken = await snapshot.take(conn, scope, self.sources, period)
             text, sha256 = snapshot.freeze(taken)
-            row = {
-                "tenant": scope.tenant,
-                "id": new_id(now_ns),
-                "period": period.name,
-                "start_ns": period.start_ns,
-                "end_ns": period.end_ns,
-                "cutoff_ns": cutoff_ns,
-                "created_ns": now_ns,
-                "created_by": scope.user[:64],
-                "snapshot": text,
-                "snapshot_sha256": sha256,
-            }
+            row = run_row(scope, period, cutoff_ns, now_ns) | {"snapshot": text, "snapshot_sha256": sha256}
             await insert_new(conn, bill_run, [row], ("tenant", "period"))
+            await insert_new(conn, billed_period, _spans(scope.tenant, period, taken), ("tenant", "customer_id", "start_ns"))
             await audit.record(conn, scope, "bill_run.begin", f"bill_run:{period.name}", now_ns=now_ns, after={"cutoff_ns": cutoff_ns})
             run = await _run_row(conn, scope.tenant, period.name)
         return await inputs_of(conn, scope.tenant, run)
@@ -151,12 +165,13 @@ class Biller:
         self.checkpoint(f"before_invoices:{_name(found[0])}")
         async with self.state.write() as conn:
             # the series is locked first: of two runs at once the second finds what the first has issued
-            numbers = await Numbers.locked(conn, scope.tenant, inputs)
+            series = [series_of(inputs, one) for one in found]
+            numbers = await Numbers.locked(conn, scope.tenant, series)
             stands = await _standing(conn, scope.tenant, inputs.period, [one.customer["id"] for one in found])
             made = []
-            for one in found:
+            for one, name in zip(found, series, strict=True):
                 if one.customer["id"] not in stands:
-                    made.append(Issued.of(scope.tenant, inputs, one, numbers.next()))
+                    made.append(Issued.of(scope.tenant, inputs, one, numbers.next(name)))
                     self.checkpoint(f"numbered:{_name(one)}")
             await issue.write(conn, scope.tenant, inputs, made, now_ns)
             await numbers.keep(conn)
@@ -212,68 +227,107 @@ async def _run_row(conn: AsyncConnection, tenant: int, month: str) -> Any:
     return (await conn.execute(sa.select(bill_run).where(bill_run.c.tenant == tenant, bill_run.c.period == month))).first()
 
 
+def run_row(scope: Scope, period: Period, cutoff_ns: int, now_ns: int) -> dict[str, Any]:
+    """A run without its snapshot."""
+    span = {"period": period.name, "start_ns": period.start_ns, "end_ns": period.end_ns}
+    return span | {
+        "tenant": scope.tenant,
+        "id": new_id(now_ns),
+        "cutoff_ns": cutoff_ns,
+        "created_ns": now_ns,
+        "created_by": scope.user[:64],
+    }
+
+
+def _spans(tenant: int, period: Period, taken: Snapshot) -> list[dict[str, Any]]:
+    """That its members are billed for the period."""
+    span = {"tenant": tenant, "period": period.name, "start_ns": period.start_ns, "end_ns": period.end_ns}
+    return [span | {"customer_id": row["id"]} for row in taken.members]
+
+
 async def inputs_of(conn: AsyncConnection, tenant: int, run: Any) -> Inputs:
     """What a run rests on, read back: the same for ever."""
     frozen = Snapshot(json.loads(run.snapshot))
     period = Period(run.start_ns, run.end_ns, run.period)
-    changed = await _changed_periods(conn, tenant, run, int(frozen.data["adjust_months"]))
-    corrected = {earlier.name: await consumption.load(conn, tenant, earlier, run.cutoff_ns) for earlier in changed}
+    billed = await _changed_periods(conn, tenant, run, frozen)
+    corrected = {earlier.name: await consumption.load(conn, tenant, earlier, run.cutoff_ns, frozen.zone) for earlier in billed}
     return Inputs(
         run_id=run.id,
         period=period,
         cutoff_ns=run.cutoff_ns,
         snapshot=frozen,
         snapshot_sha256=run.snapshot_sha256,
-        usage=await consumption.load(conn, tenant, period, run.cutoff_ns),
+        usage=await consumption.load(conn, tenant, period, run.cutoff_ns, frozen.zone),
         corrected=corrected,
-        booked=await _booked(conn, tenant, period.name, list(corrected)),
-        carried={name: await _carried(conn, tenant, name, period.name) for name in (period.name, *corrected)},
+        booked=await _booked(conn, tenant, run, list(corrected)),
+        carried={name: await _carried(conn, tenant, of.start_ns, run) for name, of in ((of.name, of) for of in (period, *billed))},
+        billed={of.name: ids for of, ids in billed.items() if ids},
     )
 
 
-async def _changed_periods(conn: AsyncConnection, tenant: int, run: Any, months: int) -> list[Period]:
-    """Earlier billed periods, at most `months` back, of which something became known between their cut-off and this one."""
-    c = bill_run.c
-    where = (c.tenant == tenant, c.period < run.period)
-    runs = (await conn.execute(sa.select(bill_run).where(*where).order_by(c.period.desc()).limit(months))).all()
-    found = []
-    for earlier in runs:
-        for table in (usage_record, usage_guiding, usage_event, usage_event_guiding):
-            t = table.c
-            fresh = (
-                t.tenant == tenant,
-                t.start_ns >= earlier.start_ns,
-                t.start_ns < earlier.end_ns,
-                t.known_ns > earlier.cutoff_ns,
-                t.known_ns <= run.cutoff_ns,
-            )
-            if (await conn.execute(sa.select(t.start_ns).where(*fresh).limit(1))).first():
-                found.append(Period(earlier.start_ns, earlier.end_ns, earlier.period))
-                break
+async def _changed_periods(conn: AsyncConnection, tenant: int, run: Any, frozen: Snapshot) -> dict[Period, frozenset[str]]:
+    """Earlier spans of the run's customers of which something became known between their cut-off and this one, each with whom
+    it was billed to (empty: to everybody, before spans were kept)."""
+    c, mine = bill_run.c, {row["id"] for row in frozen.members}
+    columns = (c.period, c.start_ns, c.end_ns, c.cutoff_ns)
+    runs = (await conn.execute(sa.select(*columns).where(c.tenant == tenant, c.end_ns <= run.start_ns).order_by(c.start_ns.desc()))).all()
+    found: dict[Period, frozenset[str]] = {}
+    for earlier in runs[:RUNS_MAX]:
+        if not await _news(conn, tenant, earlier, run, frozen.zone):
+            continue
+        b = billed_period.c
+        billed = set((await conn.execute(sa.select(b.customer_id).where(b.tenant == tenant, b.period == earlier.period))).scalars())
+        if not billed or billed & mine:
+            found[Period(earlier.start_ns, earlier.end_ns, earlier.period)] = frozenset(billed & mine)
     return found
 
 
-async def _booked(conn: AsyncConnection, tenant: int, before: str, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Ratings of these periods that stand on invoices of earlier runs, each with its invoice's number, by customer."""
-    c = rated_usage.c
+async def _news(conn: AsyncConnection, tenant: int, earlier: Any, run: Any, zone: ZoneInfo) -> bool:
+    """Whether usage of a span, or a change of tariff in it, became known after it was billed."""
+    day = consumption.metered(Period(earlier.start_ns, earlier.end_ns, earlier.period), zone)
+    low, high = min(day.start_ns, earlier.start_ns), max(day.end_ns, earlier.end_ns)
+    for table in (usage_record, usage_guiding, usage_event, usage_event_guiding):
+        t = table.c
+        fresh = (t.start_ns >= low, t.start_ns < high, t.known_ns > earlier.cutoff_ns, t.known_ns <= run.cutoff_ns)
+        if (await conn.execute(sa.select(t.start_ns).where(t.tenant == tenant, *fresh).limit(1))).first():
+            return True
+    s, after = service_plan.c, cycles.days_of(earlier.period, zone)[1].isoformat()
+    made = (s.tenant == tenant, s.day < after, s.made_ns > earlier.cutoff_ns, s.made_ns <= run.cutoff_ns)
+    return (await conn.execute(sa.select(s.day).where(*made).limit(1))).first() is not None
+
+
+async def _booked(conn: AsyncConnection, tenant: int, run: Any, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Ratings of these periods, and of spans that begin as the run's own does, that stand on invoices of earlier runs, each
+    with its invoice's number, by customer; what is asked for once is never rated again."""
+    c, zone = rated_usage.c, ZoneInfo("UTC")
+    first = cycles.days_of(run.period, zone)[0]
+    own = [c.period.like(f"{first.isoformat()}/%"), *([c.period == first.isoformat()[:7]] if first.day == 1 else [])]
     query = (
         sa.select(rated_usage, invoice.c.number)
         .join(invoice, sa.and_(invoice.c.tenant == tenant, invoice.c.id == c.invoice_id))
-        .where(c.tenant == tenant, c.booked_in < before, c.period.in_(names))
+        .where(c.tenant == tenant, c.booked_in.in_(_earlier(tenant, run)), ~c.charge.startswith(ONCE))
+        .where(sa.or_(c.period.in_(names), *own))
         .order_by(c.period, c.service_id, c.charge, c.customer_id, c.rating_rev)
     )
     found: dict[str, list[Any]] = {}
-    for row in (await conn.execute(query)).mappings() if names else ():
+    for row in (await conn.execute(query)).mappings():
         found.setdefault(row["customer_id"], []).append(dict(row))
     return found
 
 
-async def _carried(conn: AsyncConnection, tenant: int, month: str, before: str) -> Carried:
-    """What the allowances of the month before had left, by its latest rating that stands on an earlier run's invoice."""
-    c, earlier = rated_usage.c, periods.month_before(month)
-    where = (c.tenant == tenant, c.period == earlier, c.charge.like("%.allowance"), c.booked_in < before)
-    rows = await conn.execute(sa.select(c.service_id, c.charge, c.computation).where(*where).order_by(c.rating_rev))
-    return carried_out((row.service_id, row.charge, json.loads(row.computation)) for row in rows)
+def _earlier(tenant: int, run: Any) -> Any:
+    """The periods of the runs before this one."""
+    c = bill_run.c
+    return sa.select(c.period).where(c.tenant == tenant, c.start_ns < run.start_ns)
+
+
+async def _carried(conn: AsyncConnection, tenant: int, start_ns: int, run: Any) -> Carried:
+    """What the allowances of the period that ended at an instant had left, by its latest rating on an earlier run's invoice."""
+    c, b = rated_usage.c, bill_run.c
+    ended = sa.select(b.period).where(b.tenant == tenant, b.end_ns == start_ns)
+    where = (c.tenant == tenant, c.period.in_(ended), c.charge.like("%.allowance%"), c.booked_in.in_(_earlier(tenant, run)))
+    rows = await conn.execute(sa.select(c.service_id, c.tariff, c.charge, c.computation).where(*where).order_by(c.rating_rev))
+    return carried_out((row.service_id, row.tariff, row.charge, json.loads(row.computation)) for row in rows)
 
 
 async def reproduce(state: State, scope: Scope, invoice_id: str) -> str | None:
@@ -288,4 +342,4 @@ async def reproduce(state: State, scope: Scope, invoice_id: str) -> str | None:
             return None
         inputs = await inputs_of(conn, scope.tenant, await _run_row(conn, scope.tenant, row.period))
     found = draft.draft(inputs, inputs.snapshot.customers[row.customer_id])
-    return canonical.encode(draft.document(inputs, found, row.number, row.id))
+    return canonical.encode(document.document(inputs, found, row.number, row.id))

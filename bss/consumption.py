@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,13 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_bridge.events import known_events
 from billing_bridge.evidence import unpack
 from billing_bridge.guiding import FOREVER_NS, IN_CHUNK, current_records, latest_guiding
-from billing_bridge.periods import Period, days_between
+from billing_bridge.periods import Period
 from billing_bridge.slots import SLOT_NS, Cause, Mark, Slots
 from billing_bridge.store import usage_evidence
 from billing_bridge.usage import MeterKind
+from bss.activity import activity_of
+from bss.cycles import days_of, span
+from bss.plans import Stretch
 from bss.rating.price import Bandwidth, ServiceUsage, UsageEvent
 from bss.snapshot import Snapshot
-from station.clock import NS_PER_S
 
 Row = Mapping[str, Any]
 
@@ -40,19 +41,33 @@ class Part:
 
 @dataclass(frozen=True)
 class Consumption:
-    """The parts of one period by service, with the slots of their evidence by hash."""
+    """The parts of one period by service, with the slots of their evidence by hash. `metered`: the same days where meters
+    count them, in the contract's zone."""
 
     period: Period
     parts: Mapping[str, Sequence[Part]]
     evidence: Mapping[str, Slots] = field(repr=False)
+    metered: Period | None = None
+
+    @property
+    def days(self) -> Period:
+        return self.metered or self.period
 
     def of(self, service_id: str, meter: str) -> list[Part]:
         return [part for part in self.parts.get(service_id, ()) if part.record["meter"] == meter]
 
 
-async def load(conn: AsyncConnection, tenant: int, period: Period, cutoff_ns: int) -> Consumption:
-    """Everything guided in the period as it was known at the cut-off; the same for ever."""
-    records = {row["id"]: row for row in await current_records(conn, tenant, period.start_ns, period.end_ns, cutoff_ns)}
+def metered(period: Period, contract: ZoneInfo) -> Period:
+    """The days of a period in the contract's zone, in which usage records are made."""
+    first, after, zone = days_of(period.name, contract)
+    return period if zone.key == contract.key else span(first, after, contract, contract)
+
+
+async def load(conn: AsyncConnection, tenant: int, period: Period, cutoff_ns: int, contract: ZoneInfo) -> Consumption:
+    """Everything guided in the period as it was known at the cut-off; the same for ever. Events are those of the period's
+    own days, records those of the same days in the contract's zone."""
+    days = metered(period, contract)
+    records = {row["id"]: row for row in await current_records(conn, tenant, days.start_ns, days.end_ns, cutoff_ns)}
     parts: dict[str, list[Part]] = {}
     hashes = set()
     guided = await latest_guiding(conn, tenant, records.values(), cutoff_ns)
@@ -64,7 +79,7 @@ async def load(conn: AsyncConnection, tenant: int, period: Period, cutoff_ns: in
     for event, guiding in await known_events(conn, tenant, period.start_ns, period.end_ns, cutoff_ns):
         if guiding is not None and guiding["state"] == "guided":
             parts.setdefault(guiding["service_id"], []).append(_event_part(event, guiding))
-    return Consumption(period, parts, await _evidence(conn, tenant, sorted(hashes)))
+    return Consumption(period, parts, await _evidence(conn, tenant, sorted(hashes)), days)
 
 
 def _event_part(event: Row, guiding: Row) -> Part:
@@ -75,10 +90,13 @@ def _event_part(event: Row, guiding: Row) -> Part:
     return Part(record, portion | {"in_octets": event["quantity"], "out_octets": 0})
 
 
-async def recall(conn: AsyncConnection, tenant: int, period: Period, service_id: str, refs: Sequence[Row]) -> Consumption:
+async def recall(
+    conn: AsyncConnection, tenant: int, period: Period, service_id: str, refs: Sequence[Row], contract: ZoneInfo
+) -> Consumption:
     """The parts of one service again from the references that an invoice line keeps (`Part.ref`)."""
     parts = [Part(ref, ref) for ref in refs]
-    return Consumption(period, {service_id: parts}, await _evidence(conn, tenant, sorted({ref["evidence"] for ref in refs} - {""})))
+    evidence = await _evidence(conn, tenant, sorted({ref["evidence"] for ref in refs} - {""}))
+    return Consumption(period, {service_id: parts}, evidence, metered(period, contract))
 
 
 async def _evidence(conn: AsyncConnection, tenant: int, hashes: Sequence[str]) -> dict[str, Slots]:
@@ -89,46 +107,57 @@ async def _evidence(conn: AsyncConnection, tenant: int, hashes: Sequence[str]) -
     return found
 
 
-def usage_of(consumption: Consumption, snapshot: Snapshot, service_id: str) -> ServiceUsage:
-    """The usage of one service, ready for its tariff."""
-    period, service = consumption.period, snapshot.services[service_id]
-    zone_days = _days(period, snapshot.zone)
-    low, high = max(period.start_ns, service["active_from_ns"]), min(period.end_ns, service["active_to_ns"] or FOREVER_NS)
-    volumes = [part.portion for part in consumption.of(service_id, MeterKind.VOLUME)]
+def usage_of(consumption: Consumption, snapshot: Snapshot, service_id: str, stretch: Stretch | None = None) -> ServiceUsage:
+    """The usage of one service, ready for its tariff; of a stretch of the period where it had several."""
+    service = snapshot.services[service_id]
+    first, after, zone = days_of(consumption.period.name, snapshot.zone)
+    whole, months = snapshot.whole(service, first, after)
+    active = activity_of(service, stretch or Stretch(service, 0, "", first, after), whole, months, zone)
+    parts = parts_of(consumption, snapshot, service_id, stretch)
+    volumes = [part.portion for part in parts if part.record["meter"] == MeterKind.VOLUME]
     return ServiceUsage(
-        period=period,
-        days=len(zone_days),
-        active_days=sum(day.start_ns < high and low < day.end_ns for day in zone_days),
+        period=consumption.period,
         volume_in_octets=sum(portion["in_octets"] for portion in volumes),
         volume_out_octets=sum(portion["out_octets"] for portion in volumes),
-        bandwidth=bandwidth_of(consumption, snapshot, service_id),
-        active_seconds=max(0, high - low) // NS_PER_S,
-        seconds=(period.end_ns - period.start_ns) // NS_PER_S,
-        events=_events_of(consumption, service_id),
+        bandwidth=bandwidth_of(consumption, snapshot, service_id, stretch=stretch),
+        events=_events_of(parts),
+        **active,
     )
 
 
-def _events_of(consumption: Consumption, service_id: str) -> dict[str, list[UsageEvent]]:
+def parts_of(consumption: Consumption, snapshot: Snapshot, service_id: str, stretch: Stretch | None) -> list[Part]:
+    """The service's parts in the stretch: a record, and an event, by the day in which it begins."""
+    parts = list(consumption.parts.get(service_id, ()))
+    if stretch is None or not (stretch.before or stretch.after):
+        return parts
+    zone = days_of(consumption.period.name, snapshot.zone)[2]
+    metered_, own = (span(stretch.low, stretch.high, of, snapshot.zone) for of in (snapshot.zone, zone))
+    return [part for part in parts if part.record["start_ns"] in (own if _is_event(part) else metered_)]
+
+
+def _is_event(part: Part) -> bool:
+    return not part.record["evidence"]
+
+
+def _events_of(parts: Sequence[Part]) -> dict[str, list[UsageEvent]]:
     found: dict[str, list[UsageEvent]] = {}
-    for part in consumption.parts.get(service_id, ()):
-        if not part.record["evidence"]:
+    for part in parts:
+        if _is_event(part):
             event = UsageEvent(part.record["start_ns"], part.portion["in_octets"], part.record["key"])
             found.setdefault(part.record["meter"], []).append(event)
     return found
 
 
-@lru_cache(maxsize=64)
-def _days(period: Period, zone: ZoneInfo) -> tuple[Period, ...]:
-    return tuple(days_between(period.start_ns, period.end_ns, zone))
-
-
-def bandwidth_of(consumption: Consumption, snapshot: Snapshot, service_id: str, meter: str = MeterKind.BANDWIDTH) -> Bandwidth:
+def bandwidth_of(
+    consumption: Consumption, snapshot: Snapshot, service_id: str, meter: str = MeterKind.BANDWIDTH, stretch: Stretch | None = None
+) -> Bandwidth:
     """All ports summed per slot. A slot bears the worst mark of its ports; a bound port without a record is a gap."""
     service, bound = snapshot.services[service_id], snapshot.bindings.get(service_id, [])
-    parts = consumption.of(service_id, meter)
+    parts = [part for part in parts_of(consumption, snapshot, service_id, stretch) if part.record["meter"] == meter]
     if not bound and not parts:
         return Bandwidth.empty()
-    sums = _Sums(consumption.period)
+    several = stretch is not None and (stretch.before or stretch.after)
+    sums = _Sums(span(stretch.low, stretch.high, snapshot.zone, snapshot.zone) if stretch and several else consumption.days)
     for binding in bound:
         low = max(binding["from_ns"], service["active_from_ns"])
         sums.expect(low, min(binding["to_ns"] or FOREVER_NS, service["active_to_ns"] or FOREVER_NS))

@@ -21,6 +21,8 @@ from billing_bridge.samples import InterfaceSamples, SampleSource
 from billing_bridge.slots import SLOT_NS, Cause, Mark
 from billing_bridge.usage import MeterKind
 from bss import consumption
+from bss.cycles import days_of
+from bss.plans import stretches, suffix_of
 from bss.rating.price import Bandwidth
 from bss.rating.ranking import MissingRule, RankRule, Rules, ranking
 from bss.rating.terms import Direction
@@ -90,9 +92,12 @@ async def _slots(conn: AsyncConnection, tenant: int, document: Any, line: Any, u
     c, wanted = bill_run.c, {document["period"]["name"], line["period"]["name"]}
     runs = {row.period: row for row in await conn.execute(sa.select(bill_run).where(c.tenant == tenant, c.period.in_(wanted)))}
     frozen = Snapshot(json.loads(runs[document["period"]["name"]].snapshot))
-    of = runs[line["period"]["name"]]
-    consumed = await consumption.recall(conn, tenant, Period(of.start_ns, of.end_ns, of.period), line["service"]["id"], usage)
-    return consumption.bandwidth_of(consumed, frozen, line["service"]["id"], meter)
+    of, id_ = runs[line["period"]["name"]], line["service"]["id"]
+    consumed = await consumption.recall(conn, tenant, Period(of.start_ns, of.end_ns, of.period), id_, usage, frozen.zone)
+    first, after, _ = days_of(of.period, frozen.zone)
+    held = stretches(frozen.services[id_], frozen.plans.get(id_, ()), first, after)
+    mine = next((stretch for stretch in held if stretch.suffix == suffix_of(line["charge"])), None)
+    return consumption.bandwidth_of(consumed, frozen, id_, meter, mine)
 
 
 def _head(document: Any, line: Any, rated: Any, usage: Sequence[Any], points: Mapping[str, MeteringPoint]) -> Explanation:

@@ -1,6 +1,6 @@
 """Issuing: numbers without a gap, and every fact of a batch of invoices in one transaction, a statement for each table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_bridge import book, periods
 from billing_bridge.guiding import by_start
 from billing_bridge.store import usage_billed, usage_rated
-from bss import canonical, draft, ledger, snapshot, tmf678
-from bss.draft import Draft, Inputs
+from bss import canonical, document, ledger, snapshot, tmf678
+from bss.lines import Draft, Inputs
 from bss.receivables.account import row_of
 from bss.receivables.store import receivable
-from bss.store import document_series, invoice, rated_usage
+from bss.store import document_series, invoice, leakage, rated_usage
 from station.state import insert_new
 from station.tmf.hub import publish, subscribed
 
@@ -30,8 +30,8 @@ class Issued:
     @classmethod
     def of(cls, tenant: int, inputs: Inputs, found: Draft, place: tuple[str, int]) -> Self:
         series, seq = place
-        id_ = draft.invoice_id(tenant, inputs.period, found.customer["id"])
-        made = draft.document(inputs, found, number_of(series, seq), id_)
+        id_ = document.invoice_id(tenant, inputs.period, found.customer["id"])
+        made = document.document(inputs, found, number_of(series, seq), id_)
         text = canonical.encode(made)
         row = {
             "tenant": tenant,
@@ -55,13 +55,15 @@ async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequen
     """The invoices, their ratings, and for each portion of usage the facts that it was rated and billed."""
     if not made:
         return
+    leaked = [row for of in made for row in document.leaked_rows(inputs, of.found, tenant, now_ns)]
+    await insert_new(conn, leakage, leaked, ("tenant", "id"))
     await conn.execute(sa.insert(invoice), [of.row for of in made])
-    rows = [row for of in made for row in draft.rated_rows(inputs, of.found, tenant, of.row["id"])]
+    rows = [row for of in made for row in document.rated_rows(inputs, of.found, tenant, of.row["id"])]
     if rows:
         await conn.execute(sa.insert(rated_usage), rows)
-    used = {line.tariff.sha256: line.tariff for of in made for line in of.found.lines}
+    used = {line.tariff.sha256: line.tariff for of in made for line in of.found.lines if line.tariff}
     await snapshot.mark_used(conn, tenant, used.values())
-    facts = [draft.usage_facts(inputs, of.found, tenant, of.row["id"]) for of in made]
+    facts = [document.usage_facts(inputs, of.found, tenant, of.row["id"]) for of in made]
     await book.append(conn, tenant, usage_rated, "rating", await _fresh(conn, tenant, [row for rated, _ in facts for row in rated]))
     await book.append(conn, tenant, usage_billed, "billing", [row for _, billed in facts for row in billed])
     await ledger.book_entries(conn, tenant, [ledger.entry_of(of.document) for of in made], now_ns)
@@ -72,28 +74,40 @@ async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequen
 
 
 class Numbers:
-    """The numbers of a series, taken in one transaction: what is rolled back uses none up."""
+    """The numbers of some series, taken in one transaction: what is rolled back uses none up."""
 
-    def __init__(self, tenant: int, series: str, last: int) -> None:
-        self._tenant, self._series, self._last = tenant, series, last
+    def __init__(self, tenant: int, last: dict[str, int]) -> None:
+        self._tenant, self._last = tenant, last
 
     @classmethod
-    async def locked(cls, conn: AsyncConnection, tenant: int, inputs: Inputs) -> "Numbers":
-        """The series of the period's year; nobody else numbers in it until the transaction ends."""
-        year = periods.date_at(inputs.period.end_ns - 1, inputs.snapshot.zone).year
-        series = f"{inputs.snapshot.data['terms']['series']}-{year}"
-        await insert_new(conn, document_series, [{"tenant": tenant, "series": series, "last": 0}], ("tenant", "series"))
-        mine = (document_series.c.tenant == tenant, document_series.c.series == series)
-        last = (await conn.execute(sa.select(document_series.c.last).where(*mine).with_for_update())).scalar_one()
-        return cls(tenant, series, last)
+    async def locked(cls, conn: AsyncConnection, tenant: int, series: Iterable[str]) -> "Numbers":
+        """Nobody else numbers in these series until the transaction ends; always locked in the same order."""
+        last = {}
+        for name in sorted(set(series)):
+            await insert_new(conn, document_series, [{"tenant": tenant, "series": name, "last": 0}], ("tenant", "series"))
+            mine = (document_series.c.tenant == tenant, document_series.c.series == name)
+            last[name] = (await conn.execute(sa.select(document_series.c.last).where(*mine).with_for_update())).scalar_one()
+        return cls(tenant, last)
 
-    def next(self) -> tuple[str, int]:
-        self._last += 1
-        return self._series, self._last
+    def next(self, series: str) -> tuple[str, int]:
+        self._last[series] += 1
+        return series, self._last[series]
 
     async def keep(self, conn: AsyncConnection) -> None:
-        mine = (document_series.c.tenant == self._tenant, document_series.c.series == self._series)
-        await conn.execute(sa.update(document_series).where(*mine).values(last=self._last))
+        for series, last in self._last.items():
+            mine = (document_series.c.tenant == self._tenant, document_series.c.series == series)
+            await conn.execute(sa.update(document_series).where(*mine).values(last=last))
+
+
+def series_of(inputs: Inputs, found: Draft) -> str:
+    """The series that an invoice is numbered in: of its legal entity, its kind and the period's year."""
+    terms = inputs.snapshot.data["terms"]
+    own = inputs.snapshot.data.get("entities", {}).get(found.customer.get("legal_entity", ""), {})
+    series = own.get("series") or terms["series"]
+    credit = own.get("credit_series", "") if own else terms.get("credit_series", "")
+    if credit and document.kind_of(found) == "credit_note":
+        series = credit
+    return f"{series}-{periods.date_at(inputs.period.end_ns - 1, inputs.snapshot.zone).year}"
 
 
 def number_of(series: str, seq: int) -> str:

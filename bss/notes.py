@@ -14,8 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_bridge.periods import date_at
-from bss import canonical, ledger, money
-from bss.draft import taxes_of
+from bss import canonical, ledger, money, taxes
 from bss.issue import number_of
 from bss.receivables.account import row_of
 from bss.receivables.store import receivable
@@ -147,8 +146,8 @@ def _note_lines(document: Mapping[str, Any], changes: Sequence[Change], changed:
 
 
 def _document_of(invoiced: Mapping[str, Any], lines: list[dict[str, Any]], number: str, proposal: Any, now_ns: int) -> dict[str, Any]:
-    taxes = taxes_of(lines, invoiced["customer"].get("tax_category", ""))
-    net, tax = sum(line["amount_minor"] for line in lines), sum(row["tax_minor"] for row in taxes)
+    rows = taxes.breakdown(lines, invoiced["customer"].get("tax_category", ""), money.Rounding.HALF_UP)
+    net, tax = sum(line["amount_minor"] for line in lines), sum(row["tax_minor"] for row in rows)
     day = date_at(now_ns, ZoneInfo(invoiced["period"]["time_zone"])).isoformat()
     kept = {name: invoiced[name] for name in ("period", "currency", "currency_decimals", "seller", "customer", "simulated")}
     return kept | {
@@ -161,7 +160,7 @@ def _document_of(invoiced: Mapping[str, Any], lines: list[dict[str, Any]], numbe
         "issued_on": day,
         "due_on": day,
         "lines": lines,
-        "taxes": taxes,
+        "taxes": rows,
         "totals": {"net_minor": net, "tax_minor": tax, "gross_minor": net + tax},
     }
 

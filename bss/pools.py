@@ -10,14 +10,14 @@ from bss.rating.metered import base_units
 from bss.rating.price import ServiceUsage
 from bss.tariffs import TariffVersion
 
-Carried = Mapping[str, Mapping[int, int]]  # base units by service, then by the allowance's place in its tariff
+Carried = Mapping[tuple[str, str], Mapping[int, int]]  # base units by (service, tariff), then by the allowance's place
 
 
-def carried_out(rows: Iterable[tuple[str, str, Mapping[str, Any]]]) -> dict[str, dict[int, int]]:
-    """What the ratings of a month left, from (service, charge, computation), the latest revision last."""
-    found: dict[str, dict[int, int]] = {}
-    for service_id, charge, computation in rows:
-        found.setdefault(service_id, {})[int(charge.partition(".")[0])] = int(computation["carried_out"])
+def carried_out(rows: Iterable[tuple[str, str, str, Mapping[str, Any]]]) -> dict[tuple[str, str], dict[int, int]]:
+    """What the ratings of a period left, from (service, tariff, charge, computation), the latest revision last."""
+    found: dict[tuple[str, str], dict[int, int]] = {}
+    for service_id, tariff, charge, computation in rows:
+        found.setdefault((service_id, tariff), {})[int(charge.partition(".")[0])] = int(computation["carried_out"])
     return found
 
 
@@ -26,7 +26,7 @@ def with_allowances(usages: Mapping[str, ServiceUsage], tariffs: Mapping[str, Ta
 
     Services on the same version of a tariff share: each active one adds its own grant to the pool.
     """
-    found = {id_: replace(usage, carried=carried.get(id_, {})) for id_, usage in usages.items()}
+    found = {id_: replace(usage, carried=carried.get((id_, tariffs[id_].name), {})) for id_, usage in usages.items()}
     groups: dict[str, list[str]] = {}
     for id_ in found:
         groups.setdefault(tariffs[id_].sha256, []).append(id_)

@@ -107,6 +107,7 @@ rated_usage = sa.Table(
     sa.Column("currency", sa.String(3), nullable=False),
     sa.Column("tax_rate_ppm", sa.Integer, nullable=False),
     sa.Column("tax_category", sa.String(2), nullable=False, server_default=""),  # UNCL 5305, where a jurisdiction decided
+    sa.Column("tax_minor", sa.BigInteger),  # where the line has a tax of its own
     sa.Column("tariff", sa.String(64), nullable=False),
     sa.Column("effective", sa.String(10), nullable=False),
     sa.Column("computation", sa.Text, nullable=False),
@@ -283,6 +284,7 @@ ledger_entry = sa.Table(
     sa.Column("words", sa.String(255), nullable=False),
     sa.Column("party", sa.String(36), nullable=False, default=""),
     sa.Column("booked_ns", sa.BigInteger, nullable=False),
+    sa.Column("meant", sa.String(10), nullable=False, default="", server_default=""),  # the day it is of, where its month was closed
     sa.PrimaryKeyConstraint("tenant", "id"),
     sa.Index(None, "tenant", "day"),
     sa.Index(None, "tenant", "party"),
@@ -300,6 +302,38 @@ ledger_transfer = sa.Table(
     sa.PrimaryKeyConstraint("tenant", "entry_id", "no"),
     sa.CheckConstraint("amount_minor > 0", name="above_nothing"),
     sa.CheckConstraint("debit <> credit", name="two_accounts"),
+)
+
+ledger_head = sa.Table(
+    "ledger_head",  # who books holds the row shared, who closes a month alone
+    metadata,
+    sa.Column("tenant", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("first_open", sa.String(10), nullable=False),  # "": every day
+)
+
+ledger_period = sa.Table(
+    "ledger_period",  # a month that is closed
+    metadata,
+    _tenant(),
+    sa.Column("month", sa.String(7), nullable=False),
+    sa.Column("closed_ns", sa.BigInteger, nullable=False),
+    sa.Column("closed_by", sa.String(64), nullable=False),
+    sa.Column("entries", sa.Integer, nullable=False),
+    sa.Column("balances", sa.Text, nullable=False),  # JSON: every account at the month's end
+    sa.Column("sha256", sa.String(64), nullable=False),  # of the month as Beancount text
+    sa.PrimaryKeyConstraint("tenant", "month"),
+)
+
+revenue_schedule = sa.Table(
+    "revenue_schedule",  # what of an entry's deferred amount is earned at the end of which month
+    metadata,
+    _tenant(),
+    sa.Column("entry_id", sa.String(64), nullable=False),
+    sa.Column("month", sa.String(7), nullable=False),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("amount_minor", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "entry_id", "month", "account"),
+    sa.Index(None, "tenant", "month"),
 )
 
 balance_bucket = sa.Table(

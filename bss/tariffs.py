@@ -103,6 +103,8 @@ class Tariff(Settings):
     currency: Annotated[str, Field(pattern=r"\A[A-Z]{3}\z")]
     rounding: Rounding
     until: date | None = None
+    tax_class: Annotated[str, Field(pattern=r"\A[a-z][a-z0-9_]{0,31}\z")] = "standard"
+    prices_include_tax: bool = False
     charges: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=50)]
     examples: tuple[Example, ...] = ()
 
@@ -127,6 +129,14 @@ class TariffVersion:
     sha256: str
     tariff: Tariff
     priced: tuple[tuple[Price, Settings], ...]
+
+    @property
+    def ahead(self) -> frozenset[int]:
+        """The places of the charges that are billed in advance."""
+        return frozenset(n for n, (_, terms) in enumerate(self.priced, start=1) if getattr(terms, "billed", "") == "advance")
+
+    def is_ahead(self, charge: str) -> bool:
+        return int(charge.partition(".")[0]) in self.ahead
 
     @property
     def meters(self) -> frozenset[str]:

@@ -696,7 +696,7 @@ CREATE TABLE ledger_entry (
 	currency VARCHAR(3) NOT NULL, 
 	words VARCHAR(255) NOT NULL, 
 	party VARCHAR(36) NOT NULL, 
-	booked_ns BIGINT NOT NULL, 
+	booked_ns BIGINT NOT NULL, meant VARCHAR(10) DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_ledger_entry PRIMARY KEY (tenant, id)
 );
 CREATE INDEX ix_ledger_entry_tenant_day ON ledger_entry (tenant, day);
@@ -1242,6 +1242,21 @@ CREATE TABLE leakage (
 	noted_ns BIGINT NOT NULL, 
 	CONSTRAINT pk_leakage PRIMARY KEY (tenant, id)
 );
+CREATE TABLE ledger_head (
+	tenant INTEGER NOT NULL, 
+	first_open VARCHAR(10) NOT NULL, 
+	CONSTRAINT pk_ledger_head PRIMARY KEY (tenant)
+);
+CREATE TABLE ledger_period (
+	tenant INTEGER NOT NULL, 
+	month VARCHAR(7) NOT NULL, 
+	closed_ns BIGINT NOT NULL, 
+	closed_by VARCHAR(64) NOT NULL, 
+	entries INTEGER NOT NULL, 
+	balances TEXT NOT NULL, 
+	sha256 VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_ledger_period PRIMARY KEY (tenant, month)
+);
 CREATE TABLE one_off (
 	tenant INTEGER NOT NULL, 
 	id VARCHAR(36) NOT NULL, 
@@ -1271,6 +1286,15 @@ CREATE TABLE provider_event (
 	heard_ns BIGINT NOT NULL, 
 	CONSTRAINT pk_provider_event PRIMARY KEY (tenant, provider, id)
 );
+CREATE TABLE revenue_schedule (
+	tenant INTEGER NOT NULL, 
+	entry_id VARCHAR(64) NOT NULL, 
+	month VARCHAR(7) NOT NULL, 
+	account VARCHAR(64) NOT NULL, 
+	amount_minor BIGINT NOT NULL, 
+	CONSTRAINT pk_revenue_schedule PRIMARY KEY (tenant, entry_id, month, account)
+);
+CREATE INDEX ix_revenue_schedule_tenant_month ON revenue_schedule (tenant, month);
 CREATE TABLE sepa_mandate (
 	tenant INTEGER NOT NULL, 
 	id VARCHAR(35) NOT NULL, 

@@ -310,6 +310,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_leakage")),
     )
     op.create_table(
+        "ledger_head",
+        sa.Column("tenant", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("first_open", sa.String(length=10), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", name=op.f("pk_ledger_head")),
+    )
+    op.create_table(
+        "ledger_period",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("closed_ns", sa.BigInteger(), nullable=False),
+        sa.Column("closed_by", sa.String(length=64), nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("balances", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "month", name=op.f("pk_ledger_period")),
+    )
+    op.create_table(
         "one_off",
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -340,6 +357,16 @@ def upgrade() -> None:
         sa.Column("heard_ns", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "provider", "id", name=op.f("pk_provider_event")),
     )
+    op.create_table(
+        "revenue_schedule",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("entry_id", sa.String(length=64), nullable=False),
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "entry_id", "month", "account", name=op.f("pk_revenue_schedule")),
+    )
+    op.create_index(op.f("ix_revenue_schedule_tenant_month"), "revenue_schedule", ["tenant", "month"], unique=False)
     op.create_table(
         "sepa_mandate",
         sa.Column("tenant", sa.Integer(), nullable=False),
@@ -424,6 +451,7 @@ def upgrade() -> None:
     op.add_column("billing_profile", sa.Column("tax_jurisdiction", sa.String(length=16), server_default="", nullable=False))
     op.add_column("device", sa.Column("vrf", sa.String(length=64), server_default="", nullable=False))
     widen("invoice", "period", 7, 64)
+    op.add_column("ledger_entry", sa.Column("meant", sa.String(length=10), server_default="", nullable=False))
     op.add_column("rated_usage", sa.Column("tax_category", sa.String(length=2), server_default="", nullable=False))
     op.add_column("rated_usage", sa.Column("tax_minor", sa.BigInteger(), nullable=True))
     widen("rated_usage", "period", 7, 64)
