@@ -61,7 +61,7 @@ def totals(flows: Array) -> Array:
     if not believable.all():
         FLOW_UNBELIEVABLE.inc(int((~believable).sum()))
         flows, keys, scale = flows[believable], keys[believable], scale[believable]
-    rows = _summed(keys, flows["octets"] * scale, flows["packets"] * scale, np.ones(len(flows), np.uint64))
+    rows = _summed(keys, flows["octets"] * scale, flows["packets"] * scale, 1 - flows["backward"].astype(np.uint64))
     return rows if len(rows) <= ROWS_MAX else _folded(rows)
 
 

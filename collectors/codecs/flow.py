@@ -1,7 +1,8 @@
 """Flow records as columns, the same for NetFlow v5 and v9, IPFIX and sFlow: one row a flow (sFlow: a sampled frame).
 
 An address is two u64, an IPv4 one mapped into IPv6 (RFC 4291, 2.5.5.2). `octets` and `packets` are as the exporter
-counted them; times `sampling` (1: every packet) they stand for the traffic.
+counted them; times `sampling` (1: every packet) they stand for the traffic. A record of both directions (RFC 5103) is two
+rows, the second marked `backward`, with its ends swapped.
 """
 
 import ipaddress
@@ -33,6 +34,7 @@ FLOW: Final = np.dtype(
         ("direction", np.uint8),  # 0 ingress, 1 egress (IPFIX flowDirection)
         ("source_mask", np.uint8),
         ("destination_mask", np.uint8),
+        ("backward", np.uint8),  # 1: the other direction of a record that has its own row
     ]
 )
 MAPPED_IPV4: Final = np.uint64(0xFFFF_0000_0000)

@@ -172,26 +172,29 @@ class FlowDecoder:
         done, self._done = self._done, []
         flows = joined(done)
         flows["sampling"][flows["sampling"] == 0] = 1
-        self.counts["flows"] += len(flows)
+        self.counts["flows"] += len(flows) - int(flows["backward"].sum())
         return flows
 
     def _read(self, template: Template, pending: _Pending) -> Array:
         records, n = b"".join(pending.parts), sum(pending.rows)
         flows = template.flows(records, n)
         flows["time_ns"] = np.repeat(np.array(pending.times, np.int64), pending.rows)
+        self._sample(template, pending.domain.told, records, flows)
+        return np.concatenate((flows, template.backward(records, flows))) if template.reverse else flows
+
+    def _sample(self, template: Template, told: Told, records: bytes, flows: Array) -> None:
+        """Fill in how the records were sampled where they do not say it themselves."""
         silent = flows["sampling"] == 0
-        samplers = template.samplers(records, n)
-        told = pending.domain.told
+        samplers = template.samplers(records, len(flows))
         if samplers is not None:
             for sampler in np.unique(samplers[silent]):
                 flows["sampling"][silent & (samplers == sampler)] = told.samplers.get(int(sampler), told.sampling)
-            return flows
+            return
         if told.sampling:
             flows["sampling"][silent] = told.sampling
         if told.interfaces:
             for interface in np.unique(flows["in_if"][silent]):
                 flows["sampling"][silent & (flows["in_if"] == interface)] = told.interfaces.get(int(interface), told.sampling)
-        return flows
 
     def _v5(self, payload: bytes, source: str, now_ns: int) -> None:
         if len(payload) < _V5_HEADER.size:

@@ -28,16 +28,29 @@ _COLUMNS: Final = {
     "tos": (5,),
     "tcp_flags": (6,),
     "source_port": (7, 180, 182, 227),
-    "destination_port": (11, 181, 183, 228),
+    "destination_port": (11, 181, 183, 228, 32, 139),  # of ICMP: type and code
     "in_if": (10, 252),
     "out_if": (14, 253),
-    "source_as": (16,),
-    "destination_as": (17,),
+    "source_as": (16, 129),
+    "destination_as": (17, 128),
     "source_mask": (9, 29),
     "destination_mask": (13, 30),
     "direction": (61,),
     "sampling": (34, PACKET_INTERVAL),
 }
+REVERSE: Final = 29305  # RFC 5103, 6.1: the enterprise number under which an element speaks of the other direction
+# What counts the other direction, and of which element that is the companion: RFC 5103's; initiator and responder
+# (firewalls' events); IN and OUT of NetFlow v9 where exporters give both, as nfdump takes them too.
+_BACKWARD: Final = {
+    "octets": (((1, REVERSE), 1), ((85, REVERSE), 85), ((232, 0), 231), ((23, 0), 1), ((23, 0), 85)),
+    "packets": (((2, REVERSE), 2), ((86, REVERSE), 86), ((299, 0), 298), ((24, 0), 2), ((24, 0), 86)),
+    "tcp_flags": (((6, REVERSE), 6),),
+    "tos": (((5, REVERSE), 5),),
+}
+_SWAPPED: Final = (
+    *((f"source_{name}", f"destination_{name}") for name in ("high", "low", "as", "port", "mask")),
+    ("in_if", "out_if"),
+)
 _ADDRESSES: Final = {
     **{(8, 4): "source", (12, 4): "destination", (27, 16): "source", (28, 16): "destination"},
     **{(44, 4): "source", (45, 4): "destination", (170, 16): "source", (169, 16): "destination"},  # of aggregated flows: their prefixes
@@ -63,6 +76,7 @@ class Template:
     seen_ns: int = 0
     dtype: np.dtype[np.void] = field(init=False)
     columns: dict[str, int] = field(init=False, default_factory=dict)
+    reverse: dict[str, int] = field(init=False, default_factory=dict)
     variable: bool = field(init=False)
     least: int = field(init=False)
     sampler_at: int = field(init=False)
@@ -91,6 +105,12 @@ class Template:
             found = next((at_of[element] for element in elements if element in at_of), -1)
             if found >= 0:
                 self.columns[column] = found
+        places = {(one.element, one.enterprise): n for n, one in enumerate(self.fields) if 0 < one.length < VARIABLE}
+        for column, pairs in _BACKWARD.items():
+            of = self.fields[self.columns[column]].element if column in self.columns else 0
+            found = next((places[there] for there, here in pairs if there in places and here == of), -1)
+            if found >= 0:
+                self.reverse[column] = found
 
     def flows(self, records: bytes, n: int) -> Array:
         """`n` records in their fixed form as flows, without time and with sampling 0 where they do not say."""
@@ -105,6 +125,21 @@ class Template:
             end = _ADDRESSES.get((one.element, one.length))
             if end and not one.enterprise:
                 _address(out, end, raw[f"f{at}"])
+        return out
+
+    def backward(self, records: bytes, flows: Array) -> Array:
+        """The other direction of these `flows` of `records`, ends swapped: a row each that anything went that way."""
+        raw = np.frombuffer(records, self.dtype, len(flows))
+        counted = {column: _unsigned(raw[f"f{at}"]) for column, at in self.reverse.items()}
+        went = np.zeros(len(flows), bool)
+        for column in ("octets", "packets"):
+            went |= counted[column] > 0 if column in counted else False
+        out = flows[went]
+        for one, other in _SWAPPED:
+            out[one], out[other] = flows[other][went], flows[one][went]
+        for column in _BACKWARD:
+            out[column] = counted[column][went] if column in counted else 0
+        out["backward"] = 1
         return out
 
     def samplers(self, records: bytes, n: int) -> Array | None:

@@ -121,7 +121,7 @@ class Flow:
 
     def _decoded(self) -> None:
         flows = self._decoder.take()
-        FLOW_RECORDS.inc(len(flows))
+        FLOW_RECORDS.inc(len(flows) - int(flows["backward"].sum()))
         for exporter, n in enumerate(np.bincount(flows["exporter"]).tolist()):
             if n:
                 self.heard.setdefault(self._decoder.addresses.get(exporter, ""), Heard()).records += n

@@ -124,8 +124,9 @@ def flow(file: Path, as_json: bool) -> int:
         return USAGE
     flows = decoder.take()
     scale = flows["sampling"].astype("u8")
-    said: dict[str, Any] = {"datagrams": datagrams, "flows": len(flows)}
+    said: dict[str, Any] = {"datagrams": datagrams, "flows": decoder.counts["flows"]}
     said |= {name: int((flows[name].astype("u8") * scale).sum()) for name in ("octets", "packets")}
+    said |= {f"{name}_exported": int(flows[name].sum()) for name in ("octets", "packets")}
     said |= {"exporters": sorted({decoder.addresses[no] for no in set(flows["exporter"].tolist())}), "lost": sum(decoder.lost.values())}
     said |= {"refused": {reason: n for reason, n in sorted(decoder.counts.items()) if reason != "flows"}}
     say(json.dumps(said) if as_json else "\n".join(f"{name:<10} {value}" for name, value in said.items()))

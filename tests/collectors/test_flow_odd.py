@@ -45,8 +45,34 @@ def test_records_of_text_alone_are_flows_of_nothing() -> None:
 
 
 def test_the_same_number_of_an_enterprise_is_another_element() -> None:
-    flows = flows_of(ipfix(field_set(2, template(256, ((1, 4, 29305), (1, 4), (8, 4, 9)))), field_set(256, struct.pack(">III", 9, 5, 1))))
+    flows = flows_of(ipfix(field_set(2, template(256, ((1, 4, 9), (1, 4), (8, 4, 9)))), field_set(256, struct.pack(">III", 9, 5, 1))))
     assert (flows["octets"].tolist(), flows["source_low"].tolist()) == ([5], [0])
+
+
+@pytest.mark.parametrize(
+    ("make", "counters"),
+    [
+        (ipfix, ((1, 4), (2, 4), (1, 4, 29305), (2, 4, 29305))),
+        (v9, ((231, 4), (298, 4), (232, 4), (299, 4))),
+        (v9, ((1, 4), (2, 4), (23, 4), (24, 4))),
+    ],
+)
+def test_a_record_of_both_directions_is_two_rows_and_one_flow(make: object, counters: tuple[tuple[int, ...], ...]) -> None:
+    assert callable(make)
+    fields, decoder = ((8, 4), (12, 4), (7, 2), (11, 2), (10, 4), (14, 4), (48, 1), *counters), FlowDecoder()
+    ends = bytes((192, 0, 2, 1, 198, 51, 100, 7)) + struct.pack(">HHIIB", 51234, 443, 3, 4, 0)
+    both, one_way = ends + struct.pack(">IIII", 1000, 10, 500, 5), ends + struct.pack(">IIII", 70, 1, 0, 0)
+    sets = field_set(2 if make is ipfix else 0, template(300, fields)), field_set(300, both + one_way)
+    flows = flows_of(make(*sets), decoder=decoder)
+    assert [
+        (int(row["octets"]), int(row["packets"]), int(row["source_port"]), int(row["in_if"]), int(row["backward"])) for row in flows
+    ] == [(1000, 10, 51234, 3, 0), (70, 1, 51234, 3, 0), (500, 5, 443, 4, 1)]
+    assert (text_of(0, int(flows[2]["source_low"])), decoder.counts["flows"]) == ("198.51.100.7", 2)
+
+
+def test_icmp_has_its_type_and_code_where_others_have_a_port() -> None:
+    flows = flows_of(ipfix(field_set(2, template(256, ((4, 1), (32, 2), (1, 4)))), field_set(256, struct.pack(">BHI", 1, 0x0800, 84))))
+    assert flows["destination_port"].tolist() == [0x0800]
 
 
 def test_a_template_that_changes_between_two_datagrams_reads_each_by_its_own() -> None:

@@ -4,6 +4,7 @@ import random
 import re
 import signal
 import socket
+import struct
 import subprocess
 import time
 from collections import Counter
@@ -17,6 +18,7 @@ from scapy.packet import Raw
 from scapy.utils import PcapReader, PcapWriter
 
 from collectors.codecs.flow_decoder import FlowDecoder
+from tests.collectors.test_flow import field_set, ipfix, template, v9
 from tests.peers.collectors.conftest import need
 from tests.ports import free_port
 
@@ -118,6 +120,48 @@ def test_the_totals_are_nfdumps(capture: Path, tmp_path: Path, version: str) -> 
     assert len(flows) > 100
     assert {reason for reason in decoder.counts if reason != "flows"} == set()
     assert decoder.lost["127.0.0.1"] == 0
+
+
+def strange_datagrams() -> list[bytes]:
+    """What rarely stands in one capture: biflows, sampling in options and in the header, data before its template, a withdrawn
+    and a changed one, VLAN and MPLS labels, text of variable length, IPv6, ICMP, two domains."""
+    ends = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1))
+    record = bytes((192, 0, 2, 1, 198, 51, 100, 7)) + struct.pack(">HHB", 51234, 443, 6)
+    ping = bytes((192, 0, 2, 1, 198, 51, 100, 7)) + struct.pack(">HHB", 0, 0x0800, 1)
+    counts = ((1, 4), (2, 4))
+    both = (*ends, *counts, (1, 4, 29305), (2, 4, 29305))
+    six = ((27, 16), (28, 16), (7, 2), (11, 2), (4, 1), (85, 8), (86, 8))
+    odd = (*ends, (58, 2), (70, 3), (96, 65535), (12, 4, 9), *counts)
+    sampled = field_set(3, struct.pack(">HHHHHHHHH", 402, 3, 1, 149, 4, 305, 4, 306, 4))
+    v5 = struct.pack(">HHIIIIBBH", 5, 1, 1000, 1_700_000_000, 0, 0, 0, 0, 0x4000 | 100) + bytes((192, 0, 2, 1, 198, 51, 100, 7)) + bytes(4)
+    v5 += struct.pack(">HHIIIIHHBBBBHHBBH", 1, 2, 10, 1000, 1, 2, 1, 2, 0, 0, 6, 0, 0, 0, 0, 0, 0)
+    ten = struct.pack(">II", 1000, 10)
+    return [
+        v5,
+        v9(field_set(300, record + ten)),  # before its template: nobody can read it
+        v9(field_set(0, template(300, (*ends, *counts, (23, 4), (24, 4)))), sequence=1),
+        v9(field_set(300, record + ten + struct.pack(">II", 500, 5)), sequence=2),
+        v9(field_set(0, template(300, (*ends, *counts))), field_set(300, ping + ten + record + ten), sequence=3),
+        ipfix(field_set(2, template(301, both) + template(303, odd)), field_set(301, record + ten + struct.pack(">II", 70, 7)), domain=7),
+        ipfix(field_set(303, record + struct.pack(">H3sB4sI", 100, b"\1\2\1", 4, b"name", 9) + ten), sequence=1, domain=7),
+        ipfix(field_set(2, template(304, six)), domain=8),
+        ipfix(field_set(304, bytes(32) + struct.pack(">HHBQQ", 53, 40000, 17, 1 << 33, 1 << 20)), domain=8),
+        ipfix(field_set(2, template(301, ())), field_set(301, record + ten + ten), sequence=2, domain=7),  # withdrawn
+        ipfix(sampled, field_set(2, template(300, (*ends, *counts))), domain=9),
+        ipfix(field_set(402, struct.pack(">III", 9, 1, 99)), domain=9),
+        ipfix(field_set(300, record + ten), sequence=1, domain=9),
+    ]
+
+
+@pytest.mark.slow
+def test_the_totals_of_a_strange_capture_are_nfdumps(tmp_path: Path) -> None:
+    datagrams, decoder = strange_datagrams(), FlowDecoder()
+    for n, datagram in enumerate(datagrams):
+        decoder.feed(datagram, "127.0.0.1", n + 1)
+    flows = decoder.take()
+    scaled = [int((flows[name] * flows["sampling"]).sum()) for name in ("packets", "octets")]
+    assert (decoder.counts["flows"], *scaled) == nfdump_totals(datagrams, tmp_path / "stored")
+    assert (decoder.counts["no_template"], decoder.counts["flows"]) == (2, 8)
 
 
 @pytest.mark.slow
