@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_bridge import completeness, periods
 from billing_bridge.periods import Period, PeriodError
 from billing_bridge.samples import SampleSource
-from bss import assurance, money_api, profile
+from bss import assurance, closing_api, money_api, profile
 from bss.billing import Biller, BillRunError
+from bss.closing import Closing
 from bss.einvoice import cii, ubl
 from bss.einvoice.terms import EInvoiceError, terms_of
 from bss.explain import explain
@@ -57,6 +58,7 @@ def router(state: State, biller: Biller, samples: SampleSource, clock: Clock) ->
     proposals = proposals_of(state, biller)
     accounts = receivables_api.routers(proposals.payments, proposals, clock)
     parts = [*money_api.routers(state, Notes(state, biller.settings), clock), *accounts]
+    parts.append(closing_api.router(Closing(state, biller.billing.zone), clock))
     for part in (profile.router(state, clock), *parts):
         whole.include_router(part)
     return whole

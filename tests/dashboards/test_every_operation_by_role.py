@@ -90,6 +90,10 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("GET /api/v1/incidents/{key}", Role.VIEWER, "", None),
     ("GET /api/v1/alarm-health", Role.VIEWER, "", None),
     ("GET /api/v1/alarm-health.csv", Role.VIEWER, "", None),
+    ("GET /api/v1/collectors", Role.VIEWER, "", None),
+    ("POST /api/v1/collectors", Role.ENGINEER, "", {"name": "pop-1", "ranges": ["127.0.0.0/30"]}),
+    ("GET /api/v1/collectors/{key}", Role.VIEWER, "", None),
+    ("POST /api/v1/collectors/{key}/revoke", Role.ENGINEER, "", None),
     ("GET /api/v1/maintenance", Role.VIEWER, "", None),
     ("POST /api/v1/maintenance", Role.ENGINEER, "", WORK),
     ("GET /api/v1/maintenance/calendar", Role.VIEWER, "", None),
@@ -120,6 +124,7 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("PUT /api/v1/notify/plan", Role.ENGINEER, "", {"times": {}}),
     ("GET /api/v1/notify/on-call", Role.VIEWER, "", None),
     ("GET /api/v1/notify/escalations", Role.VIEWER, "", None),
+    ("GET /api/v1/notify/tickets", Role.VIEWER, "", None),
     ("GET /api/v1/notify/tickets/{key}", Role.VIEWER, "", None),
     ("GET /api/v1/deliveries", Role.VIEWER, "", None),
     ("GET /api/v1/deliveries/{key}", Role.VIEWER, "", None),
@@ -356,6 +361,9 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("POST /api/v1/vouchers", Role.BILLING, "", VOUCHERS),
     ("POST /api/v1/accounts/{customer_id}/vouchers", Role.BILLING, "", {"code": "AAAABBBBCCCCDDDD"}),
     ("POST /hooks/payments", ANYONE, "provider=none", {}),
+    ("GET /api/v1/ledger/months", Role.BILLING, "", None),
+    ("POST /api/v1/ledger/months/{month}/close", Role.BILLING, "", None),
+    ("GET /api/v1/ledger/accounts/{account}", Role.BILLING, "", None),
     ("GET /api/v1/dunning/cases", Role.BILLING, "", None),
     ("GET /api/v1/dunning/cases/{customer_id}", Role.BILLING, "", None),
     ("POST /api/v1/dunning/cases/{customer_id}/reverse", Role.BILLING, "", {"reason": "promised"}),
@@ -391,7 +399,13 @@ NAMES: Final = (
     "batch_id",
     "entry_id",
 )
-PLACES: Final = dict.fromkeys(NAMES, "nothing") | {"service_id": "nothing", "line_no": "1", "tier": "5m"}
+PLACES: Final = dict.fromkeys(NAMES, "nothing") | {
+    "service_id": "nothing",
+    "line_no": "1",
+    "tier": "5m",
+    "month": "2020-01",
+    "account": "x",
+}
 NOT_AN_ANSWER: Final = {401, 403, 405}
 CALLERS: Final = [None, *Role]
 ALLOWS: Final = {
