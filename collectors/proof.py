@@ -6,7 +6,7 @@ routing session they speak of (IF-MIB, RFC 2863; BGP4-MIB, RFC 4273; OSPF-MIB, R
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Self
 
 from collectors.codecs.ber import Oid, dotted, parse_oid
 from collectors.snmp.client import SnmpClient, SnmpError
@@ -72,6 +72,20 @@ class Proof:
 
     ports: Mapping[int, tuple[int, int]]
     sessions: Mapping[str, tuple[SessionSeen, ...]]
+
+    def document(self) -> dict[str, Any]:
+        """For another process."""
+        sessions = {protocol: [[list(row.names), row.up, row.state] for row in rows] for protocol, rows in self.sessions.items()}
+        return {"ports": [[index, *states] for index, states in self.ports.items()], "sessions": sessions}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """The proof of a document."""
+        rows = {
+            protocol: tuple(SessionSeen(tuple(names), bool(up), int(state)) for names, up, state in seen)
+            for protocol, seen in document["sessions"].items()
+        }
+        return cls({int(index): (int(admin), int(oper)) for index, admin, oper in document["ports"]}, rows)
 
     def session(self, protocol: str, peer: str) -> SessionSeen | None:
         """The state of a session, not up where the table no longer has it; None where that cannot be told."""

@@ -2,6 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,17 @@ class DeviceFacts:
     heard: tuple[str, ...] = ()  # addresses on the device's own links, where others may answer
     problems: tuple[str, ...] = ()  # tables that could not be read and why
     vrf: str = ""  # the address space in which `address` means this device; "" is the station's own
+
+
+_FACTS: TypeAdapter[DeviceFacts] = TypeAdapter(DeviceFacts)
+
+
+def facts_of(document: Any) -> DeviceFacts:
+    """The facts of a document as `dataclasses.asdict` makes it; ValueError for any other."""
+    try:
+        return _FACTS.validate_python(document)
+    except ValidationError as error:
+        raise ValueError(f"no facts of a device: {error.error_count()} faults") from error
 
 
 @dataclass(frozen=True, slots=True)

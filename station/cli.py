@@ -22,6 +22,7 @@ bill_app = typer.Typer(help="Bill runs.", no_args_is_help=True)
 usage_app = typer.Typer(help="Usage records.", no_args_is_help=True)
 try_app = typer.Typer(help="See what the station would make of a file; nothing is kept.", no_args_is_help=True)
 db_app = typer.Typer(help="The state store.", no_args_is_help=True)
+collector_app = typer.Typer(help="Collectors that run apart, at a POP or in another address space.", no_args_is_help=True)
 fault_app = typer.Typer(help="Faults: replay a recorded stream, learn causes.", no_args_is_help=True)
 grafana_app = typer.Typer(help="Grafana dashboards.", no_args_is_help=True)
 for name, sub in {
@@ -37,6 +38,7 @@ for name, sub in {
     "db": db_app,
     "grafana": grafana_app,
     "fault": fault_app,
+    "collector": collector_app,
 }.items():
     app.add_typer(sub, name=name)
 
@@ -470,6 +472,61 @@ def correlate(stdio: Annotated[bool, typer.Option("--stdio", help="Speak over st
     if not stdio:
         raise typer.BadParameter("the protocol is spoken over --stdio")
     raise typer.Exit(act())
+
+
+@collector_app.command("add")
+def collector_add(
+    name: str,
+    vrf: Annotated[str, typer.Option(help="Its address space, where that is not the station's own.")] = "",
+    site: Annotated[str, typer.Option(help="Where devices stand that it finds and nothing else places.")] = "",
+    sites: Annotated[
+        list[str] | None, typer.Option("--polls-site", help="Only devices of these sites; without it all of its space.")
+    ] = None,
+    ranges: Annotated[list[str] | None, typer.Option("--range", help="Where it discovers devices.")] = None,
+    credentials: Annotated[list[str] | None, typer.Option("--credential", help="Names in the vault that it tries there.")] = None,
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Name a new collector; prints the invitation that it enrols with, once, within a day."""
+    from station.commands.collector import add
+
+    values = {"name": name, "vrf": vrf, "site": site, "sites": sites, "ranges": ranges, "credentials": credentials}
+    raise typer.Exit(add(config, data, {key: value for key, value in values.items() if value}))
+
+
+@collector_app.command("enrol")
+def collector_enrol(
+    invitation: Annotated[Path, typer.Argument(help="File with the invitation.")],
+    data: Data = None,
+) -> None:
+    """Make this data folder the collector that the invitation is for."""
+    from station.commands.collector import enrol
+
+    raise typer.Exit(enrol(data, invitation))
+
+
+@collector_app.command("run")
+def collector_run(config: Config = None, data: Data = None) -> None:
+    """Collect here until stopped; everything is kept until the station has it."""
+    from station.commands.collector import run as start
+
+    raise typer.Exit(start(config, data))
+
+
+@collector_app.command("list")
+def collector_list(config: Config = None, data: Data = None, as_json: Json = False) -> None:
+    """The collectors, whether they have enrolled or were revoked."""
+    from station.commands.collector import listed
+
+    raise typer.Exit(listed(config, data, as_json))
+
+
+@collector_app.command("revoke")
+def collector_revoke(name: str, config: Config = None, data: Data = None) -> None:
+    """Cut a collector off: the station and its bus take nothing from it any more."""
+    from station.commands.collector import revoke
+
+    raise typer.Exit(revoke(config, data, name))
 
 
 @db_app.command("upgrade")

@@ -19,6 +19,7 @@ from fault.notify.settings import NotifySettings
 from fault.settings import FaultSettings
 from inventory.settings import InventorySettings
 from perf.settings import PerfSettings
+from station.bus.settings import BusSettings, SpoolSettings
 from station.settings import Settings
 from station.telemetry.settings import TelemetrySettings
 
@@ -45,6 +46,8 @@ class StationSettings(Settings):
     netconf: NetconfSettings = NetconfSettings()
     probes: ProbeSettings = ProbeSettings()
     radius: RadiusSettings = RadiusSettings()
+    bus: BusSettings = BusSettings()
+    spool: SpoolSettings = SpoolSettings()
     perf: PerfSettings = PerfSettings()
     fault: FaultSettings = FaultSettings()
     notify: NotifySettings = NotifySettings()

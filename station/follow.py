@@ -214,7 +214,7 @@ class Follower:
     async def _seek(self, device_no: int) -> None:
         """Have discovery look at a device of which a port is lost; once all are there again nothing more is sought."""
         device = self._picture.current().devices.get(device_no)
-        if device is not None:
+        if device is not None and not device.vrf:  # in another address space its collector looks
             await self._look_again(device.management_address)
             await self._follow_picture()
         ports = self._picture.current().link_at

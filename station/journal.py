@@ -124,7 +124,7 @@ class Journal:
         return sorted(self._segments)[1] if len(self._segments) > 1 else self._next
 
     def shed(self) -> list[tuple[int, int, bytes]]:
-        """Let go of the oldest segment to make room: (sequence, kind, payload) of what is lost with it; nothing while it is the only one."""
+        """Let go of the oldest segment to make room, unless it is the only one; (sequence, kind, payload) of what is lost with it."""
         firsts = sorted(self._segments)
         if len(firsts) < 2:
             return []

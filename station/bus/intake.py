@@ -136,6 +136,7 @@ class Intake:
         ticket = 0
         if label is None or not self._known(label.collector):
             BUS_BLOCKS.labels(self.kind, "stranger").inc()
+            label = None
         elif self._is_next(label):
             try:
                 ticket = await self._take(label, message.data)

@@ -121,5 +121,5 @@ async def publish(client: Callable[[], Client], spool: Spool, kind: str, collect
             wait_s = RETRY_FIRST_S
             if (spool.attempt, spool.sent) != (attempt, before):
                 break  # sent back meanwhile
-            spool.sent = record.sequence
+            spool.sent, spool.sent_ns = record.sequence, record.newest_ns
             BUS_SENT.labels(spool.name).inc()

@@ -1,4 +1,4 @@
-"""Settings of the bus: `[bus]` at the station, `[collector]` where a collector runs alone."""
+"""Settings of the bus: `[bus]` at the station, `[spool]` where a collector runs alone."""
 
 from pathlib import Path
 from typing import Final
@@ -51,3 +51,5 @@ class SpoolSettings(Settings):
     keep_h: float = Field(24.0, gt=0, le=24 * 31)
     block_rows: int = Field(40_000, ge=1, le=1 << 20)
     flush_ms: int = Field(1_000, ge=10)
+    metrics_address: str = "127.0.0.1"
+    metrics_port: int = Field(0, ge=0, le=65_535)  # where the collector shows its own metrics; 0: nowhere

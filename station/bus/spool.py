@@ -54,6 +54,7 @@ class Spool:
         self._put = asyncio.Event()
         self.epoch = _epoch(folder / f"{name}.epoch")
         self.sent = self._journal.released
+        self.sent_ns = 0
         self.attempt = 0  # grows with each going back, so that the bus does not take a repeated block for one it has
         self.loss = Loss()
         SPOOL_BLOCKS.labels(name).set_function(lambda: self.waiting)
@@ -62,6 +63,11 @@ class Spool:
     def first(self) -> int:
         """The oldest place that can still be read."""
         return max(self._journal.first, self._journal.released + 1)
+
+    @property
+    def oldest_ns(self) -> int:
+        """Up to when the bus has everything, 0 where it has all there is or never took anything."""
+        return self.sent_ns if self.sent < self._journal.durable else 0
 
     @property
     def waiting(self) -> int:

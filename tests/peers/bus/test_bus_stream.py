@@ -178,7 +178,7 @@ async def test_strangers_and_unreadable_labels_are_counted_and_not_taken(server:
         async with sending(spool, server):
             await keep(spool, range(1))
             await until(lambda: sink.places.get((MINE, spool.epoch)) == 1)
-    assert sink.taken == [0]
+    assert sink.taken == [0] and list(sink.places) == [(MINE, spool.epoch)]
 
 
 @pytest.mark.slow
