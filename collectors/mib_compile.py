@@ -20,12 +20,14 @@ from pysmi.parser.smi import parserFactory
 from pysmi.reader.callback import CallbackReader
 from pysmi.writer.callback import CallbackWriter
 
+from collectors.mib_mend import cleaned, definitions, headed, mended, newer
+
 FILES_MAX: Final = 20_000
 FILE_OCTETS_MAX: Final = 8 << 20
 CACHE: Final = "compiled.json"  # beside the facts: module -> digest of what it was made from
-_MODULE = re.compile(r"^[ \t]*([A-Za-z][A-Za-z0-9-]*)\s+(?:\{[^}]*\}\s*)?DEFINITIONS\s*::=\s*BEGIN", re.MULTILINE)
-_END = re.compile(r"^[ \t]*END\b", re.MULTILINE)
-_LAYOUT: Final = "1"  # of the facts: a new one makes every module compile again
+_MODULE = re.compile(r"^[ \t]*([A-Za-z][\w-]*)(?:\s+|--[^\n]*?--)*(?:\{[^}]*\}\s*)?DEFINITIONS\s*::=\s*BEGIN", re.MULTILINE)
+_IMPORTED = re.compile(r"\bFROM\s+([A-Za-z][\w-]*)")
+_LAYOUT: Final = "2"  # of the facts: a new one makes every module compile again
 _PRIMITIVE: Final = frozenset(
     ("INTEGER", "Integer32", "OCTET STRING", "OBJECT IDENTIFIER", "Unsigned32", "Gauge32", "Counter32", "Counter64", "TimeTicks")
 )
@@ -43,6 +45,7 @@ class Compiled:
     made: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    mended: list[str] = field(default_factory=list)  # of those made, what was taken only after its text was put right
 
 
 def compile_folder(source: Path, target: Path, known: Mapping[str, Facts]) -> Compiled:
@@ -54,6 +57,8 @@ def compile_folder(source: Path, target: Path, known: Mapping[str, Facts]) -> Co
     wanted = [name for name in texts if cache.get(name) != digests[name] or not (target / f"{name}.json").exists()]
     result.kept = sorted(texts.keys() - set(wanted))
     documents, reasons = _compile(wanted, texts, known) if wanted else ({}, {})
+    if again := [name for name in wanted if name not in documents]:
+        result.mended = _compile_mended(again, texts, known, documents)
     for name in wanted:
         if name in documents:
             (target / f"{name}.json").write_text(facts_text(facts_of(name, json.loads(documents[name]))))
@@ -66,16 +71,32 @@ def compile_folder(source: Path, target: Path, known: Mapping[str, Facts]) -> Co
     return result
 
 
+def _compile_mended(again: Sequence[str], texts: Mapping[str, str], known: Mapping[str, Facts], made: dict[str, str]) -> list[str]:
+    """What of the refused can be made once its text is put right; its documents come into `made`."""
+    there, defined = texts.keys() | known.keys() | _MACROS.keys(), definitions(texts)
+    defined |= {name: module for module, facts in known.items() for name in (*facts["objects"], *facts.get("types", {}))}
+    right = {name: mended(texts[name], set(_IMPORTED.findall(texts[name])) - there, defined) for name in again}
+    changed = [name for name in again if right[name] != texts[name]]
+    documents, _ = _compile(again, {**texts, **right}, known) if changed else ({}, {})
+    made.update({name: documents[name] for name in again if name in documents})
+    return [name for name in again if name in documents]
+
+
 def module_texts(source: Path) -> dict[str, str]:
-    """The text of each module in the files below a folder, whatever the files are called; several may share one."""
+    """The text of each module in the files below a folder, whatever the files are called; several may share one.
+
+    Of a module that several files have, the one that was updated last counts.
+    """
     found: dict[str, str] = {}
     for path in sorted(source.rglob("*"))[:FILES_MAX]:
         if path.is_file() and path.stat().st_size <= FILE_OCTETS_MAX:
-            text = path.read_bytes().decode("utf-8", "replace")
+            text = cleaned(path.read_bytes().decode("utf-8", "replace"))
             starts = list(_MODULE.finditer(text))
             for at, start in enumerate(starts):
                 stop = starts[at + 1].start() if at + 1 < len(starts) else len(text)
-                found.setdefault(start[1], text[start.start() : stop])
+                name, module = headed(start[1], text[start.end() : stop])
+                if name not in found or newer(module, found[name]):
+                    found[name] = module
     return found
 
 
@@ -144,12 +165,16 @@ def _stub_types(facts: Facts) -> Iterator[str]:
 def facts_of(module: str, document: Mapping[str, Mapping[str, Any]]) -> Facts:
     """pysmi's JSON of a module as facts: names, numbers, types, enumerations, indexes and notifications."""
     facts: Facts = {"module": module, "types": {}, "objects": {}, "notifications": {}}
-    for name, told in document.items():
+    for key, told in document.items():
+        name = told.get("name", key)  # the key has underscores for hyphens
         match told.get("class"):
             case "textualconvention" | "type":
                 facts["types"][name] = _type_facts(told.get("type", {})) | ({"hint": told["displayhint"]} if "displayhint" in told else {})
             case "notificationtype":
-                facts["notifications"][name] = {"oid": told["oid"], "objects": [one["object"] for one in told.get("objects", [])]}
+                facts["notifications"][name] = {
+                    "oid": told["oid"],
+                    "objects": [one["object"].replace("_", "-") for one in told.get("objects", [])],
+                }
             case _ if "oid" in told and told.get("class") in ("objecttype", "objectidentity", "moduleidentity", "objectidentifier"):
                 facts["objects"][name] = _object_facts(told)
     return facts
@@ -162,9 +187,9 @@ def _object_facts(told: Mapping[str, Any]) -> Facts:
         facts |= _type_facts(told.get("syntax", {}))
     facts["kind"] = kind
     if "indices" in told:
-        facts["index"] = [one["object"] for one in told["indices"]]
+        facts["index"] = [one["object"].replace("_", "-") for one in told["indices"]]
     if "augmention" in told:
-        facts["augments"] = told["augmention"]["object"]
+        facts["augments"] = told["augmention"]["object"].replace("_", "-")
     if told.get("units"):
         facts["units"] = told["units"]
     return facts

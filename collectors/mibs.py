@@ -71,7 +71,7 @@ class Mibs:
     def resolve(self, text: str) -> Oid:
         """The OID of `ifOperStatus.3`, `IF-MIB::ifOperStatus.3` or of dotted text; ValueError for an unknown name."""
         name, _, instance = text.partition(".")
-        item = self._by_name.get(name)
+        item = self._by_name.get(name) or self._by_name.get(name.replace("_", "-"))  # as a vendor may have written it
         if item is None:
             return parse_oid(text)
         return item.oid + tuple(int(arc) for arc in instance.split(".") if arc)

@@ -42,7 +42,7 @@ def compile_modules(source: Path, data: Path | None, *, as_json: bool) -> int:
     target = data_folder(data) / SITE_MIBS
     compiled = compile_folder(source, target, module_facts(data_dir("mibs"), target))
     if as_json:
-        say(json.dumps({"made": compiled.made, "kept": compiled.kept, "refused": compiled.refused}, indent=2))
+        say(json.dumps({"made": compiled.made, "mended": compiled.mended, "kept": compiled.kept, "refused": compiled.refused}, indent=2))
     else:
         _tell(compiled, target)
     usable = bool(compiled.made or compiled.kept)
@@ -52,4 +52,6 @@ def compile_modules(source: Path, data: Path | None, *, as_json: bool) -> int:
 def _tell(compiled: "Compiled", target: Path) -> None:
     for module, reason in sorted(compiled.refused.items()):
         complain(printable(f"{module}: {reason}", 400))
+    for module in compiled.mended:
+        say(printable(f"{module}: compiled after its text was put right"))
     say(f"{len(compiled.made)} compiled, {len(compiled.kept)} unchanged, {len(compiled.refused)} refused; in {target}")

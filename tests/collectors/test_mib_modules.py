@@ -133,6 +133,52 @@ def test_only_what_changed_is_compiled_again(tmp_path: Path) -> None:
     assert sorted(compile_folder(source, tmp_path / "out", known).made) == ["ACME-MIB", "OLD-MIB"]
 
 
+HEAD = """{name} DEFINITIONS ::= BEGIN
+IMPORTS MODULE-IDENTITY, OBJECT-TYPE, enterprises, Integer32 FROM SNMPv2-SMI{more};
+{root} MODULE-IDENTITY LAST-UPDATED "{year}01010000Z" ORGANIZATION "x" CONTACT-INFO "y" DESCRIPTION "z" ::= {{ enterprises {number} }}
+{body}
+END
+"""
+
+
+def _odd(name: str, number: int, body: str = "", more: str = "", year: int = 2020) -> str:
+    root = name.lower().replace("-", "").replace("_", "")
+    first = f"{root}One " + _OBJECT.format(syntax="Integer32", under=f"{root} 1")
+    return HEAD.format(name=name, root=root, number=number, body=first + body, more=more, year=year)
+
+
+_OBJECT = 'OBJECT-TYPE SYNTAX {syntax} MAX-ACCESS read-only STATUS current DESCRIPTION "a; b" ::= {{ {under} }}\n'
+ODD = {
+    "mark": "\ufeff" + _odd("MARK-MIB", 70001) + "\x1a",
+    "endless": _odd("ENDLESS-MIB", 70002).replace("\nEND", ""),
+    "open": _odd("OPEN-MIB", 70003).replace("SNMPv2-SMI;", "SNMPv2-SMI"),
+    "twice": _odd("TWICE-MIB", 70004, body="twicemibOne " + _OBJECT.format(syntax="Integer32", under="twicemib 2")),
+    "under": _odd("UNDER_MIB", 70005, body="under_two " + _OBJECT.format(syntax="INTEGER { is_up(1), Down(2), }", under="undermib 2")),
+    "remark": _odd("REMARK-MIB", 70006).replace("DEFINITIONS", "-- of 2020 -- DEFINITIONS"),
+    "elsewhere": _odd(
+        "ELSEWHERE-MIB",
+        70007,
+        body="elsewheremibTwo " + _OBJECT.format(syntax="Integer32", under="markmib 9"),
+        more=" markmib FROM GONE-SMI",
+    ),
+    "a-old": _odd("SAME-MIB", 70008),
+    "b-new": _odd("SAME-MIB", 70008, body="samemibTwo " + _OBJECT.format(syntax="Integer32", under="samemib 2"), year=2022),
+    "c-old": _odd("SAME-MIB", 70008, year=2021),
+}
+
+
+@pytest.mark.slow
+def test_what_vendors_get_wrong_in_shape_is_put_right_and_the_newest_of_several_counts(tmp_path: Path) -> None:
+    compiled = compile_folder(_folder(tmp_path / "in", **ODD), tmp_path / "out", module_facts(data_dir("mibs")))
+    assert compiled.refused == {}
+    assert compiled.mended == ["ELSEWHERE-MIB", "ENDLESS-MIB", "OPEN-MIB", "TWICE-MIB", "UNDER-MIB"]
+    mibs = site_mibs(tmp_path / "out")
+    names = {number: mibs.translate(parse_oid(f"1.3.6.1.4.1.{number}.2.0")) for number in (70004, 70005, 70008)}
+    assert names == {70004: "twicemib.2.0", 70005: "under-two.0", 70008: "samemibTwo.0"}
+    assert mibs.translate(parse_oid("1.3.6.1.4.1.70001.9.0")) == "elsewheremibTwo.0"
+    assert mibs.resolve("under_two.0") == mibs.resolve("UNDER-MIB::under-two.0") == parse_oid("1.3.6.1.4.1.70005.2.0")
+
+
 @pytest.mark.parametrize(
     ("oid", "name"),
     [
