@@ -18,7 +18,7 @@ from collectors.codecs.snmp import COUNTER64, TIME_TICKS, Message, Pdu, PduType,
 from collectors.codecs.syslog_framing import FRAME_OCTETS_MAX, Frames
 from collectors.codecs.usm import Parameters
 from collectors.datagrams import RECEIVE_SLOT, Datagrams, sockaddr
-from collectors.inputs.gnmi import _meaning
+from collectors.gnmi_models import meaning_of as _meaning
 from collectors.inputs.traps import Receiver
 from collectors.mibs import shipped_mibs
 from collectors.mqtt_wire import packet, published

@@ -5,7 +5,7 @@ its paths name the layout; the layout says which of its updates are which series
 through the whole decoder.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,7 +15,7 @@ from gnmi_pb import gnmi_pb2 as pb
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
 from collectors.codecs import gnmi_kernels as kernels
-from collectors.codecs.gnmi import GnmiDecodeError, Leaf, leaves
+from collectors.codecs.gnmi import GnmiDecodeError, Leaf, deleted, leaves
 from collectors.rows import Rows, number_of
 from inventory.topology import Topology
 from station.batch import SampleBatch
@@ -42,6 +42,8 @@ class Meaning:
 
 MeaningOf = Callable[[Topology, int, Leaf], "Meaning | str"]
 """(topology, device number, leaf) -> what it means, or in one word why it means nothing here."""
+GoneOf = Callable[[Topology, int, str, Mapping[str, str]], Iterable[tuple["Meaning", int]]]
+"""(topology, device number, deleted path, its keys) -> the states that end with it, and the number that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,12 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Of one message: whether it says that all is told, leaves that are no samples by reason, what is deleted, and samples
-    that were not gathered because the message has an unusual shape."""
+    """Of one message: whether it says that all is told, leaves that are no samples by reason, how many paths are deleted, and
+    samples that were not gathered because the message has an unusual shape."""
 
     synced: bool = False
     ignored: Mapping[str, int] = field(default_factory=lambda: NOTHING)
-    deleted: tuple[pb.Path, ...] = ()
+    deleted: int = 0
     batch: SampleBatch | None = None
 
 
@@ -79,6 +81,10 @@ class Gathered:
         self._time, self._series = np.zeros(ROWS, np.int64), np.zeros(ROWS, np.uint64)
         self._value, self._raw, self._width = np.zeros(ROWS, np.float64), np.zeros(ROWS, np.uint64), np.zeros(ROWS, np.uint8)
         self.rows = 0
+
+    def counted_since(self, row: int) -> bool:
+        """Whether a counter is among the samples behind this row."""
+        return bool(self._width[row : self.rows].any())
 
     @property
     def is_full(self) -> bool:
@@ -121,8 +127,8 @@ class Gathered:
 class Columns:
     """One target's messages."""
 
-    def __init__(self, meaning_of: MeaningOf, gathered: Gathered) -> None:
-        self._meaning_of, self._gathered = meaning_of, gathered
+    def __init__(self, meaning_of: MeaningOf, gathered: Gathered, gone_of: GoneOf = lambda *_: ()) -> None:
+        self._meaning_of, self._gathered, self._gone_of = meaning_of, gathered, gone_of
         self._version = -1
         self._layouts: dict[bytes, Layout] = {}
 
@@ -182,7 +188,13 @@ class Columns:
                 ignored[why] = ignored.get(why, 0) + 1
                 continue
             rows.put(_time(leaf.time_ns, now_ns), meaning.series, meaning.metric, number, width=meaning.bits)
-        return Heard(ignored=ignored, deleted=tuple(response.update.delete), batch=rows.batch() if len(rows) else None)
+        told = set(rows.series)  # deletes come first (gNMI 3.5.2.3): what the same message tells is there again
+        for path, keys in deleted(response.update):
+            for meaning, number in self._gone_of(topology, device_no, path, keys):
+                if meaning.series not in told:
+                    told.add(meaning.series)
+                    rows.put(_time(response.update.timestamp, now_ns), meaning.series, meaning.metric, number)
+        return Heard(ignored=ignored, deleted=len(response.update.delete), batch=rows.batch() if len(rows) else None)
 
 
 def _parsed(data: bytes) -> pb.SubscribeResponse:

@@ -1,10 +1,12 @@
 """gNMI notifications as flat updates: canonical paths across vendors, values as numbers or text. No I/O.
 
 gNMI specification 0.10, 2.2 (paths) and 2.3 (values). Targets split a path between prefix and update as they like, put
-module names before elements or do not, and send one leaf or a JSON subtree: all of it comes out as leaves.
+module names before elements or do not, name an origin or do not, write elements as before 0.4 (`interface[name=x]`), and
+send one leaf or a JSON subtree: all of it comes out as leaves.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +17,8 @@ DEPTH_MAX: Final = 32
 LEAVES_MAX: Final = 100_000
 PRECISION_MAX: Final = 18  # fraction digits of decimal64 (RFC 7950, 9.3.4)
 Value = int | float | str | bool
+_ELEMENT = re.compile(r"([^/\[]+)((?:\[[^\]]*\])*)")
+_KEY = re.compile(r"\[([^=\]]+)=([^\]]*)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,7 @@ class GnmiDecodeError(Exception):
 
 def path_of(text: str) -> pb.Path:
     """The gNMI path of `/a/b[name=x]/c`."""
-    elements = []
-    for part in text.strip("/").split("/"):
-        name, _, rest = part.partition("[")
-        keys = dict(pair.split("=", 1) for pair in rest.rstrip("]").split("][")) if rest else {}
-        elements.append(pb.PathElem(name=name, key=keys))
-    return pb.Path(elem=elements)
+    return pb.Path(elem=[pb.PathElem(name=name, key=dict(_KEY.findall(keys))) for name, keys in _ELEMENT.findall(text)])
 
 
 def leaves(notification: pb.Notification) -> Iterator[Leaf]:
@@ -58,9 +57,18 @@ def leaves(notification: pb.Notification) -> Iterator[Leaf]:
             yield Leaf(notification.timestamp, "/" + "/".join(path), found, value)
 
 
+def deleted(notification: pb.Notification) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """(path, keys) of everything a notification deletes (gNMI 3.5.2.3), as `Leaf` writes them; a key that is a wildcard is none."""
+    names, keys = _walk(notification.prefix, [], {})
+    for path in notification.delete:
+        at, found = _walk(path, names, keys)
+        yield "/" + "/".join(at), {key: value for key, value in found.items() if value != "*"}
+
+
 def _walk(path: pb.Path, names: list[str], keys: dict[str, str]) -> tuple[list[str], dict[str, str]]:
     names, keys = list(names), dict(keys)
-    for element in path.elem:
+    elements = path.elem or [element for text in path.element for element in path_of(text).elem]
+    for element in elements:
         names.append(_bare(element.name))
         keys.update({_bare(name): value for name, value in element.key.items()})
     return names, keys

@@ -1,4 +1,4 @@
-"""gNMI dial-in: one stream subscription per target over TLS, reconnected with back-off; leaves become samples.
+"""gNMI: a subscription per target over TLS, reconnected with back-off, and targets that dial out to the station; leaves become samples.
 
 The channel's credentials are explicit: the target's certificate must chain to `ca_file`, or nothing is sent to it,
 the password least of all. `grpc.aio` carries it; one task per target, the leaves of a message go out as one batch.
@@ -6,10 +6,7 @@ the password least of all. `grpc.aio` carries it; one task per target, the leave
 
 import asyncio
 import random
-import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -18,40 +15,42 @@ import structlog
 from gnmi_pb import gnmi_pb2 as pb
 from pydantic import Field, model_validator
 
-from collectors.codecs.gnmi import GnmiDecodeError, Leaf, path_of
+from collectors.codecs.gnmi import GnmiDecodeError
+from collectors.gnmi_dialout import DialoutSettings, serve
+from collectors.gnmi_models import ONCE, POLL, STREAM, Model, Pace, encoding_of, get_request, gone_of, meaning_of, model_for, subscription
 from inventory.topology import Topology
 from station.batch import SampleBatch
-from station.catalogue import Metric, metrics_by_name
 from station.channel import Channel
 from station.clock import NS_PER_S, Clock
-from station.data import data_dir
 from station.metrics import counter, gauge
 from station.settings import Settings
 
 if TYPE_CHECKING:
-    from collectors.gnmi_columns import Columns, Gathered, Meaning
+    from collectors.gnmi_columns import Columns, Gathered
 
 log = structlog.get_logger("gnmi")
 
 GNMI_UPDATES = counter("gnmi_updates", "Leaves received that became samples.")
 GNMI_IGNORED = counter("gnmi_ignored", "Leaves received that became none, by reason.", "reason")
+GNMI_DELETED = counter("gnmi_deleted", "Paths that targets deleted: the states below them end.")
 GNMI_RECONNECTS = counter("gnmi_reconnects", "Subscriptions that ended and were tried again.", "reason")
 GNMI_STREAMS = gauge("gnmi_streams", "Subscriptions that are synchronised.")
 
-SUBSCRIBE, CAPABILITIES = "/gnmi.gNMI/Subscribe", "/gnmi.gNMI/Capabilities"
+_SERVICE: Final = "/gnmi.gNMI/"
 CAPABILITIES_WITHIN_S: Final = 20.0
-ENCODINGS: Final = tuple(int(pb.Encoding.Value(name)) for name in ("JSON_IETF", "PROTO", "JSON", "ASCII"))  # the best first
+ANSWER_WITHIN_S: Final = 60.0
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MOST_S: Final = 60.0
 GATHERED_S: Final = 0.1  # the longest that samples wait for more
 MESSAGE_OCTETS_MAX: Final = 16 << 20
+_MODES: Final = {"stream": STREAM, "once": ONCE, "poll": POLL}
 
 
 class GnmiTarget(Settings):
     """`[[gnmi.targets]]`: `credential` names a secret of the vault with username and password, sent as metadata.
 
     `certificate_file` and `key_file` are the station's own, for targets that ask for one. `encoding` "auto" is the best
-    that the target says it has.
+    that the target says it has. `mode`: how it is asked where it has no streams: again and again by POLL, ONCE or Get.
     """
 
     address: str
@@ -62,6 +61,7 @@ class GnmiTarget(Settings):
     certificate_file: Path | None = None
     key_file: Path | None = None
     encoding: Literal["auto", "json_ietf", "json", "proto", "ascii"] = "auto"
+    mode: Literal["stream", "poll", "once", "get"] = "stream"
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
@@ -77,52 +77,11 @@ class GnmiSettings(Settings):
     sample_interval_s: float = Field(10.0, gt=0)
     heartbeat_interval_s: float = Field(300.0, ge=0)  # states that did not change are told again; 0: never
     suppress_redundant: bool = False  # counters that did not change are left out until the heartbeat
+    dialout: DialoutSettings = DialoutSettings()
 
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """One file of config/gnmi: what is subscribed to and which leaf is which metric."""
-
-    subscribe: tuple[str, ...]
-    key: str
-    metrics: Mapping[str, Metric]  # by full path
-    states: Mapping[str, int]
-    counter_bits: int  # the model's own counter type
-
-
-@cache
-def models() -> tuple[Model, ...]:
-    return tuple(model_of(path) for path in sorted((data_dir("config") / "gnmi").glob("*.toml")))
-
-
-def model_of(path: Path) -> Model:
-    data = tomllib.loads(path.read_text())
-    by_name = metrics_by_name()
-    metrics = {f"{data['container']}/{leaf}": by_name[name] for leaf, name in data["metrics"].items()}
-    return Model(tuple(data["subscribe"]), data["key"], metrics, data["states"], data["counter_bits"])
-
-
-def subscription(settings: GnmiSettings, encoding: int = pb.Encoding.JSON_IETF) -> pb.SubscribeRequest:
-    """STREAM over everything the models name: states on change, counters by sample (gNMI 3.5.1.5.2)."""
-    heartbeat_ns = int(settings.heartbeat_interval_s * NS_PER_S)
-    entries = []
-    for path in (path for model in models() for path in model.subscribe):
-        sampled = path.endswith("counters")
-        entry = pb.Subscription(path=path_of(path), mode=pb.SubscriptionMode.SAMPLE if sampled else pb.SubscriptionMode.ON_CHANGE)
-        if sampled:
-            entry.sample_interval = int(settings.sample_interval_s * NS_PER_S)
-            entry.suppress_redundant = settings.suppress_redundant
-        if not sampled or settings.suppress_redundant:
-            entry.heartbeat_interval = heartbeat_ns
-        entries.append(entry)
-    return pb.SubscribeRequest(subscribe=pb.SubscriptionList(subscription=entries, mode=pb.SubscriptionList.STREAM, encoding=encoding))
-
-
-def encoding_of(wanted: str, supported: Sequence[int]) -> int:
-    """The encoding to ask for: the one that is wanted, else the best of those supported, JSON_IETF where nothing is said."""
-    if wanted != "auto":
-        return int(pb.Encoding.Value(wanted.upper()))
-    return next((one for one in ENCODINGS if one in supported), int(pb.Encoding.JSON_IETF))
+    @property
+    def pace(self) -> Pace:
+        return Pace(int(self.sample_interval_s * NS_PER_S), int(self.heartbeat_interval_s * NS_PER_S), self.suppress_redundant)
 
 
 class Gnmi:
@@ -146,13 +105,15 @@ class Gnmi:
         return frozenset(self._live.values())
 
     async def run(self) -> None:
-        if not self._settings.targets:
+        if not self._settings.targets and not self._settings.dialout.port:
             return
         self._gathered = await asyncio.to_thread(_gathered)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._hand_over_soon())
             for target in self._settings.targets:
                 tasks.create_task(self._keep(target))
+            if self._settings.dialout.port:
+                tasks.create_task(serve(self._settings.dialout, self._topology, self._dialled))
 
     async def _keep(self, target: GnmiTarget) -> None:
         wait_s = BACKOFF_FIRST_S
@@ -183,39 +144,77 @@ class Gnmi:
         credentials = grpc.ssl_channel_credentials(roots, key, certificate)
         async with grpc.aio.secure_channel(f"{target.address}:{target.port}", credentials, options=options) as channel:
             login = tuple(self._secret(target.credential).items()) if target.credential else ()
-            encoding = encoding_of(target.encoding, await _supported(channel, login) if target.encoding == "auto" else ())
-            subscribe = channel.stream_stream(SUBSCRIBE, request_serializer=pb.SubscribeRequest.SerializeToString)
-            call = subscribe(self._requests(encoding), metadata=login)
-            await self._read(target, call)
+            encodings, modules = await _capabilities(channel, login)
+            model, encoding = model_for(modules), encoding_of(target.encoding, encodings)
+            assert self._gathered is not None
+            columns = _columns(self._gathered)
+            while True:
+                if target.mode == "get":
+                    await self._get(target, columns, channel, get_request(model, encoding), login)
+                else:
+                    await self._subscribe(target, columns, channel, self._requests(target, model, encoding), login)
+                if target.mode in ("stream", "poll"):
+                    return
+                await asyncio.sleep(self._settings.sample_interval_s)
 
-    async def _requests(self, encoding: int) -> AsyncIterator[pb.SubscribeRequest]:
-        yield subscription(self._settings, encoding)
-        await asyncio.Event().wait()  # the request stream stays open as long as the subscription
-
-    async def _read(self, target: GnmiTarget, call: Any) -> None:
+    async def _subscribe(
+        self, target: GnmiTarget, columns: "Columns", channel: grpc.aio.Channel, requests: AsyncIterator[Any], login: Any
+    ) -> None:
         """Messages come as octets: most are read without being parsed as a whole."""
-        assert self._gathered is not None
-        gathered = self._gathered
-        columns = _columns(gathered)
-        async for data in call:
-            topology = self._topology()
-            device_no = topology.addresses.get(target.address, 0)
-            try:
-                heard = columns.take(data, topology, device_no, self._clock.now_ns())
-            except GnmiDecodeError as error:
-                GNMI_IGNORED.labels(error.reason).inc()
-                continue
-            if heard.synced and device_no:
+        subscribe = channel.stream_stream(f"{_SERVICE}Subscribe", request_serializer=pb.SubscribeRequest.SerializeToString)
+        async for data in subscribe(requests, metadata=login):
+            device_no = self._topology().addresses.get(target.address, 0)
+            if await self._take(columns, data, device_no) and device_no:
                 self._live[target.address] = device_no
-            if heard.deleted:  # what is gone says nothing more; its interface's state is told by the poll
-                GNMI_IGNORED.labels("delete").inc(len(heard.deleted))
-            for reason, n in heard.ignored.items():
-                GNMI_IGNORED.labels(reason).inc(n)
-            if gathered.is_full or heard.batch is not None:
-                await self._hand_over()
-            if heard.batch is not None:
-                GNMI_UPDATES.inc(len(heard.batch))
-                await self._out.put(heard.batch)
+
+    async def _requests(self, target: GnmiTarget, model: Model, encoding: int) -> AsyncIterator[pb.SubscribeRequest]:
+        yield subscription(model, self._settings.pace, encoding, _MODES[target.mode])
+        while target.mode == "poll":
+            await asyncio.sleep(self._settings.sample_interval_s)
+            yield pb.SubscribeRequest(poll=pb.Poll())
+        if target.mode == "stream":
+            await asyncio.Event().wait()  # the request stream stays open as long as the subscription
+
+    async def _get(self, target: GnmiTarget, columns: "Columns", channel: grpc.aio.Channel, request: pb.GetRequest, login: Any) -> None:
+        ask = channel.unary_unary(f"{_SERVICE}Get", pb.GetRequest.SerializeToString, pb.GetResponse.FromString)
+        answer = await ask(request, metadata=login, timeout=ANSWER_WITHIN_S)
+        device_no = self._topology().addresses.get(target.address, 0)
+        for notification in answer.notification:
+            await self._take(columns, pb.SubscribeResponse(update=notification).SerializeToString(), device_no)
+        if device_no:
+            self._live[target.address] = device_no
+
+    async def _dialled(self, name: str, device_no: int, messages: AsyncIterator[bytes]) -> None:
+        """What one target that dialled out says, until it ends. It covers its device once it has told counters."""
+        assert self._gathered is not None
+        columns = _columns(self._gathered)
+        try:
+            async for data in messages:
+                before = self._gathered.rows
+                await self._take(columns, data, device_no)
+                if self._gathered.counted_since(before):
+                    self._live[name] = device_no
+        finally:
+            self._live.pop(name, None)
+
+    async def _take(self, columns: "Columns", data: bytes, device_no: int) -> bool:
+        """One SubscribeResponse; whether it says that everything has been told."""
+        assert self._gathered is not None
+        try:
+            heard = columns.take(data, self._topology(), device_no, self._clock.now_ns())
+        except GnmiDecodeError as error:
+            GNMI_IGNORED.labels(error.reason).inc()
+            return False
+        if heard.deleted:
+            GNMI_DELETED.inc(heard.deleted)
+        for reason, n in heard.ignored.items():
+            GNMI_IGNORED.labels(reason).inc(n)
+        if self._gathered.is_full or heard.batch is not None:
+            await self._hand_over()
+        if heard.batch is not None:
+            GNMI_UPDATES.inc(len(heard.batch))
+            await self._out.put(heard.batch)
+        return heard.synced
 
     async def _hand_over(self) -> None:
         if self._gathered is not None and self._gathered.rows:
@@ -237,16 +236,16 @@ def _files(target: GnmiTarget) -> tuple[bytes, bytes | None, bytes | None]:
     return target.ca_file.read_bytes(), key, certificate
 
 
-async def _supported(channel: grpc.aio.Channel, login: Sequence[tuple[str, str]]) -> Sequence[int]:
-    """The encodings that a target names; none where it does not know the question."""
-    ask = channel.unary_unary(CAPABILITIES, pb.CapabilityRequest.SerializeToString, pb.CapabilityResponse.FromString)
+async def _capabilities(channel: grpc.aio.Channel, login: Sequence[tuple[str, str]]) -> tuple[Sequence[int], Sequence[str]]:
+    """(encodings, names of models) of a target; none where it does not know the question."""
+    ask = channel.unary_unary(f"{_SERVICE}Capabilities", pb.CapabilityRequest.SerializeToString, pb.CapabilityResponse.FromString)
     try:
         answer = await ask(pb.CapabilityRequest(), metadata=tuple(login), timeout=CAPABILITIES_WITHIN_S)
     except grpc.aio.AioRpcError as error:
         if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
             raise
-        return ()
-    return tuple(answer.supported_encodings)
+        return (), ()
+    return tuple(answer.supported_encodings), tuple(model.name for model in answer.supported_models)
 
 
 def _gathered() -> "Gathered":
@@ -259,19 +258,4 @@ def _gathered() -> "Gathered":
 def _columns(gathered: "Gathered") -> "Columns":
     from collectors.gnmi_columns import Columns
 
-    return Columns(_meaning, gathered)
-
-
-def _meaning(topology: Topology, device_no: int, leaf: Leaf) -> "Meaning | str":
-    """The series that a leaf is of a device, or in one word why it is none."""
-    if device_no not in topology.devices:
-        return "unknown_device"
-    model = next((model for model in models() if leaf.path in model.metrics), None)
-    if model is None:
-        return "no_metric"
-    interface = topology.interface_by_name.get((device_no, leaf.keys.get(model.key, "")))
-    if interface is None:
-        return "unknown_interface"
-    from collectors.gnmi_columns import meaning
-
-    return meaning((device_no, interface.entity_no), model.metrics[leaf.path], model.states, model.counter_bits)
+    return Columns(meaning_of, gathered, gone_of)

@@ -54,7 +54,7 @@ def _errors() -> tuple[type[Exception], ...]:
 def _loaders() -> dict[str, Callable[[Path], object]]:
     """By folder of config/: reads everything in it or raises."""
     from bss.tariffs import Tariffs
-    from collectors.inputs.gnmi import model_of
+    from collectors.gnmi_models import model_of
     from collectors.snmp.profiles import load_profiles
     from fault.rules import load_rules
     from perf import kpis, thresholds

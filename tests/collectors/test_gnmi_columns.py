@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from collectors import gnmi_columns
 from collectors.codecs.gnmi import GnmiDecodeError
 from collectors.gnmi_columns import Columns, Gathered, Heard
-from collectors.inputs.gnmi import _meaning
+from collectors.gnmi_models import gone_of, meaning_of
 from inventory.topology import Device, Entity, Topology
 from station.batch import SampleBatch
 from station.catalogue import code_of
@@ -45,7 +45,7 @@ class Taking(Columns):
 
     def __init__(self) -> None:
         self.gathered = Gathered()
-        super().__init__(_meaning, self.gathered)
+        super().__init__(meaning_of, self.gathered, gone_of)
 
 
 def rows_of(found: tuple[Heard, SampleBatch]) -> list[tuple[int, ...]]:
@@ -157,13 +157,49 @@ def test_a_new_picture_of_the_network_is_looked_at_anew() -> None:
     assert len(rows_of(take(columns, data, wider))) == 1
 
 
-def test_sync_deletes_and_a_wrong_clock() -> None:
+def test_sync_and_a_wrong_clock() -> None:
     columns = Taking()
     assert take(columns, pb.SubscribeResponse(sync_response=True).SerializeToString())[0].synced
-    gone, batch = take(columns, message(delete=[path("interfaces", "interface", port="et-0/0/1")]))
-    assert (len(gone.deleted), len(batch)) == (1, 0)
     late = take(columns, message(update("counters/in-octets", uint_val=1), timestamp=NOW - 10**12))
     assert rows_of(late)[0][-1] == NOW
+
+
+PRESENT, NOT_PRESENT = 1, 6  # RFC 2863, ifOperStatus
+
+
+@pytest.mark.parametrize(
+    ("gone", "prefix", "ports"),
+    [
+        (path("interfaces", "interface", port="et-0/0/1"), None, [1]),
+        (path("interfaces", "interface", "state", port="et-0/0/1", prefix="openconfig-interfaces:"), None, [1]),
+        (path("state", "oper-status"), path("interfaces", "interface", port="et-0/0/2"), [2]),
+        (path("interfaces", "interface", port="*"), None, [0, 1, 2, 3]),
+        (path("interfaces"), None, [0, 1, 2, 3]),
+        (path("interfaces", "interface", "state", "counters", port="et-0/0/1"), None, []),
+        (path("interfaces", "interface", "subinterfaces", port="et-0/0/1"), None, []),
+        (path("interfaces", "interface", port="et-0/0/9"), None, []),
+        (path("interfaces", "interfac", port="et-0/0/1"), None, []),
+    ],
+)
+def test_an_interface_that_is_deleted_is_not_present(gone: pb.Path, prefix: pb.Path | None, ports: list[int]) -> None:
+    heard, batch = take(Taking(), message(delete=[gone], prefix=prefix))
+    code = code_of("interface.oper_status")
+    assert (heard.deleted, batch.series.tolist()) == (1, [series_of(7, n, code) for n in ports])
+    assert batch.value.tolist() == [NOT_PRESENT] * len(ports)
+
+
+def test_what_is_deleted_and_told_in_one_message_is_there() -> None:
+    data = message(update("oper-status", port=1, string_val="UP"), delete=[path("interfaces")])
+    heard, batch = take(Taking(), data)
+    found = dict(zip(batch.series.tolist(), batch.value.tolist(), strict=True))
+    assert found[series_of(7, 1, code_of("interface.oper_status"))] == PRESENT
+    assert (heard.deleted, sorted(found.values())) == (1, [PRESENT, *[NOT_PRESENT] * 3])
+
+
+def test_a_path_of_before_0_4_is_read() -> None:
+    at = pb.Path(element=["interfaces", "interface[name=et-0/0/1]", "state", "counters", "in-octets"], origin="openconfig")
+    _, batch = take(Taking(), message(pb.Update(path=at, val=pb.TypedValue(uint_val=9))))
+    assert batch.raw.tolist() == [9]
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ import pytest
 from gnmi_pb import gnmi_pb2 as pb
 from pydantic import ValidationError
 
-from collectors.inputs.gnmi import Gnmi, GnmiSettings, GnmiTarget, encoding_of, subscription
+from collectors.gnmi_models import encoding_of, model_for, models, subscription
+from collectors.inputs.gnmi import Gnmi, GnmiSettings, GnmiTarget
 from inventory.topology import Device, Entity, Topology
 from station.batch import SampleBatch
 from station.channel import Channel
@@ -32,8 +33,8 @@ NETWORK = Topology(
 class Heard:
     """What a target was told, and what it answers."""
 
-    def __init__(self, encodings: tuple[int, ...] | None) -> None:
-        self.encodings = encodings
+    def __init__(self, encodings: tuple[int, ...] | None, modules: tuple[str, ...] = ()) -> None:
+        self.encodings, self.modules = encodings, modules
         self.metadata: list[dict[str, str]] = []
         self.asked: list[pb.SubscribeRequest] = []
 
@@ -41,16 +42,26 @@ class Heard:
         self.metadata.append(dict(context.invocation_metadata()))
         if self.encodings is None:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "never heard of it")
-        return pb.CapabilityResponse(supported_encodings=self.encodings)
+        modules = [pb.ModelData(name=name) for name in self.modules]
+        return pb.CapabilityResponse(supported_encodings=self.encodings, supported_models=modules)
+
+    async def get(self, request: Any, _context: Any) -> Any:
+        self.asked.append(request)
+        return pb.GetResponse(notification=[_notification(len(self.asked))])
 
     async def subscribe(self, requests: Any, context: Any) -> AsyncIterator[Any]:
         self.metadata.append(dict(context.invocation_metadata()))
-        self.asked.append(await anext(requests))
-        names = ["interfaces", "interface", "state", "counters", "in-octets"]
-        at = [pb.PathElem(name=name, key={"name": "et-0/0/1"} if name == "interface" else {}) for name in names]
-        update = pb.Update(path=pb.Path(elem=at), val=pb.TypedValue(uint_val=len(self.asked)))
-        yield pb.SubscribeResponse(update=pb.Notification(timestamp=1, update=[update]))
-        # and ends: the station has to come back
+        async for request in requests:
+            self.asked.append(request)
+            yield pb.SubscribeResponse(update=_notification(len(self.asked)))
+            if self.asked[0].subscribe.mode != pb.SubscriptionList.POLL:
+                return  # the station has to come back
+
+
+def _notification(value: int) -> Any:
+    names = ["interfaces", "interface", "state", "counters", "in-octets"]
+    at = [pb.PathElem(name=name, key={"name": "et-0/0/1"} if name == "interface" else {}) for name in names]
+    return pb.Notification(timestamp=1, update=[pb.Update(path=pb.Path(elem=at), val=pb.TypedValue(uint_val=value))])
 
 
 @asynccontextmanager
@@ -61,6 +72,7 @@ async def target(heard: Heard, ca: Path, *, wants_client: bool = False) -> Async
         "Capabilities": grpc.unary_unary_rpc_method_handler(
             heard.capabilities, pb.CapabilityRequest.FromString, pb.CapabilityResponse.SerializeToString
         ),
+        "Get": grpc.unary_unary_rpc_method_handler(heard.get, pb.GetRequest.FromString, pb.GetResponse.SerializeToString),
     }
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("gnmi.gNMI", handlers),))
@@ -78,7 +90,7 @@ async def target(heard: Heard, ca: Path, *, wants_client: bool = False) -> Async
 async def station(port: int, ca: Path, **more: Any) -> AsyncIterator[Channel[SampleBatch]]:
     out: Channel[SampleBatch] = Channel("gnmi_targets", 8)
     one = GnmiTarget(address="127.0.0.1", port=port, ca_file=ca, credential="target", **more)
-    gnmi = Gnmi(GnmiSettings(targets=(one,)), lambda: NETWORK, SystemClock(), lambda _: LOGIN, out)
+    gnmi = Gnmi(GnmiSettings(targets=(one,), sample_interval_s=0.1), lambda: NETWORK, SystemClock(), lambda _: LOGIN, out)
     task = asyncio.create_task(gnmi.run())
     try:
         yield out
@@ -135,13 +147,33 @@ async def test_the_encoding_is_one_that_the_target_has(ca: Path, supported: tupl
     assert heard.asked[0].subscribe.encoding == asked
 
 
+@pytest.mark.parametrize(("mode", "asked"), [("poll", ["subscribe", "poll"]), ("once", ["subscribe", "subscribe"]), ("get", ["", ""])])
+async def test_a_target_without_streams_is_asked_again_and_again(ca: Path, mode: str, asked: list[str]) -> None:
+    heard = Heard((4,))
+    async with target(heard, ca) as port, station(port, ca, mode=mode) as out:
+        found = [(await asyncio.wait_for(out.get(), PATIENCE_S)).raw.tolist() for _ in range(2)]
+    assert [value for batch in found for value in batch][:2] == [1, 2]
+    assert [one.WhichOneof("request") if mode != "get" else "" for one in heard.asked[:2]] == asked
+    assert mode == "get" or heard.asked[0].subscribe.mode == getattr(pb.SubscriptionList, mode.upper())
+
+
+async def test_a_target_is_asked_by_a_model_that_it_has(ca: Path) -> None:
+    heard = Heard((4,), ("nokia-conf", "nokia-state"))
+    async with target(heard, ca) as port, station(port, ca) as out:
+        await asyncio.wait_for(out.get(), PATIENCE_S)
+    first = heard.asked[0].subscribe.subscription[0].path.elem
+    assert [(element.name, dict(element.key)) for element in first] == [("state", {}), ("port", {"port-id": "*"}), ("statistics", {})]
+    assert (model_for(["srl_nokia-interfaces", "openconfig-interfaces"]).module, model_for([]).module) == ("openconfig-interfaces",) * 2
+
+
 def test_counters_are_sampled_and_states_told_on_change_with_a_heartbeat() -> None:
-    request = subscription(GnmiSettings(sample_interval_s=5, heartbeat_interval_s=60, suppress_redundant=True))
+    pace = GnmiSettings(sample_interval_s=5, heartbeat_interval_s=60, suppress_redundant=True).pace
+    request = subscription(models()[0], pace)
     said = {one.path.elem[-1].name: one for one in request.subscribe.subscription}
     counters, state = said["counters"], said["oper-status"]
     assert (counters.mode, counters.sample_interval, counters.suppress_redundant) == (pb.SAMPLE, 5 * 10**9, True)
     assert (state.mode, state.heartbeat_interval, counters.heartbeat_interval) == (pb.ON_CHANGE, 60 * 10**9, 60 * 10**9)
-    assert subscription(GnmiSettings()).subscribe.subscription[0].heartbeat_interval == 0
+    assert subscription(models()[0], GnmiSettings().pace).subscribe.subscription[0].heartbeat_interval == 0
 
 
 def test_an_encoding_that_nobody_has_heard_of_is_the_specification_s_own() -> None:
