@@ -5,6 +5,7 @@ import secrets
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import Final
 
 from collectors.codecs import echo
@@ -15,6 +16,9 @@ from station.metrics import counter
 PINGS_SENT = counter("ping_sent", "ICMP echo requests sent.")
 PINGS_REFUSED = counter("ping_refused", "ICMP messages received or not sent that count for no probe, by reason.", "reason")
 SEQUENCES: Final = 65_536
+ASKED_AT_ONCE: Final = 4_096
+ECHOES_PER_S: Final = 2_000.0
+ECHO_WAIT_S: Final = 1.0
 _BURST: Final = 32  # sent between two looks at the clock
 _TAKEN_PER_TURN: Final = 256
 _OCTETS: Final = 2_048
@@ -91,3 +95,28 @@ class Pings:
             results[n] = (now_ns - sent_ns) / NS_PER_S
             if not self._waiting:
                 self._complete.set()
+
+
+async def who_answers(clock: Clock, addresses: Sequence[str]) -> frozenset[str]:
+    """Those of some addresses that answer one echo request; nobody where the machine lets nobody ask.
+
+    The machine's own loopback answers for every address and is not asked.
+    """
+    found: set[str] = set()
+    for ipv6 in (False, True):
+        of_family = [one for one in addresses if (":" in one) is ipv6 and not ip_address(one).is_loopback]
+        with suppress(OSError):
+            found |= await _answering(clock, of_family, ipv6=ipv6)
+    return frozenset(found)
+
+
+async def _answering(clock: Clock, addresses: Sequence[str], *, ipv6: bool) -> set[str]:
+    if not addresses:
+        return set()
+    pings = Pings(clock, ipv6=ipv6)
+    try:
+        parts = [addresses[at : at + ASKED_AT_ONCE] for at in range(0, len(addresses), ASKED_AT_ONCE)]
+        rounds = [await pings.round(part, count=1, rate_per_s=ECHOES_PER_S, timeout_s=ECHO_WAIT_S) for part in parts]
+    finally:
+        pings.close()
+    return {address for one in rounds for address, results in one.items() if results[0] is not None}

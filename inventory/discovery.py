@@ -7,9 +7,9 @@ the last silent address has been waited for.
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -35,9 +35,11 @@ PROGRESS_EVERY_NS: Final = 200 * NS_PER_MS
 RUNS_KEPT: Final = 20
 NOBODYS: Final = ""  # the id of a look that is no run: it is neither kept nor shown
 SILENT: Final = frozenset({"no_answer", "timeout"})
+ALIVE: Final = "alive"
 SAYS: Final = {
     "answered": "answered, and is in the inventory",
     "no_answer": "nobody answered: no device, another SNMP version or community, or an access list",
+    ALIVE: "a host is there, it answers an echo and no SNMP: an access list, another version or community, or no agent",
     "timeout": "answered, and not whole within the time of a look",
     "wrong_credential": "an agent answered and took none of the credentials",
     "refused": "an agent answered and shows nothing to these credentials",
@@ -46,6 +48,8 @@ SAYS: Final = {
 }
 LOOKED = counter("discovery_looked", "Addresses that discovery looked at, by outcome.", "outcome")
 Network = IPv4Network | IPv6Network
+Echoes = Callable[[Sequence[str]], Awaitable[frozenset[str]]]
+"""Which of some addresses answer an echo request; given by the assembly."""
 log = logging.getLogger(__name__)
 
 
@@ -89,12 +93,15 @@ class Run:
 class Discovery:
     """Looks at addresses and keeps the inventory true. One run at a time; the last runs' ledgers stay in memory."""
 
-    def __init__(self, state: State, picture: Picture, hub: Hub, clock: Clock, look: Look, settings: InventorySettings) -> None:
+    def __init__(
+        self, state: State, picture: Picture, hub: Hub, clock: Clock, look: Look, settings: InventorySettings, echoes: Echoes | None = None
+    ) -> None:
         self._state = state
         self._picture = picture
         self._hub = hub
         self._clock = clock
         self._look = look
+        self._echoes = echoes
         self._settings = settings
         self._running = asyncio.Lock()
         self._intake = Intake(state, clock, settings.site_rules)
@@ -146,11 +153,20 @@ class Discovery:
                 ended = asyncio.Event()
                 group.create_task(self._settle_until(ended, scope, run))
                 await self._look_at_all(scope, run, frontier)
+                await self._who_is_there(run)
                 ended.set()
             await settle(self._state, scope, self._picture, self._clock.now_ns())
             run.ended_ns = self._clock.now_ns()
             self._tell(run, "discovery has ended")
             return run
+
+    async def _who_is_there(self, run: Run) -> None:
+        """Tell hosts that answer an echo and no SNMP from addresses where nobody is."""
+        silent = [address for address, line in run.ledger.items() if line.outcome == "no_answer"]
+        if self._echoes is None or not silent:
+            return
+        for address in await self._echoes(silent):
+            run.ledger[address] = replace(run.ledger[address], outcome=ALIVE)
 
     async def look_again(self, address: str) -> None:
         """Look at one known device outside every run: something of it came or went. Nothing happens while a run is under way."""

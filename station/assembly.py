@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -66,6 +67,7 @@ from collectors.inputs.radius import Accounting, Radius, Status
 from collectors.inputs.syslog import Syslog
 from collectors.inputs.traps import Receiver
 from collectors.mibs import site_mibs
+from collectors.pings import who_answers
 from collectors.proof import Proof, look_at
 from collectors.snmp.client import SnmpClient
 from collectors.snmp.credentials import SnmpCredential
@@ -269,7 +271,8 @@ class Station:
             notifications=heard,
             clock=clock,
         )
-        self.discovery = Discovery(ground.state, ground.picture, ground.hub, clock, self.look, settings.inventory)
+        echoes = partial(who_answers, clock)
+        self.discovery = Discovery(ground.state, ground.picture, ground.hub, clock, self.look, settings.inventory, echoes)
         again = self.discovery.look_again
         self.follower = Follower(ground.picture, self.fault, clock, look_at=self.look_at, poll=self.poll, look_again=again)
         self.traps: Receiver | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,21 @@ async def test_a_range_is_looked_at_whole_and_the_picture_shows_devices_and_link
     assert [(end.remote_chassis_id, end.why) for end in topology.missing] == [("c:outside4", "unknown device")]
     last = progress(hub)[-1]
     assert (last["done"], last["total"], last["title"]) == (30, 30, "Discovery")
+
+
+async def test_a_host_that_answers_an_echo_and_no_snmp_is_told_from_nobody(state: State, picture: Picture, hub: Hub) -> None:
+    asked: list[str] = []
+
+    async def echoes(addresses: Sequence[str]) -> frozenset[str]:
+        asked.extend(addresses)
+        return frozenset({"192.0.2.2"})
+
+    network = Network({"192.0.2.1": "a"})
+    discovery = Discovery(state, picture, hub, SystemClock(), network.look, InventorySettings(), echoes)
+    run = await discovery.discover(STATION, ["192.0.2.0/29"])
+    assert asked == [f"192.0.2.{n}" for n in (2, 3, 4, 5, 6)]
+    assert run.outcomes == {"answered": 1, "alive": 1, "no_answer": 4}
+    assert "echo" in run.ledger["192.0.2.2"].says
 
 
 async def test_from_a_seed_neighbours_are_followed_inside_the_ranges_only(make: Make, picture: Picture) -> None:
