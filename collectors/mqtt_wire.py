@@ -1,8 +1,9 @@
-"""Reading MQTT 3.1.1 in chunks: what a broker sends most, PUBLISH of QoS 0 and 1, is cut from the socket's octets at once.
+"""Reading MQTT 3.1.1 in chunks: what a broker sends most, PUBLISH, is cut from the socket's octets at once.
 
-The client library reads a packet by three system calls and an object of its own, and acknowledges by one more. Here it keeps
-the connection, its keepalive and every other packet; only how octets become packets and how many acknowledgements are written
-together is ours (MQTT 3.1.1, 2.2 and 3.3).
+The client library reads a packet by three system calls and an object of its own, acknowledges by one more, and confirms QoS 2
+before anybody has the message. Here it keeps the connection, its keepalive and every other packet; how octets become packets,
+how many acknowledgements are written together, and the receiver's part of QoS 2 is ours (MQTT 3.1.1, 2.2, 3.3 and 4.3.3:
+a message is taken at its PUBLISH, PUBREC says that it is kept, its identifier is held until PUBREL).
 """
 
 import struct
@@ -13,18 +14,21 @@ from typing import Any, Final
 from paho.mqtt.enums import MQTTErrorCode
 
 CHUNK_OCTETS: Final = 1 << 16
-PUBLISH, PUBACK = 0x30, 0x40
-_PUBACK: Final = struct.Struct(">BBH")
+PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 0x30, 0x40, 0x50, 0x60, 0x70
+_ANSWER: Final = struct.Struct(">BBH")
 
 Publish = Callable[[str, bytes, int, int], None]
 """(topic, payload, packet identifier, QoS)."""
 
 
 class PacketReader:
-    """Stands in for a paho client's own reading; `published` hears PUBLISH of QoS 0 and 1."""
+    """Stands in for a paho client's own reading; `published` hears every PUBLISH.
 
-    def __init__(self, client: Any, published: Publish) -> None:
-        self._client, self._published = client, published
+    `held` are identifiers of QoS 2 that are kept and not released by the broker; it outlives the connection.
+    """
+
+    def __init__(self, client: Any, published: Publish, held: set[int]) -> None:
+        self._client, self._published, self._held = client, published, held
         self._buffer = bytearray()
         client._packet_read = self.read
 
@@ -54,11 +58,19 @@ class PacketReader:
 
     def _handle(self, command: int, body: bytes) -> MQTTErrorCode:
         qos = command >> 1 & 3
-        if command & 0xF0 == PUBLISH and qos < 2:
+        if command & 0xF0 == PUBLISH:
             message = published(body, qos)
             if message is None:
                 return MQTTErrorCode.MQTT_ERR_PROTOCOL
-            self._published(*message)
+            if qos == 2 and message[2] in self._held:  # sent again: the broker did not get our PUBREC
+                self.receive([message[2]])
+            else:
+                self._published(*message)
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        if command & 0xF0 == PUBREL and len(body) >= 2:
+            identifier = int.from_bytes(body[:2])
+            self._held.discard(identifier)
+            self._answer(PUBCOMP, [identifier])
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         client = self._client
         client._in_packet["command"], client._in_packet["packet"] = command, bytearray(body)
@@ -71,8 +83,17 @@ class PacketReader:
 
     def acknowledge(self, identifiers: Iterable[int]) -> None:
         """Write a PUBACK for each, all of them together."""
-        if octets := b"".join(_PUBACK.pack(PUBACK, 2, identifier) for identifier in identifiers):
-            self._client._packet_queue(PUBACK, octets, 0, 0)
+        self._answer(PUBACK, identifiers)
+
+    def receive(self, identifiers: Iterable[int]) -> None:
+        """Say of messages of QoS 2 that they are kept, all together."""
+        kept = list(identifiers)
+        self._held.update(kept)
+        self._answer(PUBREC, kept)
+
+    def _answer(self, command: int, identifiers: Iterable[int]) -> None:
+        if octets := b"".join(_ANSWER.pack(command, 2, identifier) for identifier in identifiers):
+            self._client._packet_queue(command, octets, 0, 0)
 
 
 def packet(data: bytes, at: int) -> tuple[int, int] | None:
@@ -92,7 +113,7 @@ def packet(data: bytes, at: int) -> tuple[int, int] | None:
 
 def published(body: bytes, qos: int) -> tuple[str, bytes, int, int] | None:
     """(topic, payload, packet identifier, QoS) of a PUBLISH; None when it is none (a topic is UTF-8, an identifier is not 0)."""
-    if len(body) < 2:
+    if len(body) < 2 or qos > 2:
         return None
     stop = 2 + (body[0] << 8 | body[1])
     at = stop + 2 if qos else stop

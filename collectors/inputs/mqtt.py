@@ -1,6 +1,6 @@
 """MQTT in: subscribe at a broker by profile, over TLS where it offers it; reconnect with back-off.
 
-A message of QoS 1 is acknowledged only when it is in a journal of this input's own; what was journalled and had not
+A message of QoS 1 or 2 is acknowledged only when it is in a journal of this input's own; what was journalled and had not
 reached the pipeline's journal is replayed after a crash. So the broker keeps what the station has not.
 
 Several stations share the messages where `share` names their group (`$share/<group>/...`); then Sparkplug B, whose
@@ -57,8 +57,8 @@ Message = tuple[int, str, bytes]
 class MqttSettings(Settings):
     """`[mqtt]`: empty `host` turns it off. `credential` names a secret of the vault with username and password.
 
-    `certificate_file` and `key_file` are the station's own for brokers that ask for one. QoS 2 is confirmed by the
-    client library before the journal has the message; 1 with the store's own deduplication is the safer choice.
+    `certificate_file` and `key_file` are the station's own for brokers that ask for one. QoS 2 comes once as long as the
+    station runs; a kill between journal and PUBREC lets the broker send it again, as it does with 1.
     """
 
     host: str = ""
@@ -106,6 +106,7 @@ class Mqtt:
         self._settings, self._topology, self._clock, self._secret = settings, topology, clock, secret
         self._samples, self._notifications, self._journal, self._durable = samples, notifications, journal, durable
         self._pending: deque[tuple[int, int, int]] = deque()  # (record, the batch's number, not before)
+        self.held: set[int] = set()  # packet identifiers of QoS 2 that are journalled and not released
         files = sorted((data_dir("config") / "mqtt" / "sparkplug").glob("*.toml"))
         self._nodes = [Nodes(load_sparkplug(path)) for path in files] if settings.sparkplug and not settings.share else []
 
@@ -250,9 +251,7 @@ class Session:
         self._arrived = asyncio.Event()
         # aiomqtt has no public way to acknowledge by hand; a persistent session delivers at once, so this comes before the connection.
         self._paho: Any = self._client._client
-        self._paho.manual_ack_set(True)
-        self._paho.on_message = lambda _client, _userdata, said: self._on_message(said.topic, bytes(said.payload), said.mid, said.qos)
-        self._reader = PacketReader(self._paho, self._on_message)
+        self._reader = PacketReader(self._paho, self._on_message, owner.held)
 
     async def run(self) -> None:
         try:
@@ -284,7 +283,7 @@ class Session:
             return
         if len(payload) > PAYLOAD_OCTETS_MAX:
             MQTT_MESSAGES.labels("size").inc()
-            self._paho.ack(mid, qos)
+            self._acknowledge([(mid, qos)])
             return
         self._waiting.append(((self._owner.now_ns(), topic, payload), mid, qos))
         self._arrived.set()
@@ -296,11 +295,14 @@ class Session:
             while self._waiting:
                 chunk = self._chunk()
                 asked = await self._owner.take([message for message, _, _ in chunk])
-                self._reader.acknowledge(mid for _, mid, qos in chunk if qos == 1)
-                for mid in [mid for _, mid, qos in chunk if qos == 2]:
-                    self._paho.ack(mid, 2)
+                self._acknowledge([(mid, qos) for _, mid, qos in chunk])
                 for topic in dict.fromkeys(asked):
                     await self._client.publish(topic, rebirth_payload(self._owner.now_ns() // NS_PER_MS), qos=0)
+
+    def _acknowledge(self, kept: Sequence[tuple[int, int]]) -> None:
+        """Say of (packet identifier, QoS) that the station has them."""
+        self._reader.acknowledge(mid for mid, qos in kept if qos == 1)
+        self._reader.receive(mid for mid, qos in kept if qos == 2)
 
     def _chunk(self) -> list[tuple[Message, int, int]]:
         chunk: list[tuple[Message, int, int]] = []

@@ -51,12 +51,12 @@ def publish(topic: str, payload: bytes, mid: int, qos: int) -> bytes:
 
 def read(chunks: list[bytes]) -> tuple[Client, list[Any], list[MQTTErrorCode]]:
     client, heard = Client(list(chunks)), list[Any]()
-    reader = PacketReader(client, lambda *message: heard.append(message))
+    reader = PacketReader(client, lambda *message: heard.append(message), set())
     return client, heard, [reader.read() for _ in chunks]
 
 
 messages = st.tuples(
-    st.text(max_size=20).filter(lambda t: "\0" not in t), st.binary(max_size=300), st.integers(1, 65535), st.sampled_from([0, 1])
+    st.text(max_size=20).filter(lambda t: "\0" not in t), st.binary(max_size=300), st.integers(1, 65535), st.sampled_from([0, 1, 2])
 )
 
 
@@ -70,10 +70,22 @@ def test_a_stream_says_the_same_however_it_is_split(some: list[tuple[str, bytes,
 
 
 def test_every_other_packet_is_left_to_the_library_in_its_turn() -> None:
-    second = publish("a/b", b"x", 7, 2)
-    client, heard, results = read([b"\xd0\x00" + publish("a", b"1", 1, 1) + second + b"\x90\x03\x00\x01\x01"])
-    assert [command for command, _ in client.left] == [0xD0, 0x34, 0x90]
+    client, heard, results = read([b"\xd0\x00" + publish("a", b"1", 1, 1) + b"\x90\x03\x00\x01\x01"])
+    assert [command for command, _ in client.left] == [0xD0, 0x90]
     assert (len(heard), results) == (1, [OK])
+
+
+def test_a_message_of_qos_2_is_taken_once_however_often_it_is_sent() -> None:
+    held, heard = set[int](), list[Any]()
+    first, again = Client([publish("a", b"1", 7, 2)]), Client([publish("a", b"1", 7, 2), b"\x62\x02\x00\x07", publish("a", b"2", 7, 2)])
+    reader = PacketReader(first, lambda *message: heard.append(message), held)
+    reader.read()
+    reader.receive([7])
+    assert first.sent == [b"\x50\x02\x00\x07"]  # and the connection is lost
+    reader = PacketReader(again, lambda *message: heard.append(message), held)
+    assert [reader.read() for _ in range(3)] == [OK] * 3
+    assert again.sent == [b"\x50\x02\x00\x07", b"\x70\x02\x00\x07"]  # PUBREC again, PUBCOMP for its PUBREL
+    assert [payload for _, payload, _, _ in heard] == [b"1", b"2"]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +95,7 @@ def test_every_other_packet_is_left_to_the_library_in_its_turn() -> None:
         b"\x32\x01\x00",  # too short for a topic
         b"\x32\x03\x00\x01a",  # no packet identifier
         b"\x32\x05\x00\x01a\x00\x00",  # identifier 0
+        b"\x36\x05\x00\x01a\x00\x01",  # QoS 3
         b"\x30\x04\x00\x02\xff\xfe",  # a topic that is not UTF-8
     ],
 )
@@ -101,7 +114,7 @@ def test_the_end_of_the_stream_is_the_end_of_the_connection() -> None:
 
 def test_acknowledgements_are_written_together() -> None:
     client = Client([])
-    reader = PacketReader(client, lambda *_: None)
+    reader = PacketReader(client, lambda *_: None, set())
     reader.acknowledge([1, 65535])
     reader.acknowledge([])
     assert client.sent == [b"\x40\x02\x00\x01\x40\x02\xff\xff"]

@@ -1,6 +1,6 @@
 """The MQTT input alone in a process that a test may kill: prints each uptime that it hands over.
 
-python -m tests.peers.collectors.mqtt_station FOLDER PORT USER PASSWORD
+python -m tests.peers.collectors.mqtt_station FOLDER PORT USER PASSWORD QOS
 """
 
 import asyncio
@@ -20,12 +20,12 @@ def say(*lines: str) -> None:
     sys.stdout.flush()
 
 
-async def main(folder: str, port: str, username: str, password: str) -> None:
+async def main(folder: str, port: str, username: str, password: str, qos: str) -> None:
     samples: Channel[SampleBatch] = Channel("samples", 4)
     notifications: Channel[tuple[Notification, ...]] = Channel("notifications", 4)
     topology = Topology(devices={7: Device(no=7, id="d", name="iot-gw-1", site_id="", management_address="192.0.2.7")})
     login = {"username": username, "password": password}
-    settings = MqttSettings(host="127.0.0.1", port=int(port), tls=False, credential="broker")
+    settings = MqttSettings(host="127.0.0.1", port=int(port), tls=False, credential="broker", qos=int(qos))
     journal = Journal(Path(folder), 64 << 20)  # nothing behind it ever is durable: all must come from here after a kill
     task = asyncio.create_task(
         Mqtt(settings, lambda: topology, SystemClock(), lambda _: login, samples, notifications, journal, lambda: 0).run()

@@ -134,14 +134,15 @@ async def test_the_input_comes_back_after_the_broker_was_killed(broker: Broker, 
     assert len(await first_within(broker.port, samples, "2")) == 1
 
 
-async def publish_many(port: int, numbers: range) -> None:
+async def publish_many(port: int, numbers: range, qos: int = 1) -> None:
     async with aiomqtt.Client("127.0.0.1", port, username=LOGIN["username"], password=LOGIN["password"]) as client:
         for n in numbers:
-            await client.publish("trunkline/iot-gw-1/uptime", str(n), qos=1)
+            await client.publish("trunkline/iot-gw-1/uptime", str(n), qos=qos)
 
 
-def station(folder: Path, port: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.peers.collectors.mqtt_station", str(folder), str(port), LOGIN["username"], LOGIN["password"]]
+def station(folder: Path, port: int, qos: int) -> "subprocess.Popen[str]":
+    program = [sys.executable, "-m", "tests.peers.collectors.mqtt_station"]
+    command = [*program, str(folder), str(port), LOGIN["username"], LOGIN["password"], str(qos)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -155,17 +156,18 @@ def read_numbers(process: "subprocess.Popen[str]", wanted: int) -> set[int]:
 
 
 @pytest.mark.slow
-async def test_kill_9_between_receipt_and_journal_loses_nothing(broker: Broker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("qos", [1, 2])
+async def test_kill_9_between_receipt_and_journal_loses_nothing(broker: Broker, tmp_path: Path, qos: int) -> None:
     await publish(broker.port, "trunkline/iot-gw-1/uptime", "0", retain=True)  # heard as soon as the subscription holds
-    first = await asyncio.to_thread(station, tmp_path / "journal", broker.port)
+    first = await asyncio.to_thread(station, tmp_path / "journal", broker.port, qos)
     await asyncio.to_thread(read_numbers, first, 1)
-    flood = asyncio.create_task(publish_many(broker.port, range(1, 2001)))
+    flood = asyncio.create_task(publish_many(broker.port, range(1, 2001), qos))
     await asyncio.to_thread(read_numbers, first, 200)
     first.kill()
     first.wait()
     assert first.stdout is not None
     first.stdout.close()
-    second = await asyncio.to_thread(station, tmp_path / "journal", broker.port)
+    second = await asyncio.to_thread(station, tmp_path / "journal", broker.port, qos)
     try:
         await flood
         found = await asyncio.to_thread(read_numbers, second, 2001)
@@ -175,6 +177,19 @@ async def test_kill_9_between_receipt_and_journal_loses_nothing(broker: Broker, 
         assert second.stdout is not None
         second.stdout.close()
     assert found == set(range(2001))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("qos", [0, 1, 2])
+async def test_every_message_arrives_once_by_each_quality_of_service(broker: Broker, tmp_path: Path, qos: int) -> None:
+    async with listening(broker, tmp_path, qos=qos) as (samples, _):
+        await first_within(broker.port, samples, "1")
+        await publish_many(broker.port, range(2, 102), qos)
+        found = await values_of(samples, 100)
+        await publish(broker.port, "trunkline/iot-gw-1/cpu", "100")
+        while found[-1] != 1.0:  # what else was sent before it
+            found += await values_of(samples, 1)
+    assert [value for value in found if value >= 2] == list(range(2, 102))
 
 
 @pytest.mark.slow
