@@ -25,12 +25,13 @@ _MIB_2 = parse_oid("1.3.6.1.2.1")
 _ENGINE_ID = parse_oid("1.3.6.1.6.3.10.2.1.1.0")
 
 _IF = parse_oid("1.3.6.1.2.1.2.2.1")
-_IF_DESCR, _IF_TYPE, _IF_SPEED, _IF_MAC, _IF_ADMIN, _IF_OPER = ((*_IF, i) for i in (2, 3, 5, 6, 7, 8))
+_IF_INDEX, _IF_DESCR, _IF_TYPE, _IF_SPEED, _IF_MAC, _IF_ADMIN, _IF_OPER = ((*_IF, i) for i in (1, 2, 3, 5, 6, 7, 8))
 _IFX = parse_oid("1.3.6.1.2.1.31.1.1.1")
 IF_NAME = (*_IFX, 1)
 _IF_HIGH_SPEED, _IF_ALIAS = (*_IFX, 15), (*_IFX, 18)
 _SPEED_UNKNOWN = 0xFFFF_FFFF  # ifSpeed at its ceiling says: see ifHighSpeed (RFC 2863)
 _MBPS = 1_000_000
+_FASTEST_MBPS = 100_000_000  # 100 Tbit/s: an ifHighSpeed beyond is one that an agent told in bit/s
 _NET_SNMP = "1.3.6.1.4.1.8072.3."  # sysObjectID of net-snmp's own agents
 INTERFACES_MAX = 20_000
 
@@ -137,7 +138,7 @@ async def _read_device(engine: Engine, knocked: SnmpClient, system: _System, pro
 
 async def read_interfaces(reader: Reader) -> tuple[InterfaceFacts, ...]:
     """The rows of ifTable, with ifXTable's columns where the agent has them, by ifIndex."""
-    table = await reader.table("ifTable", (_IF_DESCR, _IF_TYPE, _IF_SPEED, _IF_MAC, _IF_ADMIN, _IF_OPER))
+    table = await reader.table("ifTable", (_IF_INDEX, _IF_DESCR, _IF_TYPE, _IF_SPEED, _IF_MAC, _IF_ADMIN, _IF_OPER))
     extended = await reader.table("ifXTable", (IF_NAME, _IF_HIGH_SPEED, _IF_ALIAS))
     rows = sorted({row for found in (table, extended) for column in found.columns.values() for row in column})
     if len(rows) > INTERFACES_MAX:
@@ -175,8 +176,11 @@ def _interface(row: Oid, table: Table, extended: Table) -> InterfaceFacts:
 
 
 def _speed_bps(if_speed: int, if_high_speed: int) -> int:
-    """ifSpeed is exact below its ceiling, ifHighSpeed is in Mbit/s (RFC 2863, 3.1.7)."""
-    if if_high_speed and (if_speed in (0, _SPEED_UNKNOWN) or if_high_speed * _MBPS > _SPEED_UNKNOWN):
+    """ifSpeed is exact below its ceiling, ifHighSpeed is in Mbit/s (RFC 2863, 3.1.7); what cannot be a speed is 0, unknown."""
+    if_speed = max(if_speed, 0)
+    if if_high_speed > _FASTEST_MBPS:
+        return if_high_speed
+    if if_high_speed > 0 and (if_speed in (0, _SPEED_UNKNOWN) or if_high_speed * _MBPS > _SPEED_UNKNOWN):
         return if_high_speed * _MBPS
     return if_speed
 
