@@ -24,9 +24,18 @@ async def family_of(client: SnmpClient, sys_object_id: str, sys_descr: str, prof
     told = _names_somebody(sys_object_id)
     known_as = sys_object_id if told else await _first_enterprise(client)
     profile = profiles.bind(known_as, sys_descr, await present(client, profiles.probes(known_as)))
-    if profile.general or not told:
+    if profile.general or not told or await _is_but_the_makers(client, known_as, profile):
         profile = await _behind(client, sys_descr, profiles) or profile
     return profile.under(parse_oid(known_as) if known_as else ())
+
+
+async def _is_but_the_makers(client: SnmpClient, known_as: str, profile: Profile) -> bool:
+    """Whether a family was found by its maker's number alone and the agent has none of its tables: it may be another of his."""
+    oid = parse_oid(known_as) if known_as else ()
+    if profile.matches(oid) > len(ENTERPRISES) + 1:
+        return False
+    own = sorted(_own_columns(profile, set(oid[len(ENTERPRISES) : len(ENTERPRISES) + 1])))[:ASKED_AT_ONCE]
+    return bool(own) and not await present(client, own)
 
 
 def _names_somebody(sys_object_id: str) -> bool:
