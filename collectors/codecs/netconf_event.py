@@ -9,18 +9,23 @@ from collectors.codecs.netconf_xml import DEPTH_MAX, name_of, parsed
 
 OCTETS_MAX: Final = 1 << 20
 FIELDS_MAX: Final = 256
+EVENT_TIME: Final = "eventTime"
 _ENVELOPE: Final = "{urn:ietf:params:xml:ns:netconf:notification:1.0}"
 
 
 def decode(text: str) -> tuple[str, dict[str, str]]:
-    """(the event's element name, its leaves by path below it, joined by `/`); DecodeError when it is no notification."""
+    """(the event's element name, its leaves by path below it, joined by `/`); DecodeError when it is no notification.
+
+    `eventTime` is a field too: when the server says that it happened (RFC 5277, 4).
+    """
     root = parsed(text, OCTETS_MAX)
     if root.tag != f"{_ENVELOPE}notification":
         raise DecodeError("not_a_notification")
     event = next((child for child in root if child.tag != f"{_ENVELOPE}eventTime"), None)
     if event is None:
         raise DecodeError("no_event")
-    fields: dict[str, str] = {}
+    time = root.findtext(f"{_ENVELOPE}eventTime")
+    fields = {EVENT_TIME: time.strip()} if time else {}
     _leaves(event, (), fields)
     return name_of(event), fields
 

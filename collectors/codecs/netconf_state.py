@@ -17,8 +17,13 @@ from collectors.codecs.netconf_xml import DEPTH_MAX, name_of, parsed
 from station.catalogue import Metric, metrics_by_name
 
 LEAVES_MAX: Final = 200_000
-YANG_LIBRARY: Final = (
-    '<modules-state xmlns="urn:ietf:params:xml:ns:yang:ietf-yang-library"><module><name/><revision/></module></modules-state>'
+_LIBRARY: Final = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
+_MONITORING: Final = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+# Where servers list their modules, by what their hello says of it: RFC 8525, RFC 7895, RFC 6022 (schemas).
+LIBRARIES: Final = (
+    (":yang-library:1.1", f'<yang-library xmlns="{_LIBRARY}"><module-set><module><name/><revision/></module></module-set></yang-library>'),
+    (":yang-library:1.0", f'<modules-state xmlns="{_LIBRARY}"><module><name/><revision/></module></modules-state>'),
+    (_MONITORING, f'<netconf-state xmlns="{_MONITORING}"><schemas><schema><identifier/><version/></schema></schemas></netconf-state>'),
 )
 _MODULE = re.compile(r"[?&]module=([^&]+)")
 _REVISION = re.compile(r"[?&]revision=([^&]+)")
@@ -51,6 +56,13 @@ class NetconfModel:
         closed = "".join(f"</{step}>" for step in reversed(self.steps))
         wanted = _nested((self.key, *self.metrics))
         return f"<{self.steps[0]} xmlns={quoteattr(self.namespace)}>{opened}{wanted}{closed}"
+
+    @property
+    def xpath(self) -> tuple[dict[str, str], str]:
+        """The same as an XPath filter (RFC 6241, 8.9): (namespaces by prefix, expression)."""
+        entry = "".join(f"/m:{step}" for step in self.steps)
+        wanted = ("/".join(f"m:{step}" for step in path.split("/")) for path in (self.key, *self.metrics))
+        return {"m": self.namespace}, " | ".join(f"{entry}/{path}" for path in wanted)
 
 
 def _nested(paths: Iterable[str]) -> str:
@@ -90,11 +102,12 @@ def modules_of(capabilities: Iterable[str]) -> dict[str, str]:
 
 
 def library_modules(reply: str) -> dict[str, str]:
-    """The same from a reply to YANG_LIBRARY (RFC 7895), for servers whose hello names only the library."""
+    """The same from a reply to one of LIBRARIES, for servers whose hello names only that."""
     found: dict[str, str] = {}
-    for element in parsed(reply).iter("{urn:ietf:params:xml:ns:yang:ietf-yang-library}module"):
+    for element in parsed(reply).iter(f"{{{_LIBRARY}}}module", f"{{{_MONITORING}}}schema"):
         texts = {name_of(child): (child.text or "").strip() for child in element}
-        found[texts.get("name", "")] = max(found.get(texts.get("name", ""), ""), texts.get("revision", ""))
+        name, revision = texts.get("name") or texts.get("identifier", ""), texts.get("revision") or texts.get("version", "")
+        found[name] = max(found.get(name, ""), revision)
     return found
 
 

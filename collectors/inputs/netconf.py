@@ -1,4 +1,4 @@
-"""NETCONF in: RFC 5277 notifications and operational state by filter, over SSH with a pinned host key.
+"""NETCONF in: RFC 5277 notifications with replay, and operational state by filter, over SSH with a pinned host key.
 
 `ncclient` is synchronous: each session's calls run in a thread of this input's own, and a target that hangs holds
 only that. Reading state at a high rate is not its business (its session loop ticks ten times a second).
@@ -7,18 +7,19 @@ only that. Reading state at a high rate is not its business (its session loop ti
 import asyncio
 import random
 import socket
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from pydantic import Field
 
 from collectors.codecs.ber import DecodeError
-from collectors.codecs.netconf_event import decode
-from collectors.codecs.netconf_state import YANG_LIBRARY, NetconfModel, leaves, library_modules, load, modules_of
+from collectors.codecs.netconf_event import EVENT_TIME, decode
+from collectors.codecs.netconf_state import LIBRARIES, NetconfModel, leaves, library_modules, load, modules_of
 from collectors.rows import Rows, number_of
 from inventory.topology import Topology
 from station.batch import Notification, SampleBatch
@@ -39,6 +40,8 @@ BACKOFF_MOST_S: Final = 120.0
 CONNECT_WITHIN_S: Final = 20
 KEEPALIVE_S: Final = 15
 TAKE_WITHIN_S: Final = 1.0
+REMEMBERED_MAX: Final = 256  # events per target that a replay is held against
+XPATH: Final = "urn:ietf:params:netconf:capability:xpath:1.0"
 EVENTS_WAITING_MAX: Final = 1024  # per target; the newest are dropped, counted
 THREADS_MAX: Final = 256
 
@@ -47,7 +50,7 @@ class NetconfTarget(Settings):
     """`[[netconf.targets]]`: `host_key` is the server's public key in base64, as in known_hosts; without the right one nothing is sent.
 
     `credential` names a secret of the vault with username and password. An empty `stream` asks for no events,
-    `interval_s` 0 for no state.
+    `interval_s` 0 for no state. `filter` "xpath" asks by XPath where the server says it can (RFC 6241, 8.9).
     """
 
     address: str
@@ -56,6 +59,7 @@ class NetconfTarget(Settings):
     host_key: str
     stream: str = "NETCONF"
     interval_s: float = Field(60.0, ge=0)
+    filter: Literal["subtree", "xpath"] = "subtree"
 
 
 class NetconfSettings(Settings):
@@ -70,6 +74,21 @@ class NetconfSessionError(Exception):
     def __init__(self, reason: str, says: str) -> None:
         super().__init__(says)
         self.reason = reason
+
+
+class Heard:
+    """Of one target's events: when the last happened by the server's clock, the latest as they came, and whether a replay runs."""
+
+    def __init__(self) -> None:
+        self.last, self.replayed = "", False
+        self.latest: deque[str] = deque(maxlen=REMEMBERED_MAX)
+
+    def is_new(self, xml: str) -> bool:
+        """Whether this is no event that the replay says again; it is remembered."""
+        known = self.replayed and xml in self.latest
+        if not known:
+            self.latest.append(xml)
+        return not known
 
 
 @cache
@@ -93,6 +112,7 @@ class Netconf:
         self._settings, self._topology, self._clock, self._secret, self._out = settings, topology, clock, secret, out
         self._samples, self._backoff_first_s = samples, backoff_first_s
         self._covered: dict[str, int] = {}
+        self._heard_of: dict[str, Heard] = {}  # by address and port
         self._threads = ThreadPoolExecutor(min(THREADS_MAX, max(1, 2 * len(settings.targets))), thread_name_prefix="netconf")
 
     @property
@@ -165,21 +185,30 @@ class Netconf:
     # -- notifications -----------------------------------------------------------------------------
 
     async def _listen(self, target: NetconfTarget, session: Any) -> None:
+        """Events as they come; after a lost session those since the last one first, where the server keeps them (RFC 5277, 3.3)."""
         waiting: asyncio.Queue[Notification] = asyncio.Queue(EVENTS_WAITING_MAX)
-        await self._call(lambda: session.create_subscription(stream_name=target.stream))
+        heard = self._heard_of.setdefault(f"{target.address}:{target.port}", Heard())
+        heard.replayed = await self._call(_subscribe, session, target.stream, heard.last)
         async with asyncio.TaskGroup() as tasks:
             passing = tasks.create_task(self._pass_on(waiting))
             while session.connected:
                 event = await self._call(session.take_notification, True, TAKE_WITHIN_S)
                 if event is not None:
-                    self._heard(target, event.notification_xml, waiting)
+                    self._take_event(target, event.notification_xml, heard, waiting)
             passing.cancel()
 
-    def _heard(self, target: NetconfTarget, xml: str, waiting: asyncio.Queue[Notification]) -> None:
+    def _take_event(self, target: NetconfTarget, xml: str, heard: Heard, waiting: asyncio.Queue[Notification]) -> None:
         try:
             name, fields = decode(xml)
         except DecodeError as error:
             NETCONF_EVENTS.labels(error.reason).inc()
+            return
+        if name == "replayComplete":
+            heard.replayed = False
+            return
+        heard.last = max(heard.last, fields.get(EVENT_TIME, ""))
+        if not heard.is_new(xml):
+            NETCONF_EVENTS.labels("said_again").inc()
             return
         device = self._topology().addresses.get(target.address, 0)
         said = Notification(self._clock.now_ns(), target.address, device, "netconf", name, "", fields, authenticated=True)
@@ -203,7 +232,7 @@ class Netconf:
             while session.connected:
                 began_ns = self._clock.monotonic_ns()
                 for model in served:
-                    reply = await self._call(lambda model=model: session.get(("subtree", model.subtree)).xml)
+                    reply = await self._call(_state, session, model, target.filter)
                     await self._take(target, model, reply)
                 spent_s = (self._clock.monotonic_ns() - began_ns) / NS_PER_S
                 await asyncio.sleep(max(TAKE_WITHIN_S, target.interval_s - spent_s))
@@ -231,10 +260,36 @@ class Netconf:
 
 def _served(session: Any) -> list[NetconfModel]:
     """The models that a server announces: in its hello, else in its YANG library."""
-    modules = modules_of(session.server_capabilities)
-    if not any(model.serves(modules) for model in models()) and any("yang-library" in one for one in session.server_capabilities):
-        modules |= library_modules(session.get(("subtree", YANG_LIBRARY)).xml)
+    said = list(session.server_capabilities)
+    modules = modules_of(said)
+    for marker, subtree in LIBRARIES:
+        if any(model.serves(modules) for model in models()):
+            break
+        if any(marker in one for one in said):
+            modules |= library_modules(session.get(("subtree", subtree)).xml)
     return [model for model in models() if model.serves(modules)]
+
+
+def _state(session: Any, model: NetconfModel, by: str) -> str:
+    """What the server says of a model; by subtree where it cannot do XPath."""
+    xpath = by == "xpath" and any(one.startswith(XPATH) for one in session.server_capabilities)
+    reply: str = session.get(("xpath", model.xpath) if xpath else ("subtree", model.subtree)).xml
+    return reply
+
+
+def _subscribe(session: Any, stream: str, since: str) -> bool:
+    """Subscribe to events, with those since that time if the server still has them; whether it replays."""
+    from ncclient.operations import RPCError
+
+    if since:
+        try:
+            session.create_subscription(stream_name=stream, start_time=since)
+        except RPCError as error:
+            log.info("no replay of netconf events", since=since, says=str(error)[:200])
+        else:
+            return True
+    session.create_subscription(stream_name=stream)
+    return False
 
 
 def _mapped(act: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:

@@ -20,7 +20,7 @@ BOMB = '<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>' + ENV
 def test_an_event_becomes_its_name_and_flat_fields() -> None:
     assert decode(ENVELOPE.format(CHANGE)) == (
         "netconf-config-change",
-        {"changed-by/username": "admin", "changed-by/session-id": "4", "datastore": "running"},
+        {"eventTime": "2026-01-01T00:00:00Z", "changed-by/username": "admin", "changed-by/session-id": "4", "datastore": "running"},
     )
 
 

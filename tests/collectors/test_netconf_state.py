@@ -31,6 +31,27 @@ def test_the_filter_names_each_container_once() -> None:
     assert subtree.startswith('<interfaces xmlns="urn:ietf:params:xml:ns:yang:ietf-interfaces"><interface><name/><oper-status/>')
 
 
+def test_the_xpath_filter_asks_for_the_same() -> None:
+    namespaces, expression = BY_NAME["ietf_interfaces_state"].xpath
+    assert namespaces == {"m": "urn:ietf:params:xml:ns:yang:ietf-interfaces"}
+    assert expression.startswith("/m:interfaces-state/m:interface/m:name | /m:interfaces-state/m:interface/m:oper-status")
+    assert "/m:interfaces-state/m:interface/m:statistics/m:in-octets" in expression
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        '<yang-library xmlns="{0}ietf-yang-library"><module-set><module><name>a</name><revision>1</revision></module></module-set>'
+        "</yang-library>",
+        '<modules-state xmlns="{0}ietf-yang-library"><module><name>a</name><revision>1</revision></module></modules-state>',
+        '<netconf-state xmlns="{0}ietf-netconf-monitoring"><schemas><schema><identifier>a</identifier><version>1</version>'
+        "</schema></schemas></netconf-state>",
+    ],
+)
+def test_modules_are_found_wherever_a_server_lists_them(listed: str) -> None:
+    assert library_modules(f"<data>{listed.format('urn:ietf:params:xml:ns:yang:')}</data>") == {"a": "1"}
+
+
 @pytest.mark.parametrize(
     ("capability", "served"),
     [

@@ -77,8 +77,9 @@ def change(server: SshServer, text: str) -> None:
         session.commit()
 
 
-async def test_state_of_a_real_server_becomes_samples(server: SshServer) -> None:
-    async with running(target_of(server, stream="", interval_s=1)) as heard:
+@pytest.mark.parametrize("by", ["subtree", "xpath"])
+async def test_state_of_a_real_server_becomes_samples(server: SshServer, by: str) -> None:
+    async with running(target_of(server, stream="", interval_s=1, filter=by)) as heard:
         first = await asyncio.wait_for(heard.samples.get(), 60)
         second = await asyncio.wait_for(heard.samples.get(), 60)
         assert heard.input.covered == {7}
@@ -109,6 +110,23 @@ async def test_a_committed_change_is_an_event_and_a_cut_session_comes_back(serve
         assert said.fields["changed-by/username"] == "root"
         server.cut()
         assert await change_until_heard(server, heard, 100)
+
+
+async def test_what_happened_while_no_session_stood_is_heard_afterwards_and_nothing_twice(server: SshServer) -> None:
+    async with running(target_of(server, interval_s=0)) as heard:
+        first = await change_until_heard(server, heard, 200)
+    while len(heard.events):
+        await heard.events.get()
+    text = '<system xmlns="urn:ietf:params:xml:ns:yang:ietf-system"><contact>while nobody listened</contact></system>'
+    await asyncio.to_thread(change, server, text)
+    again = asyncio.create_task(heard.input.run())
+    try:
+        missed = await heard.event("netconf-config-change")
+    finally:
+        again.cancel()
+        await asyncio.gather(again, return_exceptions=True)
+    assert missed.fields["eventTime"] >= first.fields["eventTime"]
+    assert missed.fields["changed-by/session-id"] != first.fields["changed-by/session-id"]
 
 
 async def test_a_wrong_host_key_is_refused_before_a_password_is_shown(server: SshServer) -> None:
@@ -163,8 +181,18 @@ while text := sys.stdin.read(1):
 """
 
 
-async def test_a_server_of_base_1_0_that_names_its_modules_only_in_the_library_is_read() -> None:
-    old = SshServer([sys.executable, "-c", OLD_SERVER], {})
+OF_SCHEMAS = OLD_SERVER.replace(
+    "urn:ietf:params:netconf:capability:yang-library:1.0?revision=2016-06-21", "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+).replace(
+    "f'<modules-state xmlns=\"urn:ietf:params:xml:ns:yang:ietf-yang-library\">{MODULE}</modules-state>'",
+    "'<netconf-state xmlns=\"urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring\"><schemas><schema>'"
+    "'<identifier>openconfig-interfaces</identifier><version>2021-04-06</version></schema></schemas></netconf-state>'",
+).replace("'yang-library' in heard", "'schemas' in heard")  # fmt: skip
+
+
+@pytest.mark.parametrize("program", [OLD_SERVER, OF_SCHEMAS], ids=["library", "schemas"])
+async def test_a_server_of_base_1_0_that_names_its_modules_only_in_the_library_is_read(program: str) -> None:
+    old = SshServer([sys.executable, "-c", program], {})
     try:
         async with running(target_of(old, stream="", interval_s=1)) as heard:
             batch = await asyncio.wait_for(heard.samples.get(), 60)
