@@ -21,8 +21,10 @@ import numpy as np
 import polars as pl
 
 from benchmarks.pipeline import topology
+from perf import sketch
 from perf.names import Names
 from perf.query import RangeQuery, TopQuery
+from perf.rollup import roll_up
 from perf.store import TelemetryStore
 from station.telemetry import schema
 from station.telemetry.client import TelemetryClient
@@ -61,7 +63,12 @@ async def filled(client: TelemetryClient, start_s: int, days: int) -> None:
         await client.command(_TIER, {"slots": step_s // 300, "start": start_s - days * DAY_S + part * step_s})
     for first in range(0, RAW_INTERFACES * DAY_S // EVERY_S, RAW_PART):
         await client.command(_RAW, {"start": start_s, "first": first})
-    for table in ("interface_5m", "interface_raw"):
+    for day in range(days):
+        begin_ns = (start_s - (days - day) * DAY_S) * S
+        for tier in ("1h", "1d"):
+            await roll_up(client, tier, begin_ns, begin_ns + DAY_S * S, 1)
+        await sketch.roll_up(client, begin_ns, begin_ns + DAY_S * S, 1)
+    for table in ("interface_5m", "interface_raw", "interface_1d", "interface_1d_quantiles"):
         await client.command(f"OPTIMIZE TABLE {table} FINAL")
 
 

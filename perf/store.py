@@ -1,5 +1,6 @@
 """Questions to the telemetry store as SQL with bound parameters. Columns come from the catalogue, never from a caller."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from perf.query import (
     TopQuery,
     TotalCurve,
 )
+from perf.sketch import bounds
 from perf.slots import U64
 from station.catalogue import Metric, metrics_by_name
 from station.clock import NS_PER_S
@@ -85,6 +87,7 @@ class TelemetryStore:
         if metric.entity != "interface" or metric.kind == "state":
             raise QueryError(f"{metric.name}: top lists are over rates and ratios of interfaces")
         raw = query.end_ns - query.start_ns < 7_200 * NS_PER_S and query.groups is None
+        query = await self._narrowed(metric, query)
         suffix = "" if raw else {"max": "_max", "min": "_min"}.get(query.statistic, "_mean")
         some = "AND entity IN {entities:Array(UInt64)}" if query.entities is not None else ""
         rows = (
@@ -115,6 +118,15 @@ class TelemetryStore:
             found = await self._client.query(sql, {**parameters, "first": first, "last": last})
             parts.append(Top(_column(found, "entity", np.uint64), _column(found, "value", np.float64)))
         return _largest(parts, query.limit)
+
+    async def _narrowed(self, metric: Metric, query: TopQuery) -> TopQuery:
+        """The same question to those only that may be in the answer, as far as the sketches of the days tell."""
+        share = _SHARES.get(query.statistic)
+        if share is None or query.groups is not None:
+            return query
+        span = query.start_ns - query.shift_ns, query.end_ns - query.shift_ns
+        found = await bounds(self._client, _expression(metric, ""), share, span, query.entities)
+        return query if found is None else replace(query, entities=tuple(found.likely(query.limit).tolist()))
 
     def _ranges(self, query: TopQuery) -> list[tuple[int, int]]:
         """Ranges of entity keys, both ends included, that hold every key there is and each about TOP_ROWS slots at most: a
@@ -272,6 +284,7 @@ def _largest(parts: list[Top], limit: int) -> Top:
 
 
 _STATISTIC = {f"p{n}": f"quantileExact(0.{n})" for n in (50, 90, 95, 98, 99)} | {"min": "min", "mean": "avg", "max": "max"}
+_SHARES = {f"p{n}": n / 100 for n in (50, 90, 95, 98, 99)}
 _HISTORY_COLUMNS: dict[str, Any] = {"k": np.uint64, "time_ns": np.int64, "v": np.float64, "w": np.float64}
 _RANGE_COLUMNS = ("time_ns", "low", "value", "high", "quality")
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from perf import sketch
 from perf.correct import Late, chunks, corrected
 from perf.counters import LATE
 from perf.metrics import LATE_DROPPED, LATE_SLOTS, ROLLUP_SECONDS
@@ -37,6 +38,7 @@ _KNOWN = (
     "SELECT (SELECT toUnixTimestamp(max(time)) FROM interface_5m) AS last, "  # noqa: S608 - names are written here, values are bound
     f"{_FIRST.format('interface_raw')} AS interfaces, {_FIRST.format('sample_raw')} AS others"
 )
+SKETCHED_NS = 62 * DAY_NS  # top lists look back so far, mostly
 CATCH_UP_NS = 24 * 3600 * NS_PER_S  # how far back slots are rolled up after the station was down
 
 
@@ -140,6 +142,8 @@ class Tiers:
             width = TIER_S[tier] * NS_PER_S
             for first, last in _days(slot_start(start_ns, tier), slot_start(end_ns - 1, tier) + width):
                 await roll_up(self._client, tier, first, last, self._version(), entities)
+                if tier == "1d":
+                    await sketch.roll_up(self._client, first, last, self._version(), entities)
 
     async def resume(self) -> None:
         """Go on where a station that died was: behind the last slot that is stored, and with what it had not corrected.
@@ -156,8 +160,17 @@ class Tiers:
         begin_ns = last_ns or slot_start(min(filter(None, firsts_ns), default=0), "5m")  # nothing rolled up yet: from the first row on
         if 0 < begin_ns < now_ns:
             self._rolled_ns = max(begin_ns, slot_start(now_ns - CATCH_UP_NS, "5m"))
+        await self._sketch(now_ns)
         if found:
             self.mark(found["entity"].astype(np.uint64), found["time_ns"].astype(np.int64))
+
+    async def _sketch(self, now_ns: int) -> None:
+        """Make the sketches of days that were stored before there were any."""
+        try:
+            for day_ns in await sketch.days_without(self._client, now_ns - SKETCHED_NS, slot_start(now_ns, "1d")):
+                await sketch.roll_up(self._client, day_ns, day_ns + DAY_NS, self._version())
+        except TelemetryError:
+            return  # counted by the client; until then top lists read the slots
 
     async def _correct(self) -> None:
         """Judge what is marked again, chunk by chunk. What is marked meanwhile, or was and failed, waits for the next time."""

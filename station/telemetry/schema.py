@@ -34,6 +34,8 @@ RAW_FINAL = "SETTINGS do_not_merge_across_partitions_select_final = 0"
 """Ends a query of `interface_raw FINAL`: a row that came again after its interface began to be metered is in two partitions."""
 TIER_S = {"5m": 300, "1h": 3600, "1d": 86400}
 TIER_STATISTICS = ("min", "mean", "max")
+QUANTILE_LEVELS = (0, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, *range(90, 101))
+"""Percentiles of the five-minute rates of a day: 0 is the smallest, 100 the largest."""
 VERDICTS = ("good", "gap", "reset", "suspect", "first")  # counted per slot
 
 # Merging costs more than inserting. Base 12 instead of 5 rewrites a row half as often, for twice the parts a query opens.
@@ -51,7 +53,7 @@ async def create(client: TelemetryClient, settings: TelemetrySettings) -> None:
 
 def statements(settings: TelemetrySettings) -> tuple[str, ...]:
     tiers = tuple(_tier(name, _lifetime(name, settings)) for name in TIER_S)
-    return (_interface_raw(settings), _sample_raw(settings), _sample_5m(settings), _flow(settings), *tiers)
+    return (_interface_raw(settings), _sample_raw(settings), _sample_5m(settings), _flow(settings), *tiers, _quantiles(settings))
 
 
 def _interface_raw(settings: TelemetrySettings) -> str:
@@ -149,6 +151,22 @@ def _tier(name: str, lifetime: str) -> str:
         f"CREATE TABLE IF NOT EXISTS interface_{name} ({', '.join(columns)}) ENGINE = ReplacingMergeTree(version) "
         f"PARTITION BY {'toYear(time)' if name == '1d' else 'toYYYYMM(time)'} ORDER BY (entity, time) "
         f"TTL time + {lifetime} SETTINGS {_MERGES}"
+    )
+
+
+def _quantiles(settings: TelemetrySettings) -> str:
+    """What `perf.sketch` keeps of each day beside the tiers, so that percentiles of months need no five-minute rows."""
+    columns = [
+        "entity UInt64 CODEC(Delta, ZSTD)",
+        "time DateTime('UTC') CODEC(DoubleDelta, ZSTD)",
+        *(f"{way}_slots UInt16 CODEC(ZSTD)" for way in ("in", "out")),
+        *(f"speed_{end} UInt64 CODEC(T64, ZSTD)" for end in ("low", "high")),
+        *(f"{way}_p{level} Float32 CODEC(ZSTD)" for way in ("in", "out") for level in QUANTILE_LEVELS),
+        "version UInt64 CODEC(Delta, ZSTD)",
+    ]
+    return (
+        f"CREATE TABLE IF NOT EXISTS interface_1d_quantiles ({', '.join(columns)}) ENGINE = ReplacingMergeTree(version) "
+        f"PARTITION BY toYYYYMM(time) ORDER BY (entity, time) TTL time + {_lifetime('1d', settings)} SETTINGS {_MERGES}"
     )
 
 
