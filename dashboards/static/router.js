@@ -11,6 +11,7 @@ export const SCREENS = [
   { name: "services", path: "/services", title: "Services", key: "l" },
   { name: "usage", path: "/usage", title: "Usage", key: "b" },
   { name: "notify", path: "/notify", title: "Notify", key: "w" },
+  { name: "reports", path: "/reports", title: "Reports", key: "r" },
   { name: "api", path: "/api", title: "API", key: "h", quiet: true },
 ];
 

@@ -70,6 +70,14 @@ class Situation:
             self._mains[self.network.devices[key.device].site] = event.arrived_s
         return event
 
+    def resume(self, event: Event, alarm: str) -> None:
+        """An event that is told once more, with another stamp."""
+        self.current[event.key] = event
+        event.alarms.append(alarm)
+        if event.owner is not None:
+            event.owner.touched_s = self.now_s
+            self.touch(event.owner)
+
     def _note_stranger(self, key: Key) -> None:
         link = self.network.links.get(self.network.adjacencies.get(key.resource, ""))
         if link is None:
@@ -224,6 +232,7 @@ class Situation:
         self.repair(incident, set(incident.down_links), set(incident.down_devices))
         if incident.strong and incident in self.recent:
             self.recent.remove(incident)
+        self.changed.pop(incident.id, None)  # what was last told of it stands
         incident.events.clear()  # they name each other: so both are freed at once
 
     def forget_link(self, name: str) -> None:

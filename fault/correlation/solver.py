@@ -7,6 +7,7 @@ again when its delay has passed. Nothing here does I/O or reads a clock.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ AGAIN_S = 15.0  # loss of signal that returns after this long is a flap, not a l
 ENDS = frozenset({Cause.UNREACHABLE, Cause.PATH})  # the clear of a consequence ends the whole outage
 PATIENT = frozenset({Cause.PATH, Cause.SLOW_PATH, Cause.RESTART})  # these come from far away: wait for nearer evidence
 FAR = frozenset({Cause.PATH, Cause.SLOW_PATH, Cause.UNREACHABLE})
+RETOLD = frozenset({Cause.PATH, Cause.ADJACENCY, Cause.UNREACHABLE})  # said again while it stands, these say nothing new
 NEAR_SEEDS = 8
 FAR_SEEDS = 4
 PATIENCE_S = 6.0
@@ -89,15 +91,15 @@ class Solver:
                 self._cleared(before)
             return None
         if before is not None and abs(before.stamped_s - notice.stamped_s) < REPEAT_S:
-            before.alarms.append(notice.alarm)
-            if before.owner is not None:
-                before.owner.touched_s = self.now_s
-                self.situation.touch(before.owner)
+            self.situation.resume(before, notice.alarm)
             return None
         event = self.situation.open(notice)
         if before is None or before.owner is None or not self._continues(before, event):
             return event
         owner = before.owner
+        if before.active and event.key.cause in RETOLD:
+            self.situation.resume(before, notice.alarm)
+            return None
         if owner.strong and event.key.cause is Cause.SIGNAL and event.onset_s > owner.onsets[-1] + AGAIN_S:
             owner.onsets = [*owner.onsets[-7:], event.onset_s]
         event.echo = True
@@ -134,9 +136,23 @@ class Solver:
     def _claim(self, event: Event) -> bool:
         claimed = self.claims.claim(event)
         if claimed and event.key.cause is Cause.RESTART and event.owner is not None and event.owner.kind is not Kind.NODE:
-            event.owner.settled = False  # what restarted was down itself: weigh again
-            self._timer(self.now_s + 2.0, event.owner)
+            self._restarted(event.owner, event)
         return claimed
+
+    def _restarted(self, incident: Incident, event: Event) -> None:
+        """What restarted was down itself: a rival that says so takes the place of what would only have cut it off."""
+        situation = self.situation
+        for hypothesis, worth in incident.rivals if event.key not in incident.effects.expect else ():
+            effects = replace(situation.compiler.effects(hypothesis), down_links=frozenset(), down_devices=frozenset())  # it is back
+            profile = effects.expect.get(event.key)
+            gain = situation.scorer.gain(profile, event, incident.onset_s) if profile is not None else None
+            if gain is not None and worth + gain > BETTER:
+                hits = {**incident.events, event: gain}
+                new = self._accept(Option(worth, Match(hypothesis, effects, list(incident.onsets), hits), [incident]), [])
+                new.settled = True
+                return
+        incident.settled = False
+        self._timer(self.now_s + 2.0, incident)
 
     # --- the network changes -------------------------------------------------------------------------
 
@@ -306,7 +322,8 @@ class Solver:
         incident.score = situation.scorer.base(match)
         situation.incidents[name] = incident
         incident.guessed = incident.kind in GUESSES and all(event.key.cause is Cause.UNREACHABLE for event in match.hits)
-        if incident.kind in OUTAGES and incident.kind not in POWERED:
+        stands = any(event.active and event.key.cause is not Cause.RESTART for event in match.hits)
+        if stands and incident.kind in OUTAGES and incident.kind not in POWERED:
             situation.fail(incident, match.effects.down_links, match.effects.down_devices)
         for event in before:
             event.echo = True

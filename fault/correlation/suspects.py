@@ -81,9 +81,10 @@ class Suspects:
         return any((event := self.current.get(key)) is not None and event.active for key in keys)
 
     def _is_signed(self, device: str, but: str) -> bool:
-        """Whether something besides one link speaks of the device: it does not answer, another link is dark, or it has none."""
+        """Whether more than one link speaks of the device: it or one behind it does not answer, another link is dark, or it has none."""
         links = self.network.devices[device].links
-        if len(links) < 2 or any(self.is_dark(link) for link in links if link != but):
+        others = [link for link in links if link != but]
+        if len(links) < 2 or any(self.is_dark(link) or self._is_gone(self.network.links[link].far(device)) for link in others):
             return True
         return self._is_gone(device) or self.reported.lost_mains(self.network.devices[device].site)
 

@@ -61,22 +61,30 @@ def router(notifier: Notifier) -> APIRouter:
             rows = [dict(row) for row in (await conn.execute(query)).mappings()]
         return {"items": [_climb(row) for row in rows], "next": None, "total": len(rows)}
 
+    @api.get("/tickets")
+    async def every_ticket(caller: Caller, limit: int = 100) -> dict[str, Any]:
+        """The tickets that other systems keep, those made last first."""
+        async with notifier.state.read() as conn:
+            rows = await store.tickets(conn, caller.tenant, limit=max(1, min(limit, PAGE_LIMIT))) if sees(notifier, caller) else []
+        return {"items": [_ticket(row) for row in rows], "next": None, "total": len(rows)}
+
     @api.get("/tickets/{key}")
     async def tickets(caller: Caller, key: str) -> dict[str, Any]:
         """The tickets that other systems keep of an incident or alarm."""
         async with notifier.state.read() as conn:
             rows = await store.tickets(conn, caller.tenant, key) if sees(notifier, caller) else []
-        items = [
-            {"webhook": row["name"], "ticket": row["ticket"], "created_at": iso(row["created_ns"]), "closed_at": iso(row["closed_ns"])}
-            for row in rows
-        ]
-        return {"items": items, "next": None, "total": len(items)}
+        return {"items": [_ticket(row) for row in rows], "next": None, "total": len(rows)}
 
     return api
 
 
 def _shown(revision: int, plan: Plan) -> dict[str, Any]:
     return {"revision": revision, "plan": plan.model_dump(mode="json", by_alias=True, exclude_none=True)}
+
+
+def _ticket(row: Mapping[str, Any]) -> dict[str, Any]:
+    times = {"created_at": iso(row["created_ns"]), "closed_at": iso(row["closed_ns"])}
+    return {"webhook": row["name"], "object_id": row["object_id"], "ticket": row["ticket"]} | times
 
 
 def _climb(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -280,10 +280,11 @@ async def close_ticket(conn: AsyncConnection, tenant: int, hook: str, thing: str
     await conn.execute(sa.update(ticket).where(c.tenant == tenant, c.webhook_id == hook, c.object_id == thing).values(closed_ns=now_ns))
 
 
-async def tickets(conn: AsyncConnection, tenant: int, thing: str) -> list[Mapping[str, Any]]:
-    """Every ticket of an incident or alarm, with the name of the webhook it was made by."""
+async def tickets(conn: AsyncConnection, tenant: int, thing: str = "", limit: int = 1_000) -> list[Mapping[str, Any]]:
+    """The tickets of an incident or alarm, or of all, made last first, with the name of the webhook they were made by."""
     joined = sa.select(ticket, webhook.c.name).join(webhook, (webhook.c.tenant == ticket.c.tenant) & (webhook.c.id == ticket.c.webhook_id))
-    rows = await conn.execute(joined.where(ticket.c.tenant == tenant, ticket.c.object_id == thing).order_by(webhook.c.name))
+    mine = joined.where(ticket.c.tenant == tenant, *([ticket.c.object_id == thing] if thing else []))
+    rows = await conn.execute(mine.order_by(ticket.c.created_ns.desc(), webhook.c.name).limit(limit))
     return [dict(row) for row in rows.mappings()]
 
 

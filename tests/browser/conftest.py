@@ -21,6 +21,7 @@ from station.hub import Hub
 from station.scope import STATION, Role
 from station.security import Security
 from station.state import State
+from tests.browser.faults import fault_routers
 from tests.fakes.console_api import router
 from tests.fakes.console_network import Network, build
 
@@ -66,7 +67,7 @@ async def _serve(folder: Path, sock: socket.socket, ready: "list[Console]", stop
         await security.add_user(STATION, role.value, PASSWORD, role)
     hub, network = Hub(), build(time.time_ns())
     settings = WebSettings(requests_burst=100_000, requests_per_s=10_000, sign_ins_per_min=1000)
-    app = create_app(WebParts(security, hub, settings, [router(network, hub)], "0.1.0", simulated=True))
+    app = create_app(WebParts(security, hub, settings, [*await fault_routers(state, hub), router(network, hub)], "0.1.0", simulated=True))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     ready.append(Console(f"http://127.0.0.1:{sock.getsockname()[1]}", network, hub, asyncio.get_running_loop()))
     serving = asyncio.create_task(server.serve([sock]))

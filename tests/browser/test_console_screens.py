@@ -11,6 +11,11 @@ pytestmark = pytest.mark.slow
 INVOICE = uid("invoice", 0)
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>\u202egnp.exe' + "😈" * 200
 SCREENS = ["/", "/alarms", "/topology", "/performance", "/flow", "/services", "/devices", "/usage", f"/usage/invoices/{INVOICE}", "/notify"]
+TABS = [
+    *("/notify?tab=plan", "/notify?tab=on-call", "/notify?tab=notices", "/notify?tab=calendar"),
+    *("/reports", "/reports?tab=faults", "/reports?tab=causes"),
+]
+THEMES = ["dark", "light", "contrast"]
 WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 
 
@@ -20,12 +25,13 @@ def show(page: Page, console: Console, path: str) -> None:
     expect(page.locator(".skeleton")).to_have_count(0)
 
 
-@pytest.mark.parametrize("theme", ["dark", "light", "contrast"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_no_screen_breaks_wcag(page: Page, console: Console, theme: str) -> None:
     page.context.add_cookies([{"name": "trunkline_theme", "value": theme, "url": console.url}])
     chosen = f"/alarms?sel={next(iter(console.network.alarms))}"
     faults = []
-    for path in [*SCREENS, chosen, f"/devices/{console.network.nodes[0]['id']}"]:
+    tabs = TABS[THEMES.index(theme) :: len(THEMES)]  # these share their parts with each other
+    for path in [*SCREENS, *tabs, chosen, f"/devices/{console.network.nodes[0]['id']}"]:
         show(page, console, path)
         found = Axe().run(page, options=WCAG).response["violations"]
         faults += [(path, each["id"], each["nodes"][0]["target"], each["nodes"][0]["failureSummary"]) for each in found]
@@ -35,7 +41,7 @@ def test_no_screen_breaks_wcag(page: Page, console: Console, theme: str) -> None
 @pytest.mark.parametrize("width", [360, 3840])
 def test_every_screen_fits_its_window(page: Page, console: Console, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    for path in SCREENS:
+    for path in [*SCREENS, *(TABS if width < 1000 else [])]:
         show(page, console, path)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
         expect(page.get_by_test_id("sim-banner")).to_be_visible()

@@ -36,6 +36,10 @@ EXCLUSION: Final = {
 }
 MANDATE: Final = {"id": "M-1", "holder": "x", "iban": "NL91ABNA0417164300", "signed_on": "2026-01-01"}
 VOUCHERS: Final = {"series": "s", "n": 1, "currency": "EUR", "amount_minor": 100, "expires": "2030-01-01T00:00:00Z"}
+ONCE: Final = {"day": "2026-10-15", "description": "Router", "unit_price": "49.90", "currency": "EUR"}
+RATE: Final = {"day": "2026-10-15", "base": "EUR", "quote": "USD", "rate": "1.08", "source": "ECB"}
+VERSION: Final = {"tariff": "volume", "effective": "2026-01-01"}
+DRY_RUN: Final = VERSION | {"period": "2026-10", "text": "summary = 's'"}
 SOURCE: Final = {"kind": "payment", "id": "x"}
 PAID: Final = {
     "account": {"id": "x"},
@@ -376,6 +380,26 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("POST /api/v1/write-offs/{proposal_id}/take-back", Role.BILLING, "", {"reason": "paid"}),
     ("GET /api/v1/bill-runs", Role.BILLING, "", None),
     ("POST /api/v1/bill-runs", Role.BILLING, "", {"month": "2026-10"}),
+    ("GET /api/v1/bill-runs/due", Role.BILLING, "", None),
+    ("POST /api/v1/bill-runs/simulate", Role.BILLING, "", {"period": "2026-10"}),
+    ("POST /api/v1/bill-runs/approve", Role.BILLING, "", {"period": "2026-10"}),
+    ("GET /api/v1/leakage", Role.BILLING, "", None),
+    ("GET /api/v1/services/{service_id}/plan", Role.BILLING, "", None),
+    ("POST /api/v1/services/{service_id}/plan", Role.BILLING, "", {"tariff": "volume", "day": "2026-10-15"}),
+    ("PUT /api/v1/services/{service_id}/bill-split", Role.BILLING, "", {"parts": []}),
+    ("GET /api/v1/customers/{customer_id}/one-off-charges", Role.BILLING, "", None),
+    ("POST /api/v1/customers/{customer_id}/one-off-charges", Role.BILLING, "", ONCE),
+    ("GET /api/v1/exchange-rates", Role.BILLING, "", None),
+    ("POST /api/v1/exchange-rates", Role.BILLING, "", {"rates": [RATE]}),
+    ("POST /api/v1/invoices/{invoice_id}/disputes", Role.BILLING, "", {"reason": "too much"}),
+    ("GET /api/v1/disputes", Role.BILLING, "", None),
+    ("POST /api/v1/disputes/{dispute_id}/accept", Role.BILLING, "", None),
+    ("POST /api/v1/disputes/{dispute_id}/reject", Role.BILLING, "", None),
+    ("POST /api/v1/disputes/{dispute_id}/withdraw", Role.BILLING, "", None),
+    ("GET /api/v1/catalogue/lint", Role.BILLING, "", None),
+    ("POST /api/v1/catalogue/dry-run", Role.BILLING, "", DRY_RUN),
+    ("POST /api/v1/catalogue/publications", Role.BILLING, "", VERSION),
+    ("POST /api/v1/catalogue/publications/approve", Role.BILLING, "", VERSION),
     ("GET /events", Role.VIEWER, "topics=none", None),
     ("GET /health/live", ANYONE, "", None),
     ("GET /health/ready", ANYONE, "", None),
@@ -400,6 +424,7 @@ NAMES: Final = (
     "entry_id",
 )
 PLACES: Final = dict.fromkeys(NAMES, "nothing") | {
+    "dispute_id": "nothing",
     "service_id": "nothing",
     "line_no": "1",
     "tier": "5m",

@@ -51,6 +51,7 @@ def router(network: Network, hub: Hub) -> APIRouter:
     """All of /api/v1 that the console uses."""
     routes = APIRouter(prefix="/api/v1")
     _add_alarms(routes, network)
+    _add_first_look(routes, network)
     _add_actions(routes, network, hub)
     _add_inventory(routes, network)
     _add_performance(routes, network)
@@ -109,6 +110,20 @@ def _add_alarms(routes: APIRouter, network: Network) -> None:
 
 def _counts(alarms: list[dict[str, Any]]) -> dict[str, int]:
     return {severity: sum(1 for a in alarms if a["perceived_severity"] == severity) for severity in RANK}
+
+
+def _add_first_look(routes: APIRouter, network: Network) -> None:
+    @routes.get("/incidents/{key}/first-look")
+    async def first_look(caller: Caller, key: str) -> dict[str, Any]:
+        checks = [("ping", "bad", "0 of 3 answered"), ("trace", "unknown", "no end after 20 s"), ("change", "good", "no change is known")]
+        known = {"at": network.at(60), "target": "ham-core-01", "root_id": key}
+        steps = ["Read the first checks.", "Ask the provider of the fibre."]
+        book = {"name": "link_down", "title": "A link or interface is down", "steps": steps, "url": None}
+        return {"checks": [known | {"kind": kind, "state": state, "says": says} for kind, state, says in checks], "runbooks": [book]}
+
+    @routes.post("/incidents/{key}/first-look", status_code=202)
+    async def ask_again(caller: Caller, key: str) -> dict[str, Any]:
+        return {"asked": key}
 
 
 def _add_actions(routes: APIRouter, network: Network, hub: Hub) -> None:

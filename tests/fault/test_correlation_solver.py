@@ -276,3 +276,39 @@ def test_a_link_that_is_found_ties_an_island() -> None:
     assert network.distance["ont3"] == 3
     network.disconnect("uplink")
     assert network.islands.gates == {"olt"}
+
+
+def chain() -> Network:
+    """The station's d0 and four devices behind it in a row; each link lN joins ports of its devices and carries adjN."""
+    resources: list[Json] = [{"id": f"d{n}", "kind": "device", "site": f"s{n}", "role": "access"} for n in range(5)]
+    resources += [{"id": f"s{n}", "kind": "site"} for n in range(5)]
+    for n in range(4):
+        ports = [f"d{n}/p{n}", f"d{n + 1}/p{n}"]
+        resources += [{"id": port, "kind": "port", "device": port.split("/")[0]} for port in ports]
+        resources.append({"id": f"l{n}", "kind": "link", "devices": [f"d{n}", f"d{n + 1}"], "ports": ports})
+        resources.append({"id": f"adj{n}", "kind": "adjacency", "link": f"l{n}"})
+    return network_of_resources({"nms": "d0", "resources": resources})
+
+
+def test_a_device_that_tells_of_its_restart_was_down_itself_and_not_cut_off() -> None:
+    solver = Solver(chain())
+    silence = [unreachable(f"d{n}", 20.0 + n, 10.0) for n in (2, 3, 4)]
+    play(solver, [lost("d1/p1", 11.0), *silence, down("adj1", "d1", 14.0)], 200)
+    assert hypotheses(solver) == {Hypothesis(Kind.LINK, "l1")}
+    solver.feed(900.0, [Notice("up again", Key(Cause.RESTART, "d2", "d2"), False, 900.0, 900.0)])
+    assert hypotheses(solver) == {Hypothesis(Kind.NODE, "d2")}
+    assert not solver.situation.reach.devices_down
+
+
+def test_a_device_that_forwards_nothing_and_still_answers_is_named() -> None:
+    solver = Solver(chain())
+    play(solver, [down("adj1", "d1", 14.0), unreachable("d4", 30.0, 10.0), unreachable("d3", 31.0, 10.0)], 300)
+    assert hypotheses(solver) == {Hypothesis(Kind.SILENT, "d2")}
+
+
+def test_what_is_forgotten_is_not_told_once_more_without_its_alarms() -> None:
+    solver = Solver(chain())
+    event = Notice("blip", Key(Cause.SIGNAL, "d1/p1", "d1"), False, 1.0, 1.0)
+    solver.feed(1.0, [event, event._replace(cleared=True, arrived_s=2.0)])
+    assert solver.feed(2_000.0, []) == []
+    assert not solver.situation.incidents

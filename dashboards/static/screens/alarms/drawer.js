@@ -9,6 +9,7 @@ import { acked } from "./model.js";
 
 const Around = lazy(async () => (await import("./around.js")).Around);
 const Recent = lazy(async () => (await import("./recent.js")).Recent);
+const Beside = lazy(async () => (await import("./beside.js")).Beside);
 const FirstLook = lazy(async () => (await import("./first.js")).FirstLook);
 const headline = (alarm) => alarm.text || alarm.alarm_type;
 
@@ -87,7 +88,7 @@ function Detail({ alarm, ask, acknowledge, onClose }) {
       <${Acts} alarm=${alarm} ask=${ask} acknowledge=${acknowledge} />
       ${alarm.root_alarm_id && alarm.root_alarm_id !== alarm.id && html`<p><a href=${`/alarms?sel=${alarm.root_alarm_id}`}>Follow to its root cause</a></p>`}
     </section>
-    ${alarm.incident && html`<${Why} incident=${alarm.incident} /><${FirstLook} incident=${alarm.incident} /><${Hurt} incident=${alarm.incident} />`}
+    ${alarm.incident && html`<${Why} incident=${alarm.incident} /><${FirstLook} incident=${alarm.incident} /><${Hurt} incident=${alarm.incident} /><${Beside} incident=${alarm.incident} />`}
     ${(alarm.device_id || alarm.resource_kind === "link") && html`<${Around} alarm=${alarm} />`}
     ${alarm.resource_kind === "interface" && html`<${Recent} alarm=${alarm} />`}
     <${Comments} alarm=${alarm} /><${Timeline} alarm=${alarm} />`;

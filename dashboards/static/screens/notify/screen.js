@@ -5,7 +5,9 @@ import { boot, may } from "../../boot.js";
 import { count, plural } from "../../format.js";
 import { Mark } from "../../marks.js";
 import { setQuery } from "../../router.js";
-import { Answer, Dialog, Empty, Time, toast, toastProblem, useAnswer } from "../../ui.js";
+import { Tabs, tabOf } from "../../tabs.js";
+import { told } from "../../told.js";
+import { Answer, Dialog, Empty, Time, lazy, useAnswer } from "../../ui.js";
 import { Delivery } from "./delivery.js";
 import { Editor } from "./editor.js";
 
@@ -13,22 +15,12 @@ const can = () => may("engineer");
 const STATES = { "": "all", pending: "waiting", delivered: "delivered", failed: "failed" };
 const TONES = { failed: "major", pending: "warning", delivered: "cleared" };
 
-/** Do it, say how it went; whether it went well. `says` makes the toast of the answer. */
-async function tell(doing, says) {
-  try {
-    toast(...says(await doing));
-    return true;
-  } catch (error) {
-    toastProblem(error);
-    return false;
-  }
-}
 const tested = (it) => (it.delivered ? [`Delivered, answered ${it.status}.`] : [`Not delivered: ${it.error || it.status}`, { kind: "problem" }]);
 
 function Hook({ it, again, sent, edit, drop }) {
-  const pause = () => tell(send("PATCH", `/api/v1/webhooks/${it.id}`, { enabled: !it.enabled }), () => [it.enabled ? `${it.name} is paused; of what happens meanwhile it hears endings only.` : `${it.name} is told again.`]).then(again);
+  const pause = () => told(send("PATCH", `/api/v1/webhooks/${it.id}`, { enabled: !it.enabled }), () => [it.enabled ? `${it.name} is paused; of what happens meanwhile it hears endings only.` : `${it.name} is told again.`]).then(again);
   return html`<tr><td>${it.name}${!it.enabled && html` <span class="chip">paused</span>`}</td><td class="mono">${it.url}</td><td>${it.about}</td><td>${it.severity}${it.filter && html` <code>${it.filter}</code>`}</td><td>${it.format}</td>
-    <td><span class="row acts"><button class="btn small" disabled=${!can()} onClick=${() => tell(post(`/api/v1/webhooks/${it.id}/test`), tested).then(sent)}>Send test</button>
+    <td><span class="row acts"><button class="btn small" disabled=${!can()} onClick=${() => told(post(`/api/v1/webhooks/${it.id}/test`), tested).then(sent)}>Send test</button>
       <button class="btn small" disabled=${!can()} onClick=${edit}>Edit</button>
       <button class="btn small" disabled=${!can()} onClick=${pause}>${it.enabled ? "Pause" : "Go on"}</button>
       <button class="btn small" disabled=${!can()} onClick=${drop}>Delete</button></span></td></tr>`;
@@ -36,7 +28,7 @@ function Hook({ it, again, sent, edit, drop }) {
 
 function Sure({ it, again, onClose }) {
   const drop = async () => {
-    if (await tell(remove(`/api/v1/webhooks/${it.id}`), () => [`${it.name} was removed.`])) again();
+    if (await told(remove(`/api/v1/webhooks/${it.id}`), () => [`${it.name} was removed.`])) again();
     onClose();
   };
   return html`<${Dialog} label=${`Delete ${it.name}`} onClose=${onClose}><div class="inside"><h2>Delete ${it.name}?</h2>
@@ -61,7 +53,7 @@ const aboutOf = (it) => (it.transition === "test" ? html`<span class="dim">test 
 
 function Log({ hooks, log, state, webhook }) {
   const open = useSignal(null);
-  const replay = (it) => tell(post(`/api/v1/deliveries/${it.id}/replay`), () => ["Queued again."]).then(log.again);
+  const replay = (it) => told(post(`/api/v1/deliveries/${it.id}/replay`), () => ["Queued again."]).then(log.again);
   return html`<section class="card scroll" tabindex="0" aria-label="Delivery log"><header><h2>Delivery log</h2><span class="dim">${log.data && plural(log.data.total, "message")}</span><span class="grow" />
       ${Object.entries(STATES).map(([name, says]) => html`<button class="btn small" aria-pressed=${name === state ? "true" : "false"} onClick=${() => setQuery({ state: name })}>${says}</button>`)}
       <select class="field" aria-label="Webhook" onChange=${(e) => setQuery({ webhook: e.target.value })}><option value="">every webhook</option>${(hooks.data?.items || []).map((each) => html`<option value=${each.id} selected=${each.id === webhook}>${each.name}</option>`)}</select></header>
@@ -72,10 +64,24 @@ function Log({ hooks, log, state, webhook }) {
     ${open.value && html`<${Delivery} id=${open.value} onClose=${() => { open.value = null; }} />`}</section>`;
 }
 
-export default function Notify({ url }) {
+function Webhooks({ url }) {
   const state = url.searchParams.get("state") || "";
   const webhook = url.searchParams.get("webhook") || "";
   const hooks = useAnswer("/api/v1/webhooks");
   const log = useAnswer(target("/api/v1/deliveries", { state, webhook }), ["delivery", "incident", "alarm"], 0, { keep: true });
-  return html`<div class="stack"><h1>Notify</h1><${Hooks} hooks=${hooks} sent=${log.again} /><${Log} hooks=${hooks} log=${log} state=${state} webhook=${webhook} /></div>`;
+  return html`<${Hooks} hooks=${hooks} sent=${log.again} /><${Log} hooks=${hooks} log=${log} state=${state} webhook=${webhook} />`;
+}
+
+const TABS = [["webhooks", "Webhooks and log"], ["plan", "Plan"], ["on-call", "On call and tickets"], ["notices", "Notices"], ["calendar", "Planned work"]];
+const VIEWS = {
+  webhooks: Webhooks,
+  plan: lazy(async () => (await import("./plan.js")).Plan),
+  "on-call": lazy(async () => (await import("./oncall.js")).OnCall),
+  notices: lazy(async () => (await import("./letters.js")).Letters),
+  calendar: lazy(async () => (await import("./calendar.js")).Calendar),
+};
+
+export default function Notify({ url }) {
+  const tab = tabOf(TABS);
+  return html`<div class="stack"><div class="row"><h1>Notify</h1><${Tabs} path="/notify" tabs=${TABS} label="Notify" /></div><${VIEWS[tab]} key=${tab} url=${url} /></div>`;
 }
