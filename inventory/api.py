@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from inventory.discovery import Discovery, DiscoveryError, Looked, Run
+from inventory.discovery import Discovery, DiscoveryError
 from inventory.layout import Layout, layout
+from inventory.ledger import Looked, Run
 from inventory.picture import Picture
 from inventory.topology import Device, Entity, Link, Service, Topology
 from inventory.visible import visible
@@ -61,6 +62,7 @@ class InventoryApi:
             "name",
             "site_id",
             "management_address",
+            "vrf",
             "role",
             "vendor",
             "model",
@@ -283,7 +285,7 @@ def _missing(topology: Topology, end: Any) -> dict[str, Any]:
 def _run(one: Run) -> dict[str, Any]:
     lines = [{"address": x.address, "outcome": x.outcome, "took_ms": x.took_ms} for x in list(one.ledger.values())[-LEDGER_MAX:]]
     times = {"started_at": iso(one.started_ns), "ended_at": iso(one.ended_ns)}
-    counts = {"done": len(one.ledger), "total": one.total, "new_devices": one.new_devices, "outcomes": one.outcomes}
+    counts = {"done": len(one.ledger) + one.nobody, "total": one.total, "new_devices": one.new_devices, "outcomes": one.outcomes}
     return {"id": one.id, "ranges": list(one.ranges)} | times | counts | {"ledger": lines}
 
 

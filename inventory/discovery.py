@@ -6,16 +6,17 @@ the last silent address has been waited for.
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from inventory.facts import DeviceFacts, Look, NoAnswer
 from inventory.identity import usable_address
 from inventory.intake import Intake
+from inventory.ledger import ALIVE, NOBODY, RUNS_KEPT, Looked, Run, keep, kept
 from inventory.picture import Picture
 from inventory.settings import ADDRESSES_MAX, InventorySettings
 from inventory.settle import settle
@@ -32,20 +33,8 @@ SETTLE_EVERY_S: Final = 1.0
 SETTLE_GROWTH: Final = 1.4  # all is read again and everyone follows, so it is worth it when there is so much more to show
 SETTLE_AT_LEAST_S: Final = 15.0  # what is new waits no longer
 PROGRESS_EVERY_NS: Final = 200 * NS_PER_MS
-RUNS_KEPT: Final = 20
 NOBODYS: Final = ""  # the id of a look that is no run: it is neither kept nor shown
-SILENT: Final = frozenset({"no_answer", "timeout"})
-ALIVE: Final = "alive"
-SAYS: Final = {
-    "answered": "answered, and is in the inventory",
-    "no_answer": "nobody answered: no device, another SNMP version or community, or an access list",
-    ALIVE: "a host is there, it answers an echo and no SNMP: an access list, another version or community, or no agent",
-    "timeout": "answered, and not whole within the time of a look",
-    "wrong_credential": "an agent answered and took none of the credentials",
-    "refused": "an agent answered and shows nothing to these credentials",
-    "malformed": "what answered does not speak SNMP as its standard has it",
-    "failed": "the station failed at what it answered: see the station's log",
-}
+SILENT: Final = frozenset({NOBODY, "timeout"})
 LOOKED = counter("discovery_looked", "Addresses that discovery looked at, by outcome.", "outcome")
 Network = IPv4Network | IPv6Network
 Echoes = Callable[[Sequence[str]], Awaitable[frozenset[str]]]
@@ -57,41 +46,8 @@ class DiscoveryError(Exception):
     """A discovery that cannot be started; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """One line of the ledger: `outcome` is answered, or why not (`NoAnswer.reason`, failed); `device_no` 0 when none."""
-
-    address: str
-    outcome: str
-    device_no: int
-    took_ms: int
-
-    @property
-    def says(self) -> str:
-        """The outcome in words that a person can act on."""
-        return SAYS.get(self.outcome, self.outcome.replace("_", " "))
-
-
-@dataclass(slots=True)
-class Run:
-    """One discovery: what it was asked, and the ledger so far. `total` grows when neighbours lead to more addresses."""
-
-    id: str
-    ranges: tuple[str, ...]
-    started_ns: int
-    total: int = 0
-    ended_ns: int = 0
-    ledger: dict[str, Looked] = field(default_factory=dict)
-    new_devices: int = 0
-    changes: int = 0  # looks that changed the inventory
-
-    @property
-    def outcomes(self) -> dict[str, int]:
-        return dict(Counter(line.outcome for line in self.ledger.values()))
-
-
 class Discovery:
-    """Looks at addresses and keeps the inventory true. One run at a time; the last runs' ledgers stay in memory."""
+    """Looks at addresses and keeps the inventory true. One run at a time; the last runs' ledgers stay, through a restart too."""
 
     def __init__(
         self, state: State, picture: Picture, hub: Hub, clock: Clock, look: Look, settings: InventorySettings, echoes: Echoes | None = None
@@ -111,6 +67,7 @@ class Discovery:
 
     async def run(self) -> None:
         """Look at the configured ranges now and every `rediscover_s`, and at what `request` asks for, until cancelled."""
+        self.runs.extendleft(reversed(await kept(self._state, STATION)))
         if self._settings.ranges:
             await self.discover(STATION, self._settings.ranges)
         while True:
@@ -157,12 +114,13 @@ class Discovery:
                 ended.set()
             await settle(self._state, scope, self._picture, self._clock.now_ns())
             run.ended_ns = self._clock.now_ns()
+            await keep(self._state, scope, run)
             self._tell(run, "discovery has ended")
             return run
 
     async def _who_is_there(self, run: Run) -> None:
         """Tell hosts that answer an echo and no SNMP from addresses where nobody is."""
-        silent = [address for address, line in run.ledger.items() if line.outcome == "no_answer"]
+        silent = [address for address, line in run.ledger.items() if line.outcome == NOBODY]
         if self._echoes is None or not silent:
             return
         for address in await self._echoes(silent):

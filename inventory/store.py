@@ -216,3 +216,18 @@ pending_binding = sa.Table(
     sa.Column("valid_to_ns", sa.BigInteger, nullable=False, default=0),
     sa.PrimaryKeyConstraint("tenant", "service_id", "device_name", "interface_name", "valid_from_ns"),
 )
+
+discovery_run = sa.Table(
+    "discovery_run",  # the last discoveries with what each address said; where nobody answered is only counted
+    metadata,
+    sa.Column("tenant", sa.Integer, nullable=False),
+    sa.Column("id", sa.String(36), nullable=False),
+    sa.Column("ranges", sa.Text, nullable=False),
+    sa.Column("started_ns", sa.BigInteger, nullable=False),
+    sa.Column("ended_ns", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("new_devices", sa.Integer, nullable=False),
+    sa.Column("nobody", sa.Integer, nullable=False),
+    sa.Column("lines", sa.Text, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "id"),
+)

@@ -11,7 +11,7 @@ from station.commands.context import FAILED, OK, USAGE, answer, complain, data_f
 from station.config import StationSettings
 
 if TYPE_CHECKING:
-    from inventory.discovery import Looked
+    from inventory.ledger import Looked
 
 COLUMNS = ("address", "outcome", "device", "took_ms", "says")
 

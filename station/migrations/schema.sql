@@ -1114,6 +1114,18 @@ CREATE TABLE debit_item (
 CREATE INDEX ix_debit_item_tenant_document_id ON debit_item (tenant, document_id);
 CREATE INDEX ix_debit_item_tenant_mandate_id ON debit_item (tenant, mandate_id);
 CREATE INDEX ix_debit_item_tenant_part_id ON debit_item (tenant, part_id);
+CREATE TABLE discovery_run (
+	tenant INTEGER NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	ranges TEXT NOT NULL, 
+	started_ns BIGINT NOT NULL, 
+	ended_ns BIGINT NOT NULL, 
+	total INTEGER NOT NULL, 
+	new_devices INTEGER NOT NULL, 
+	nobody INTEGER NOT NULL, 
+	lines TEXT NOT NULL, 
+	CONSTRAINT pk_discovery_run PRIMARY KEY (tenant, id)
+);
 CREATE TABLE dispute (
 	tenant INTEGER NOT NULL, 
 	id VARCHAR(36) NOT NULL, 
@@ -1193,6 +1205,14 @@ CREATE TABLE dunning_step (
 	at_ns BIGINT NOT NULL, 
 	made_by VARCHAR(64) NOT NULL, 
 	CONSTRAINT pk_dunning_step PRIMARY KEY (tenant, customer_id, seq)
+);
+CREATE TABLE erased_customer (
+	tenant INTEGER NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	outcome VARCHAR(16) NOT NULL, 
+	at_ns BIGINT NOT NULL, 
+	erased_by VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_erased_customer PRIMARY KEY (tenant, customer_id)
 );
 CREATE TABLE exchange_rate (
 	tenant INTEGER NOT NULL, 
@@ -1274,6 +1294,18 @@ CREATE TABLE one_off (
 	CONSTRAINT pk_one_off PRIMARY KEY (tenant, id)
 );
 CREATE INDEX ix_one_off_tenant_customer_id ON one_off (tenant, customer_id);
+CREATE TABLE party_consent (
+	tenant INTEGER NOT NULL, 
+	customer_id VARCHAR(36) NOT NULL, 
+	purpose VARCHAR(64) NOT NULL, 
+	seq INTEGER NOT NULL, 
+	given BOOLEAN NOT NULL, 
+	channel VARCHAR(64) NOT NULL, 
+	words VARCHAR(255) NOT NULL, 
+	at_ns BIGINT NOT NULL, 
+	recorded_by VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_party_consent PRIMARY KEY (tenant, customer_id, purpose, seq)
+);
 CREATE TABLE provider_event (
 	tenant INTEGER NOT NULL, 
 	provider VARCHAR(32) NOT NULL, 

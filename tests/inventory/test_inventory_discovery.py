@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from inventory.discovery import Discovery, DiscoveryError, addresses, networks, settles
 from inventory.facts import DeviceFacts, InterfaceFacts, NeighbourFacts, NoAnswer
+from inventory.ledger import RUNS_KEPT, kept
 from inventory.picture import Picture
 from inventory.settings import ADDRESSES_MAX, InventorySettings
 from station.clock import SystemClock
@@ -119,6 +120,23 @@ async def test_a_host_that_answers_an_echo_and_no_snmp_is_told_from_nobody(state
     assert asked == [f"192.0.2.{n}" for n in (2, 3, 4, 5, 6)]
     assert run.outcomes == {"answered": 1, "alive": 1, "no_answer": 4}
     assert "echo" in run.ledger["192.0.2.2"].says
+
+
+async def test_the_ledgers_of_the_last_runs_outlive_the_station(make: Make, state: State) -> None:
+    network = Network({"192.0.2.1": "a", "192.0.2.3": "b"})
+    first = await make(network.look).discover(STATION, ["192.0.2.0/29"])
+    for _ in range(RUNS_KEPT):
+        await make(network.look).discover(STATION, ["192.0.2.0/30"])
+    runs = await kept(state, STATION)
+    assert len(runs) == RUNS_KEPT and first.id not in {run.id for run in runs}
+    last = runs[-1]
+    assert (last.ranges, last.total, last.outcomes, list(last.ledger)) == (
+        ("192.0.2.0/30",),
+        3,
+        {"answered": 2, "no_answer": 1},
+        ["192.0.2.1", "192.0.2.3"],
+    )
+    assert last.ledger["192.0.2.1"].device_no == first.ledger["192.0.2.1"].device_no and last.ended_ns >= last.started_ns
 
 
 async def test_from_a_seed_neighbours_are_followed_inside_the_ranges_only(make: Make, picture: Picture) -> None:

@@ -173,6 +173,19 @@ def upgrade() -> None:
     op.create_index(op.f("ix_debit_item_tenant_mandate_id"), "debit_item", ["tenant", "mandate_id"], unique=False)
     op.create_index(op.f("ix_debit_item_tenant_part_id"), "debit_item", ["tenant", "part_id"], unique=False)
     op.create_table(
+        "discovery_run",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("ranges", sa.Text(), nullable=False),
+        sa.Column("started_ns", sa.BigInteger(), nullable=False),
+        sa.Column("ended_ns", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("new_devices", sa.Integer(), nullable=False),
+        sa.Column("nobody", sa.Integer(), nullable=False),
+        sa.Column("lines", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_discovery_run")),
+    )
+    op.create_table(
         "dispute",
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -256,6 +269,15 @@ def upgrade() -> None:
         sa.Column("at_ns", sa.BigInteger(), nullable=False),
         sa.Column("made_by", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "customer_id", "seq", name=op.f("pk_dunning_step")),
+    )
+    op.create_table(
+        "erased_customer",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("at_ns", sa.BigInteger(), nullable=False),
+        sa.Column("erased_by", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "customer_id", name=op.f("pk_erased_customer")),
     )
     op.create_table(
         "exchange_rate",
@@ -344,6 +366,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_one_off")),
     )
     op.create_index(op.f("ix_one_off_tenant_customer_id"), "one_off", ["tenant", "customer_id"], unique=False)
+    op.create_table(
+        "party_consent",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(length=36), nullable=False),
+        sa.Column("purpose", sa.String(length=64), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("given", sa.Boolean(), nullable=False),
+        sa.Column("channel", sa.String(length=64), nullable=False),
+        sa.Column("words", sa.String(length=255), nullable=False),
+        sa.Column("at_ns", sa.BigInteger(), nullable=False),
+        sa.Column("recorded_by", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "customer_id", "purpose", "seq", name=op.f("pk_party_consent")),
+    )
     op.create_table(
         "provider_event",
         sa.Column("tenant", sa.Integer(), nullable=False),
