@@ -10,7 +10,7 @@ from billing_bridge import periods
 from billing_bridge.guiding import FOREVER_NS
 from bss.cycles import days_360, whole_months
 from bss.plans import Stretch
-from bss.rating.terms import Cut
+from bss.rating.terms import NO_CUT, Cut
 from station.clock import NS_PER_S
 
 
@@ -46,6 +46,8 @@ def activity_of(service: Mapping[str, Any], stretch: Stretch, whole: tuple[date,
 
 
 def _cut(low: date, high: date, span_ns: int, *, change: bool) -> Cut:
+    if not span_ns:
+        return NO_CUT
     return Cut((high - low).days, span_ns // NS_PER_S, days_360(low, high), change)
 
 

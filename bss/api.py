@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_bridge import completeness, periods
 from billing_bridge.periods import Period, PeriodError
 from billing_bridge.samples import SampleSource
-from bss import assurance, closing_api, money_api, profile
+from bss import assurance, billing_api, closing_api, cycles, money_api, profile, taxes
 from bss.billing import Biller, BillRunError
 from bss.closing import Closing
 from bss.einvoice import cii, ubl
@@ -37,15 +37,14 @@ POINTS_MAX = 1000  # incomplete metering points named in one answer
 Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
 Cursor = Annotated[str, Query(pattern=r"^[A-Za-z0-9-]{0,48}$")]
 InvoiceId = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,48}$", description="The invoice's id or its number.")]
-Month = Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")]
 
 
 class BillRunOrder(BaseModel):
-    """Which month to bill."""
+    """Which span to bill: a month, or the days of another cycle, 2026-06-30/2026-07-31."""
 
     model_config = ConfigDict(extra="forbid")
 
-    month: Month
+    month: Annotated[str, Field(pattern=r"^\d{4}-\d{2}(-\d{2}/\d{4}-\d{2}-\d{2}(@[A-Za-z0-9_/+-]{1,40})?)?$")]
 
 
 def router(state: State, biller: Biller, samples: SampleSource, clock: Clock) -> APIRouter:
@@ -57,9 +56,10 @@ def router(state: State, biller: Biller, samples: SampleSource, clock: Clock) ->
     whole.include_router(routes)
     proposals = proposals_of(state, biller)
     accounts = receivables_api.routers(proposals.payments, proposals, clock)
-    parts = [*money_api.routers(state, Notes(state, biller.settings), clock), *accounts]
+    notes = Notes(state, biller.settings, {name: taxes.parse(text, name) for name, text in taxes.read(biller.taxes).items()})
+    parts = [*billing_api.routers(biller, notes, clock), *money_api.routers(state, notes, clock), *accounts]
     parts.append(closing_api.router(Closing(state, biller.billing.zone), clock))
-    for part in (profile.router(state, clock), *parts):
+    for part in (profile.router(biller, clock), *parts):
         whole.include_router(part)
     return whole
 
@@ -140,16 +140,16 @@ def _bill_runs(state: State, biller: Biller, clock: Clock) -> APIRouter:
             raise ProblemError(422, "Not a month", str(error)) from error
         except (BillRunError, TariffError) as error:
             raise ProblemError(409, "The month cannot be billed", str(error)) from error
-        return {name: getattr(report, name) for name in ("run_id", "period", "made", "stood", "exceptions")}
+        return {name: getattr(report, name) for name in ("run_id", "period", "made", "stood", "exceptions", "waiting")}
 
     @routes.get("/usage/completeness")
-    async def complete(caller: Caller, month: Annotated[str, Query(pattern=r"^(\d{4}-\d{2})?$")] = "") -> dict[str, Any]:
+    async def complete(caller: Caller, month: Annotated[str, Query(pattern=r"^[A-Za-z0-9_/@+-]{0,64}$")] = "") -> dict[str, Any]:
         """Expected against received usage of a month (default: the last closed one), and services against bills."""
         caller.require(Role.BILLING, "checking completeness")
         whole_view(caller, "completeness")
         now_ns, zone = clock.now_ns(), biller.billing.zone
         try:
-            period = periods.month(month or _last_month(now_ns, biller), zone)
+            period = cycles.parse(month or _last_month(now_ns, biller), zone)
         except PeriodError as error:
             raise ProblemError(422, "Not a month", str(error)) from error
         closed_ns = now_ns - biller.billing.settle_s * NS_PER_S

@@ -23,6 +23,7 @@ from bss.issue import Issued, Numbers, series_of
 from bss.lines import Draft, Inputs
 from bss.metrics import EXCEPTIONS, INVOICES
 from bss.pools import Carried, carried_out
+from bss.publication import must_wait
 from bss.settings import BssSettings
 from bss.snapshot import ONCE, Snapshot, Sources
 from bss.store import bill_run, bill_run_closed, billed_period, invoice, rated_usage, service_plan
@@ -53,13 +54,15 @@ class BillRunError(Exception):
 @dataclass(frozen=True, slots=True)
 class RunReport:
     """`made` invoices were issued now, `stood` were there already; `exceptions`: services that could not be billed or
-    corrected, each with its period and the reason."""
+    corrected, each with its period and the reason. `waiting`: it is above the limit, and nothing is issued until a second
+    person approves it."""
 
     run_id: str
     period: str
     made: int
     stood: int
     exceptions: Sequence[dict[str, str]]
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,8 @@ class Biller:
         self.checkpoint("before_run")
         async with self.state.write() as conn:
             inputs = await self._inputs(conn, scope, period, now_ns, cutoff_ns)
+            if await self._waits(conn, scope, inputs, now_ns):
+                return RunReport(inputs.run_id, period.name, 0, 0, [], waiting=True)
         self.checkpoint("after_run_fixed")
         made, stood, exceptions = 0, 0, []
         customers = inputs.snapshot.members
@@ -151,6 +156,11 @@ class Biller:
             run = await _run_row(conn, scope.tenant, period.name)
         return await inputs_of(conn, scope.tenant, run)
 
+    async def _waits(self, conn: AsyncConnection, scope: Scope, inputs: Inputs, now_ns: int) -> bool:
+        if self.settings.freeze_minor is None:
+            return False
+        return await must_wait(conn, scope, inputs.period.name, self.settings.freeze_minor, lambda: _gross(inputs), now_ns)
+
     def _check_time(self, period: Period, cutoff_ns: int, now_ns: int) -> None:
         ready_ns = period.end_ns + self.settings.grace_h * 3600 * NS_PER_S
         if cutoff_ns < ready_ns:
@@ -198,6 +208,16 @@ class Biller:
         async with self.state.write() as conn:
             await insert_new(conn, bill_run_closed, [row], ("tenant", "period"))
             await audit.record(conn, scope, "bill_run.end", f"bill_run:{period.name}", now_ns=now_ns, after=after)
+
+
+def _gross(inputs: Inputs) -> dict[str, int]:
+    """What the run comes to, by currency."""
+    found: dict[str, int] = {}
+    for customer in inputs.snapshot.members:
+        one = draft.draft(inputs, customer)
+        if one.lines:
+            found[one.currency] = found.get(one.currency, 0) + document.document(inputs, one, "", "")["totals"]["gross_minor"]
+    return found
 
 
 def _name(found: Draft) -> str:

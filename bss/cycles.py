@@ -11,6 +11,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from billing_bridge import periods
@@ -93,6 +94,7 @@ def span(first: date, after: date, zone: ZoneInfo, contract: ZoneInfo) -> Period
     return Period(start_ns, end_ns, f"{first.isoformat()}/{after.isoformat()}{suffix}")
 
 
+@lru_cache(maxsize=4096)
 def days_of(name: str, contract: ZoneInfo) -> tuple[date, date, ZoneInfo]:
     """(first day, day after the last, zone) of a period's name; PeriodError where it is none."""
     found = _NAME.fullmatch(name)

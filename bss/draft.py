@@ -23,7 +23,7 @@ from bss.lines import HALF_UP, Draft, Inputs, Leak, Line, Rated, Row, charges_of
 from bss.plans import service_of
 from bss.rating.price import PricedItem
 from bss.snapshot import ONCE, Snapshot
-from bss.taxes import Tax, TaxError
+from bss.taxes import TaxError
 
 
 def draft(inputs: Inputs, customer: Row) -> Draft:
@@ -77,6 +77,8 @@ class _Lines:
 def _ahead(inputs: Inputs, customer: Row) -> Rated:
     """The next period of the payer's cycle with nothing used yet, where any of its tariffs is billed in advance."""
     snapshot, cycle = inputs.snapshot, inputs.snapshot.cycle(customer["id"])
+    if not snapshot.fees_ahead:
+        return Rated(inputs.usage, {}, {})
     period = cycles.span(*cycle.around(inputs.days[1]), cycle.zone, snapshot.zone)
     return rate_all(inputs, customer, Consumption(period, {}, {}), ahead=True)[0]
 
@@ -111,8 +113,8 @@ def _one_off(inputs: Inputs, customer: Row, service: Row, row: Row) -> Line:
     item = PricedItem(
         ONCE + row["id"], row["description"], quantity, row["unit"], price, amount, {"rule": "asked for once", "day": row["day"]}
     )
-    line = Line("charge", service, inputs.period, item, amount, customer["currency"], Tax(0), None, 0, [], said=said)
-    return taxed(inputs, customer, line, row["tax_class"], day, inclusive=False)
+    net, tax, own = taxed(inputs, customer, amount, row["tax_class"], day, inclusive=False)
+    return Line("charge", service, inputs.period, item, net, customer["currency"], tax, None, 0, [], None, own, said)
 
 
 def _quality(rated: Rated, snapshot: Snapshot) -> list[dict[str, Any]]:

@@ -184,7 +184,7 @@ def charges_of(inputs: Inputs, customer: Row, rated: Rated, key: str) -> list[Li
     for item in rating.items:
         meter = rating.tariff.meter_of(item.charge)
         usage = [part.ref() for part in parts if part.record["meter"] == meter]
-        named = replace(item, charge=item.charge + stretch.suffix)
+        named = replace(item, charge=item.charge + stretch.suffix) if stretch.no else item
         line = _line(inputs, customer, stretch.service, rated.consumption.period, named, rating.tariff, usage)
         found += [line] if line else []
     return found
@@ -194,7 +194,8 @@ def _line(
     inputs: Inputs, customer: Row, service: Row, period: Period, item: PricedItem, tariff: TariffVersion, usage: Sequence[Row]
 ) -> Line | None:
     """A charge in the payer's currency, its share of it, with its tax; None where others bear it all."""
-    snapshot, day, said = inputs.snapshot, last_day(inputs.snapshot, period), {}
+    snapshot, day = inputs.snapshot, last_day(inputs.snapshot, period)
+    said: dict[str, Any] = {}
     amount, priced, billed = item.amount_minor, tariff.tariff.currency, customer["currency"]
     if priced != billed:
         rate_ = snapshot.rates.on(day, priced, billed)
@@ -210,9 +211,10 @@ def _line(
         amount = mine
     if service["customer_id"] != customer["id"] and (owner := snapshot.customers.get(service["customer_id"])):
         said["owner"] = {name: owner[name] for name in ("id", "number", "name")}
-    line = Line("charge", service, period, item, amount, billed, Tax(0), tariff, 0, usage, said=said)
     head = tariff.tariff
-    return taxed(inputs, customer, line, head.tax_class, day, inclusive=head.prices_include_tax)
+    net, tax, own = taxed(inputs, customer, amount, head.tax_class, day, inclusive=head.prices_include_tax)
+    said |= {"gross_minor": amount} if head.prices_include_tax else {}
+    return Line("charge", service, period, item, net, billed, tax, tariff, 0, usage, None, own, said)
 
 
 def _share(shares: Mapping[str, int], snapshot: Snapshot, service: Row, customer: Row, amount: int) -> tuple[int, int]:
@@ -224,11 +226,11 @@ def _share(shares: Mapping[str, int], snapshot: Snapshot, service: Row, customer
     return money.PPM - sum(others.values()), amount - sum(parts[payer] for payer in others)
 
 
-def taxed(inputs: Inputs, customer: Row, line: Line, tax_class: str, day: date, *, inclusive: bool) -> Line:
-    """The line with its tax; of a price with tax the net amount is taken out."""
-    tax, amount = tax_of(inputs.snapshot, customer, tax_class, day), line.amount_minor
+def taxed(inputs: Inputs, customer: Row, amount: int, tax_class: str, day: date, *, inclusive: bool) -> tuple[int, Tax, int | None]:
+    """(net, tax, tax of the line's own) of an amount; of a price with tax the net amount is taken out."""
+    tax = tax_of(inputs.snapshot, customer, tax_class, day)
     if inclusive:
         net = taxes.net_of(amount, tax.rate_ppm)
-        return replace(line, tax=tax, amount_minor=net, tax_minor=amount - net, said={**line.said, "gross_minor": amount})
+        return net, tax, amount - net
     per_line = inputs.snapshot.data["terms"].get("tax_rounding") == "per_line"
-    return replace(line, tax=tax, tax_minor=money.tax(amount, tax.rate_ppm, HALF_UP) if per_line else None)
+    return amount, tax, money.tax(amount, tax.rate_ppm, HALF_UP) if per_line else None

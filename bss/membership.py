@@ -123,5 +123,5 @@ def check_profile(customer: Row, contract: ZoneInfo) -> None:
     """PeriodError where a profile's cycle or zone is none."""
     try:
         cycle_of(customer, contract, ShortMonth.LAST_DAY)
-    except (OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError) as error:
         raise error if isinstance(error, PeriodError) else PeriodError(f"{customer.get('time_zone')!r} is no time zone") from error

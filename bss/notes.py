@@ -6,7 +6,7 @@ a line credit never exceeds what was billed on it. The invoice itself stays as i
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,14 +14,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_bridge.periods import date_at
-from bss import canonical, ledger, money, taxes
+from bss import canonical, cycles, ledger, money, taxes
 from bss.issue import number_of
 from bss.receivables.account import row_of
 from bss.receivables.store import receivable
 from bss.settings import BssSettings
-from bss.store import credit_note, credit_proposal, document_series, invoice
+from bss.store import credit_note, credit_proposal, document_series, invoice, leakage
+from bss.taxes import Jurisdiction
 from station.clock import NS_PER_S
-from station.ids import new_id
+from station.ids import derived_id, new_id
 from station.scope import Role, Scope
 from station.security import audit
 from station.state import State, insert_new
@@ -52,6 +53,7 @@ class Notes:
 
     state: State
     settings: BssSettings
+    jurisdictions: Mapping[str, Jurisdiction] = field(default_factory=dict)
 
     async def propose(self, scope: Scope, invoice_id: str, changes: Sequence[Change], reason: str, now_ns: int) -> str:
         """The id of the proposal; NoteError when it cannot be."""
@@ -59,9 +61,13 @@ class Notes:
         if not changes or len(changes) > LINES_MAX or not reason.strip():
             raise NoteError("empty", "A note names at least one line and a reason.")
         id_ = new_id(now_ns)
+        if any(change.amount_minor > 0 for change in changes):
+            async with self.state.read() as conn:
+                invoiced = await document_of(conn, scope, invoice_id)
+            await self._check_age(scope, invoiced, changes, now_ns)
         async with self.state.write() as conn:
-            document = await _document(conn, scope, invoice_id)
-            _note_lines(document, changes, await _changed(conn, scope.tenant, document["id"]))
+            document = await document_of(conn, scope, invoice_id)
+            _note_lines(document, changes, await changed(conn, scope.tenant, document["id"]))
             row = {"tenant": scope.tenant, "id": id_, "invoice_id": document["id"], "reason": reason.strip()[:255], "state": "open"}
             lines = canonical.encode([{"no": change.line_no, "amount_minor": change.amount_minor} for change in changes])
             made = {"lines": lines, "proposed_by": scope.user[:64], "proposed_ns": now_ns}
@@ -73,9 +79,10 @@ class Notes:
         """Issue the note of a proposal and return it; the one issued before when it was approved already."""
         scope.require(Role.BILLING, "approving a credit")
         async with self.state.write() as conn:
-            await _lock(conn, scope.tenant, self._series(now_ns))
+            series = self._series(await _proposal(conn, scope.tenant, proposal_id), now_ns)
+            await _lock(conn, scope.tenant, series)
             proposal = await _proposal(conn, scope.tenant, proposal_id)
-            invoiced = await _document(conn, scope, proposal.invoice_id)
+            invoiced = await document_of(conn, scope, proposal.invoice_id)
             if proposal.state == "approved":
                 return await _issued(conn, scope.tenant, proposal_id)
             if proposal.state != "open":
@@ -83,9 +90,9 @@ class Notes:
             if proposal.proposed_by == scope.user[:64]:
                 raise NoteError("own", "Nobody approves their own credit: a second person decides.")
             changes = [Change(line["no"], line["amount_minor"]) for line in json.loads(proposal.lines)]
-            lines = _note_lines(invoiced, changes, await _changed(conn, scope.tenant, invoiced["id"]))
-            place = await _number(conn, scope.tenant, self._series(now_ns))
-            made = _document_of(invoiced, lines, number_of(*place), proposal, now_ns)
+            lines = _note_lines(invoiced, changes, await changed(conn, scope.tenant, invoiced["id"]))
+            place = await _number(conn, scope.tenant, series)
+            made = _note_of(invoiced, lines, number_of(*place), proposal, now_ns)
             await _write(conn, scope, proposal, made, place, now_ns)
         return made
 
@@ -94,16 +101,42 @@ class Notes:
         scope.require(Role.BILLING, "refusing a credit")
         async with self.state.write() as conn:
             proposal = await _proposal(conn, scope.tenant, proposal_id)
-            await _document(conn, scope, proposal.invoice_id)
+            await document_of(conn, scope, proposal.invoice_id)
             if proposal.state != "open":
                 raise NoteError("decided", f"The proposal is {proposal.state}.")
             await _decide(conn, scope, proposal_id, "refused", now_ns)
 
-    def _series(self, now_ns: int) -> str:
-        return f"{self.settings.note_series}-{date_at(now_ns, ZoneInfo('UTC')).year}"
+    def _series(self, proposal: Any, now_ns: int) -> str:
+        """Debit notes have a series of their own where the settings say so."""
+        debit = sum(line["amount_minor"] for line in json.loads(proposal.lines)) > 0
+        series = (debit and self.settings.debit_series) or self.settings.note_series
+        return f"{series}-{date_at(now_ns, ZoneInfo('UTC')).year}"
+
+    async def _check_age(self, scope: Scope, document: Mapping[str, Any], changes: Sequence[Change], now_ns: int) -> None:
+        """NoteError where a line is to be debited that is older than may be billed: that is a leak, and kept as one."""
+        now = date_at(now_ns, ZoneInfo("UTC"))
+        months, lines = self._months(document), {line["no"]: line for line in document["lines"]}
+        old = []
+        for change in changes:
+            line = lines.get(change.line_no)
+            ended = cycles.days_of(line["period"]["name"], ZoneInfo("UTC"))[1] if line else now
+            if line and change.amount_minor > 0 and ended < cycles.months_later(now, -months):
+                old.append(_leak_row(scope.tenant, document, line, change.amount_minor, months, now_ns))
+        if old:
+            async with self.state.write() as conn:
+                await insert_new(conn, leakage, old, ("tenant", "id"))
+                await audit.record(conn, scope, "leakage.note", f"invoice:{document['id']}", now_ns=now_ns, after={"lines": len(old)})
+            raise NoteError("too_old", f"What is more than {months} months old is not billed any more; it is noted as leakage.")
+
+    def _months(self, document: Mapping[str, Any]) -> int:
+        """How old a supply to this customer may be and still be billed."""
+        country = document["customer"].get("country") or document["seller"].get("country", "")
+        table = self.jurisdictions.get(country)
+        own = table.back_billing_months if table else None
+        return self.settings.adjust_months if own is None else min(own, self.settings.adjust_months)
 
 
-async def _document(conn: AsyncConnection, scope: Scope, invoice_id: str) -> dict[str, Any]:
+async def document_of(conn: AsyncConnection, scope: Scope, invoice_id: str) -> dict[str, Any]:
     where = [invoice.c.tenant == scope.tenant, sa.or_(invoice.c.id == invoice_id, invoice.c.number == invoice_id)]
     where += [invoice.c.customer_id.in_(scope.customers)] if scope.customers else []
     text = (await conn.execute(sa.select(invoice.c.document).where(*where))).scalar()
@@ -113,7 +146,7 @@ async def _document(conn: AsyncConnection, scope: Scope, invoice_id: str) -> dic
     return found
 
 
-async def _changed(conn: AsyncConnection, tenant: int, invoice_id: str) -> dict[int, int]:
+async def changed(conn: AsyncConnection, tenant: int, invoice_id: str) -> dict[int, int]:
     """By how much earlier notes changed each line."""
     query = sa.select(credit_note.c.document).where(credit_note.c.tenant == tenant, credit_note.c.invoice_id == invoice_id)
     found: dict[int, int] = {}
@@ -134,7 +167,7 @@ def _note_lines(document: Mapping[str, Any], changes: Sequence[Change], changed:
         rest = line["amount_minor"] + changed.get(change.line_no, 0)
         if change.amount_minor < 0 and -change.amount_minor > rest:
             raise NoteError("too_much", f"Line {change.line_no} has {money.text(rest, document['currency'])} left to credit.")
-        kept = {name: line[name] for name in ("service", "charge", "period", "tax_rate_ppm")}
+        kept = {name: line[name] for name in ("service", "charge", "period", "tax_rate_ppm")} | _tax_kept(line, change.amount_minor)
         words = f"{'Credit' if change.amount_minor < 0 else 'Debit'} on {document['number']}, line {change.line_no}: {line['description']}"
         found.append(
             {"no": no, "kind": "credit" if change.amount_minor < 0 else "debit", "description": words, "amount_minor": change.amount_minor}
@@ -145,7 +178,34 @@ def _note_lines(document: Mapping[str, Any], changes: Sequence[Change], changed:
     return found
 
 
-def _document_of(invoiced: Mapping[str, Any], lines: list[dict[str, Any]], number: str, proposal: Any, now_ns: int) -> dict[str, Any]:
+def _tax_kept(line: Mapping[str, Any], amount_minor: int) -> dict[str, Any]:
+    """The line's tax as it was; one of its own is taken back in proportion, all of it with all of the line."""
+    if not line.get("tax"):
+        return {}
+    tax = dict(line["tax"])
+    if "tax_minor" in tax:
+        whole = line["amount_minor"]
+        tax["tax_minor"] = money.share(tax["tax_minor"] * (1 if whole > 0 else -1), amount_minor, abs(whole), money.Rounding.HALF_UP)
+    return {"tax": tax}
+
+
+def _leak_row(tenant: int, document: Mapping[str, Any], line: Mapping[str, Any], amount: int, months: int, now_ns: int) -> dict[str, Any]:
+    return {
+        "tenant": tenant,
+        "id": derived_id("leak", tenant, document["id"], line["no"], amount),
+        "period": line["period"]["name"],
+        "customer_id": document["customer"]["id"],
+        "service_id": line["service"]["id"],
+        "charge": line["charge"],
+        "amount_minor": amount,
+        "currency": document["currency"],
+        "reason": f"more than {months} months old, the most that may be billed",
+        "run_period": "",
+        "noted_ns": now_ns,
+    }
+
+
+def _note_of(invoiced: Mapping[str, Any], lines: list[dict[str, Any]], number: str, proposal: Any, now_ns: int) -> dict[str, Any]:
     rows = taxes.breakdown(lines, invoiced["customer"].get("tax_category", ""), money.Rounding.HALF_UP)
     net, tax = sum(line["amount_minor"] for line in lines), sum(row["tax_minor"] for row in rows)
     day = date_at(now_ns, ZoneInfo(invoiced["period"]["time_zone"])).isoformat()

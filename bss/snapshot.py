@@ -4,6 +4,7 @@ The inventory may change at any time; an invoice must come out the same for ever
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -20,6 +21,7 @@ from bss.cycles import Cycle, ShortMonth
 from bss.exchange import Rates
 from bss.membership import cycle_of, members, nominal, payer_of
 from bss.plans import by_service, of_places
+from bss.publication import published
 from bss.settings import BssSettings
 from bss.store import bill_split, billing_profile, exchange_rate, one_off, rated_usage, service_plan, tariff_used
 from bss.tariffs import TariffError, Tariffs, TariffVersion, in_force, parse
@@ -196,6 +198,15 @@ class Snapshot:
         raise TariffError(name, f"the version of {effective} is gone")
 
     @cached_property
+    def fees_ahead(self) -> bool:
+        """Whether any tariff has a fee in advance; one that is unsound has none, and is told of where it is used."""
+        for row in self.data["tariffs"]:
+            with suppress(TariffError):
+                if self._parse(row).ahead:
+                    return True
+        return False
+
+    @cached_property
     def _parsed(self) -> dict[tuple[str, str], TariffVersion]:
         return {}
 
@@ -231,7 +242,7 @@ async def take(conn: AsyncConnection, scope: Scope, sources: Sources, period: Pe
     plans = [row for row in await _plans(conn, tenant) if row["service_id"] in mine]
     splits = [row for row in await _splits(conn, tenant) if row["service_id"] in mine]
     names = {row["tariff"] for row in [*services, *plans]} | {row["was"] for row in plans}
-    versions = await _versions(conn, tenant, sources.tariffs, names)
+    versions = await _versions(conn, tenant, sources.tariffs, names, publish=settings.publish)
     once = await _one_offs(conn, tenant, customers, period)
     extra = {
         "members": billed if len(billed) < len(everybody) else None,
@@ -285,11 +296,14 @@ def _several(customers: Iterable[Row], versions: Iterable[TariffVersion], once: 
     return len(priced | {row["currency"] for row in customers} | {settings.currency}) > 1
 
 
-async def _versions(conn: AsyncConnection, tenant: int, tariffs: Tariffs, names: set[str]) -> list[TariffVersion]:
-    """Every version of the tariffs named and of those that were used, as their files are."""
+async def _versions(conn: AsyncConnection, tenant: int, tariffs: Tariffs, names: set[str], *, publish: bool) -> list[TariffVersion]:
+    """Every version of the tariffs named and of those that were used, as their files are; `publish`: if two people agreed."""
     c = rated_usage.c
     used = (await conn.execute(sa.select(c.tariff).where(c.tenant == tenant).distinct())).scalars()
     found = [version for name in sorted(names | set(used)) for version in tariffs.versions(name)]
+    if publish:
+        agreed = await published(conn, tenant)
+        found = [version for version in found if (version.name, version.effective.isoformat(), version.sha256) in agreed]
     await _unedited(conn, tenant, found)
     return found
 

@@ -105,6 +105,7 @@ class Tariff(Settings):
     until: date | None = None
     tax_class: Annotated[str, Field(pattern=r"\A[a-z][a-z0-9_]{0,31}\z")] = "standard"
     prices_include_tax: bool = False
+    retail: bool = True
     charges: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=50)]
     examples: tuple[Example, ...] = ()
 
@@ -120,7 +121,7 @@ class Tariff(Settings):
 class TariffVersion:
     """One file: its name, effective date, exact text and SHA-256, and what it says.
 
-    `priced` are the charges in order, each kind of price with its terms.
+    `priced` are the charges in order, each kind of price with its terms; `ahead` the places of those billed in advance.
     """
 
     name: str
@@ -129,14 +130,10 @@ class TariffVersion:
     sha256: str
     tariff: Tariff
     priced: tuple[tuple[Price, Settings], ...]
-
-    @property
-    def ahead(self) -> frozenset[int]:
-        """The places of the charges that are billed in advance."""
-        return frozenset(n for n, (_, terms) in enumerate(self.priced, start=1) if getattr(terms, "billed", "") == "advance")
+    ahead: frozenset[int] = frozenset()
 
     def is_ahead(self, charge: str) -> bool:
-        return int(charge.partition(".")[0]) in self.ahead
+        return bool(self.ahead) and int(charge.partition(".")[0]) in self.ahead
 
     @property
     def meters(self) -> frozenset[str]:
@@ -166,7 +163,9 @@ def parse(name: str, effective: date, text: str, where: str = "") -> TariffVersi
     if tariff.until is not None and tariff.until < effective:
         raise TariffError(name, "ends before it begins", [_until_fault(where, text, "ends before it begins")])
     version = (name, effective, text, hashlib.sha256(text.encode()).hexdigest(), tariff)
-    return TariffVersion(*version, _priced(name, tariff, where, text))
+    priced = _priced(name, tariff, where, text)
+    ahead = frozenset(n for n, (_, terms) in enumerate(priced, start=1) if getattr(terms, "billed", "") == "advance")
+    return TariffVersion(*version, priced, ahead)
 
 
 def _priced(name: str, tariff: Tariff, where: str, text: str) -> tuple[tuple[Price, Settings], ...]:
@@ -216,6 +215,10 @@ class Tariffs:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    @property
+    def root(self) -> Path:
+        return self._root
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self._root.iterdir() if path.is_dir() and NAME.fullmatch(path.name))

@@ -74,7 +74,8 @@ def columns(fee: FlatFee, of: Columns) -> list[Line]:
 
 def _proration(fee: FlatFee, charged: Activity, part: int, whole_: int) -> dict[str, Any]:
     found = {"policy": fee.proration.value, "part": part, "whole": whole_, "active_days": charged.active_days, "days": charged.days}
-    return found | {name: edge.value for name in ("on_start", "on_end", "on_change") if (edge := getattr(fee, name)) != Edge.BY_RULE}
+    edges = {"on_start": fee.on_start, "on_end": fee.on_end, "on_change": fee.on_change}
+    return found | {name: edge.value for name, edge in edges.items() if edge != Edge.BY_RULE}
 
 
 def _months(part: int, whole_: int) -> Decimal:

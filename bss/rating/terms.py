@@ -107,6 +107,8 @@ class Activity:
 
     def by(self, edges: Edges) -> "Activity":
         """The activity that is charged: longer where an edge is charged nevertheless, none where it voids the period."""
+        if self.before is NO_CUT and self.after is NO_CUT:
+            return self
         found = self
         for cut, edge in ((self.before, edges.before(self.before)), (self.after, edges.after(self.after))):
             if not (cut.days or cut.seconds) or edge == Edge.BY_RULE or not self.active_days:

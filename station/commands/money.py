@@ -28,6 +28,9 @@ def bill(config: Path | None, data: Path | None, period: str, as_json: bool) -> 
         except (BillRunError, PeriodError) as error:
             complain(str(error))
             return FAILED
+        if report.waiting:
+            complain(f"{report.period} is above the limit and waits for a second person: POST /api/v1/bill-runs/approve")
+            return PARTLY
         found = {"period": report.period, "issued": report.made, "stood_already": report.stood, "exceptions": report.exceptions}
         say(json.dumps(found) if as_json else f"{report.period}: {report.made} issued, {report.stood} stood already")
         for exception in report.exceptions:
