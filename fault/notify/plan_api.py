@@ -61,6 +61,11 @@ def router(notifier: Notifier) -> APIRouter:
             rows = [dict(row) for row in (await conn.execute(query)).mappings()]
         return {"items": [_climb(row) for row in rows], "next": None, "total": len(rows)}
 
+    _add_tickets(api, notifier)
+    return api
+
+
+def _add_tickets(api: APIRouter, notifier: Notifier) -> None:
     @api.get("/tickets")
     async def every_ticket(caller: Caller, limit: int = 100) -> dict[str, Any]:
         """The tickets that other systems keep, those made last first."""
@@ -74,8 +79,6 @@ def router(notifier: Notifier) -> APIRouter:
         async with notifier.state.read() as conn:
             rows = await store.tickets(conn, caller.tenant, key) if sees(notifier, caller) else []
         return {"items": [_ticket(row) for row in rows], "next": None, "total": len(rows)}
-
-    return api
 
 
 def _shown(revision: int, plan: Plan) -> dict[str, Any]:
