@@ -1,7 +1,8 @@
-"""Customer records, accounts, catalogue and product inventory as TM Forum APIs: read-only views of what the station holds.
+"""Customers, accounts, catalogue and products as TM Forum resources: views of what the station holds.
 
 TMF629 customers and TMF632 organizations are the customers of the inventory, TMF666 billing accounts theirs, TMF620
-offerings the tariffs, TMF637 products the services. What they do not hold is not shown.
+offerings the tariffs, TMF637 products the services. What they do not hold is not shown. What clients add to customers,
+parties and accounts is `bss.parties`.
 """
 
 import json
@@ -14,6 +15,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bss.parties.customers import KIND as CUSTOMER_KIND
+from bss.parties.store import erased_customer
 from bss.store import invoice
 from bss.tariffs import Tariffs, TariffVersion
 from bss.tmf678 import money_of, related_customer
@@ -23,6 +26,7 @@ from station.scope import Role, Scope
 from station.state import State
 from station.tmf.query import Query, page
 from station.tmf.route import Id, api_router, href
+from station.tmf.store import tmf_document
 from station.web import Caller, iso, not_found
 
 ROWS_MAX = 100_000  # customers or services of one list
@@ -35,15 +39,11 @@ Load = Callable[[AsyncConnection, Scope], Awaitable[Sequence[Json]]]
 
 def routers(state: State, tariffs: Tariffs, clock: Clock) -> list[APIRouter]:
     """One router for each API."""
-    customers, parties, accounts, catalogue, products = map(api_router, (CUSTOMERS, PARTIES, ACCOUNTS, CATALOGUE, PRODUCTS))
-    _add(customers, state, "customer", _customers(_customer))
-    _add(parties, state, "organization", _customers(_organization))
-    _add(parties, state, "individual", _nothing)
-    _add(accounts, state, "billingAccount", _accounts)
+    catalogue, products = map(api_router, (CATALOGUE, PRODUCTS))
     _add(catalogue, state, "productOffering", _offerings(tariffs, clock, prices=False))
     _add(catalogue, state, "productOfferingPrice", _offerings(tariffs, clock, prices=True))
     _add(products, state, "product", _products(clock))
-    return [customers, parties, accounts, catalogue, products]
+    return [catalogue, products]
 
 
 def _add(routes: APIRouter, state: State, kind: str, load: Load) -> None:
@@ -65,21 +65,26 @@ def _add(routes: APIRouter, state: State, kind: str, load: Load) -> None:
         return JSONResponse(Query.of(request).shown(found[0]))
 
 
-async def _nothing(conn: AsyncConnection, caller: Scope) -> list[Json]:
-    """Natural persons: the inventory holds none."""
-    return []
-
-
 async def _customer_rows(conn: AsyncConnection, caller: Scope) -> list[Mapping[str, Any]]:
     where = [customer.c.tenant == caller.tenant] + ([customer.c.id.in_(caller.customers)] if caller.customers else [])
     return list((await conn.execute(sa.select(customer).where(*where).order_by(customer.c.number).limit(ROWS_MAX))).mappings())  # type: ignore[arg-type]
 
 
-def _customers(shape: Callable[[Mapping[str, Any]], Json]) -> Load:
-    async def load(conn: AsyncConnection, caller: Scope) -> list[Json]:
-        return [shape(row) for row in await _customer_rows(conn, caller)]
+async def customers(conn: AsyncConnection, caller: Scope) -> list[Json]:
+    """TMF629: each customer of the inventory with what clients keep of it; an erased one is not shown."""
+    c, e = tmf_document.c, erased_customer.c
+    said = await conn.execute(
+        sa.select(c.id, c.body).where(c.tenant == caller.tenant, c.api == CUSTOMER_KIND.api, c.kind == CUSTOMER_KIND.name)
+    )
+    bodies = {row.id: json.loads(row.body) for row in said}
+    gone = set((await conn.execute(sa.select(e.customer_id).where(e.tenant == caller.tenant))).scalars())
+    shown = (_customer(row) for row in await _customer_rows(conn, caller) if row["id"] not in gone)
+    return [one | bodies.get(one["id"], {}) for one in shown]
 
-    return load
+
+async def organizations(conn: AsyncConnection, caller: Scope) -> list[Json]:
+    """TMF632: each customer of the inventory as the organization it is."""
+    return [_organization(row) for row in await _customer_rows(conn, caller)]
 
 
 def _customer(row: Mapping[str, Any]) -> Json:
@@ -115,7 +120,7 @@ def _contacts(row: Mapping[str, Any]) -> list[Json]:
     return found
 
 
-async def _accounts(conn: AsyncConnection, caller: Scope) -> list[Json]:
+async def billing_accounts(conn: AsyncConnection, caller: Scope) -> list[Json]:
     """A billing account for each customer, with the sum of its invoices."""
     rows = await _customer_rows(conn, caller)
     c = invoice.c

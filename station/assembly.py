@@ -16,6 +16,7 @@ import billing_bridge.tmf635
 import bss.api
 import bss.cash.station
 import bss.dunning.station
+import bss.parties.station
 import bss.receivables.tmf676
 import bss.sla_credits
 import bss.tmf654
@@ -475,6 +476,9 @@ class Station:
             bss.tmf654.router(ground.state, self.balances, self.guard, clock),
             bss.tmf678.router(ground.state, self.guard, clock),
             bss.receivables.tmf676.router(bss.api.proposals_of(ground.state, self.biller), self.guard, clock),
+            *bss.parties.station.routers(
+                ground.state, ground.settings.bss, self.biller.billing.zone, self.guard, clock, self.fault, self.levels
+            ),
             *bss.tmf_records.routers(ground.state, self.biller.tariffs, clock),
         ]
 

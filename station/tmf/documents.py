@@ -104,7 +104,7 @@ def add_documents(routes: APIRouter, state: State, clock: Clock, kind: Kind) -> 
     @routes.delete(path + "/{id}", status_code=204)
     async def remove(caller: Caller, id_: Id) -> None:
         caller.require(kind.writes, f"removing a {kind.name}")
-        await _remove(state, caller, kind, id_, clock.now_ns())
+        await discard(state, caller, kind, id_, clock.now_ns())
 
 
 def add_reads(routes: APIRouter, state: State, kind: Kind) -> None:
@@ -188,7 +188,8 @@ async def _change(state: State, scope: Scope, kind: Kind, id_: str, patch: Json,
     return kind.shown(id_, after)
 
 
-async def _remove(state: State, scope: Scope, kind: Kind, id_: str, now_ns: int) -> None:
+async def discard(state: State, scope: Scope, kind: Kind, id_: str, now_ns: int) -> None:
+    """Take a stored resource away; ProblemError 404, or 409 for one that the station computes."""
     async with state.write() as conn:
         before = await _stored(conn, scope, kind, id_)
         await conn.execute(sa.delete(tmf_document).where(*_mine(scope, kind), tmf_document.c.id == id_))
