@@ -33,6 +33,10 @@ class Trend:
 
     def reaches(self, level: float) -> tuple[F64, F64, F64]:
         """In how many days each series reaches the level: (expected, earliest, latest); 0 where it is there, inf for never."""
+        return self.reaches_each(np.full(len(self.now), level))
+
+    def reaches_each(self, level: F64) -> tuple[F64, F64, F64]:
+        """The same with a level f64[n] of its own for each series."""
         left = level - self.now
         return _days_until(left, self.slope), _days_until(left, self.slope_high), _days_until(left, self.slope_low)
 

@@ -39,7 +39,7 @@ def router(names: Names, store: TelemetryStore, totals: Totals) -> APIRouter:
         limited = bool(caller.regions or caller.customers or region)
         entities = tuple(totals.sight(caller, region).keys.tolist()) if limited else None
         with asking():
-            busy = await store.busy_hours(metric, now_ns, days, entities)
+            busy = await store.daily(metric, "busy_hour", now_ns, days, entities)
         found = await asyncio.to_thread(trend, busy.value)
         expected, earliest, latest = found.reaches(level)
         order = np.argsort(expected, kind="stable")

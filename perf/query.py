@@ -12,6 +12,7 @@ POINTS_LIMIT = 5_000
 TOP_LIMIT = 1_000
 HISTORY_ROWS = 4_000_000
 BUSY_DAYS_LIMIT = 400
+DailyStatistic = Literal["busy_hour", "mean", "min", "max", "unsettled"]
 SPAN_LIMIT_S = 20 * 366 * 86_400
 
 
@@ -76,8 +77,8 @@ class HistoryQuery:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BusyHours:
-    """`value` f64[n, days]: the mean of the fullest hour of each whole UTC day, NaN where the day is unknown."""
+class Daily:
+    """`value` f64[n, days]: one statistic of each whole UTC day, NaN where the day is unknown."""
 
     entity: npt.NDArray[np.uint64]
     value: npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ from perf.pipeline import Pipeline
 from perf.preview import preview
 from perf.store import TelemetryStore
 from perf.thresholds import Comparison
-from perf.visible import visible
+from perf.visible import within
 from station.catalogue import metrics_by_name
 from station.scope import Role
 from station.web import Caller, ProblemError, iso, time_ns
@@ -47,11 +47,7 @@ def router(pipeline: Pipeline, store: TelemetryStore) -> APIRouter:
             if name not in metrics_by_name():
                 raise ProblemError(422, "Not a threshold", f"{name!r} is no metric")
         topology = pipeline.names.topology()
-        entities = None
-        if caller.regions or caller.customers or body.region:
-            seen, sites = visible(topology, caller), {key for key, site in topology.sites.items() if site.region == body.region}
-            inside = {no for no, device in topology.devices.items() if not body.region or device.site_id in sites}
-            entities = tuple(key for key in topology.entities if key >> 16 in inside and seen(key))
+        entities = within(topology, caller, body.region)
         with asking():
             found = await preview(store, body.rule, (time_ns(body.start), time_ns(body.end)), entities)
         fired = []

@@ -34,5 +34,6 @@ class PerfSettings(Settings):
     disk_reserve_mb: int = Field(256, ge=0)  # samples wait rather than take the last of the disk: alarms and money need it
     disk_low_share: float = Field(0.1, gt=0, lt=1)  # less free than this is an alarm
     disk_low_days: float = Field(7.0, gt=0)  # full sooner than this is one as well
+    trends_hours: float = Field(6.0, gt=0)  # how often the trends of `config/trends/` are looked at
     exposition_series: int = Field(500_000, ge=1)  # the most one scrape of /metrics/network carries
     remote_write: RemoteWriteSettings = RemoteWriteSettings()

@@ -13,7 +13,8 @@ from perf.names import Names
 from perf.query import (
     BUSY_DAYS_LIMIT,
     HISTORY_ROWS,
-    BusyHours,
+    Daily,
+    DailyStatistic,
     History,
     HistoryQuery,
     InterfaceSamples,
@@ -163,27 +164,28 @@ class TelemetryStore:
         k, time_ns, v, w = (_column(found, name, dtype) for name, dtype in _HISTORY_COLUMNS.items())
         return History("raw" if raw else "5m", k, time_ns, v, w)
 
-    async def busy_hours(self, metric_name: str, end_ns: int, days: int, entities: tuple[int, ...] | None = None) -> BusyHours:
-        """The busy hour of each of the last `days` whole days before `end_ns`, of interfaces."""
-        metric = _metric(metric_name)
-        if metric.entity != "interface" or metric.kind == "state":
-            raise QueryError(f"{metric.name}: busy hours are of rates and ratios of interfaces")
+    async def daily(
+        self, metric_name: str, statistic: DailyStatistic, end_ns: int, days: int, entities: tuple[int, ...] | None = None
+    ) -> Daily:
+        """One statistic of each of the last `days` whole days before `end_ns`: the fullest hour, the mean, least or largest five
+        minutes, or in how many of them an interface changed its state."""
         if not 1 <= days <= BUSY_DAYS_LIMIT:
             raise QueryError(f"days must be 1 to {BUSY_DAYS_LIMIT}")
-        end = end_ns // DAY_NS * DAY_NS
-        value = _expression(metric, "_mean")
-        some = "AND entity IN {entities:Array(UInt64)}" if entities is not None else ""
-        hours = f"SELECT entity, time, toFloat64({value}) AS v FROM interface_1h FINAL WHERE {_BOUNDS['tier']} {some}"  # noqa: S608 - names come from the schema, values are bound
+        metric, end = _metric(metric_name), end_ns // DAY_NS * DAY_NS
+        key, table, value, act = _daily_columns(metric, statistic)
+        some = f"AND {key} IN {{entities:Array(UInt64)}}" if entities is not None else ""
+        mine = "" if metric.entity == "interface" else "AND bitAnd(series, 255) = {code:UInt8}"
+        rows = f"SELECT {key} AS entity, time, toFloat64({value}) AS v FROM {table} FINAL WHERE {_BOUNDS['tier']} {mine} {some}"  # noqa: S608 - names come from the schema, values are bound
         sql = (
-            f"SELECT entity, intDiv(toUnixTimestamp(time), 86400) AS day, max(v) AS value FROM ({hours}) "  # noqa: S608 - as above
+            f"SELECT entity, intDiv(toUnixTimestamp(time), 86400) AS day, {act} AS value FROM ({rows}) "  # noqa: S608 - as above
             "WHERE isFinite(v) GROUP BY entity, day ORDER BY entity"
         )
-        span = {"start": end - days * DAY_NS, "end": end, "speed": 0.0, "entities": list(entities or ())}
+        span = {"start": end - days * DAY_NS, "end": end, "speed": 0.0, "code": metric.code, "entities": list(entities or ())}
         found = await self._client.query(sql, span)
         keys, row = np.unique(_column(found, "entity", np.uint64), return_inverse=True)
         matrix = np.full((len(keys), days), np.nan)
         matrix[row, _column(found, "day", np.int64) - (end // DAY_NS - days)] = _column(found, "value", np.float64)
-        return BusyHours(keys, matrix)
+        return Daily(keys, matrix)
 
     async def hours_missing(self, entities: U64, start_ns: int, end_ns: int) -> dict[int, npt.NDArray[np.int64]]:
         """The hours (their begin, i64 ns, in order) from that of `start_ns` on that end by `end_ns` and in which an interface was
@@ -349,6 +351,22 @@ def _kpi_expression(kpi: Kpi, suffix: str) -> str:
         return "{speed:Float64}" if name == SPEED else f"toFloat64({name}_rate{suffix})"
 
     return f"ifNull({kpi.formula.sql(column)}, nan)"
+
+
+def _daily_columns(metric: Metric, statistic: DailyStatistic) -> tuple[str, str, str, str]:
+    """(entity key, table, value of a row, what a day makes of them)."""
+    if statistic == "unsettled":
+        if metric.name != "interface.oper_status":
+            raise QueryError(f"{metric.name}: only interface.oper_status is unsettled")
+        return "entity", "interface_5m", "availability", "countIf(v > 0 AND v < 1)"
+    if metric.entity == "interface":
+        if metric.kind == "state":
+            raise QueryError(f"{metric.name}: a state has no {statistic}")
+        tier, act = ("1h", "max") if statistic == "busy_hour" else ("1d", "max")
+        return "entity", f"interface_{tier}", _expression(metric, "_mean" if statistic == "busy_hour" else f"_{statistic}"), f"{act}(v)"
+    if statistic == "busy_hour":
+        raise QueryError(f"{metric.name}: busy hours are of rates and ratios of interfaces")
+    return "bitShiftRight(series, 8)", "sample_5m", statistic, f"{'avg' if statistic == 'mean' else statistic}(v)"
 
 
 def _presence(metric: Metric) -> str:

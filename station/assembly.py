@@ -46,6 +46,7 @@ import perf.measurements.tmf628
 import perf.rules_api
 import perf.sla.api
 import perf.sla.tmf657
+import perf.trends_api
 import station.apart.api
 from billing_bridge import sessions
 from billing_bridge.meter import Meter
@@ -93,6 +94,7 @@ from inventory.facts import DeviceFacts, NoAnswer
 from inventory.impact import impact
 from inventory.picture import Picture
 from inventory.routes import next_hops
+from perf.foresight import Foresight
 from perf.measurements.runner import Measurements
 from perf.pipeline import Pipeline
 from perf.remote_write import RemoteWrite
@@ -255,6 +257,8 @@ class Station:
             folder=ground.plan.folder,
         )
         self.telemetry = TelemetryStore(client, self.pipeline.names)
+        every_s = settings.perf.trends_hours * 3600
+        self.foresight = Foresight(self.telemetry, self.pipeline.names, clock, self.fault.events, every_s)
         self.remote_write = RemoteWrite(settings.perf.remote_write, self.pipeline.last, self.pipeline.names, ground.login)
         self.totals = Totals(self.pipeline, self.telemetry, clock)
         self.measurements = Measurements(ground.state, self.telemetry, topology, clock, STATION, ground.plan.folder / "measurements")
@@ -390,6 +394,7 @@ class Station:
         await self.causes.load()
         await self.fault.load()
         self.pipeline.thresholds.restore(self._raised())
+        self.foresight.restore(self._raised())
         self.pipeline.thresholds.arm(entity.key for entity in ground.picture.current().entities.values() if entity.oper_status == UP)
         parts: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "clock": lambda: steady(ground.clock),
@@ -397,6 +402,7 @@ class Station:
             "secrets": ground.keep_secrets,
             "picture": ground.picture.run,
             "pipeline": self.pipeline.run,
+            "trends": self.foresight.run,
             "remote write": self.remote_write.run,
             "fault": self.fault.run,
             "causes": self.causes.run,
@@ -463,6 +469,7 @@ class Station:
             self.measurements.router(),
             perf.sla.tmf657.router(ground.state, self.levels.slas, self.guard, clock),
             perf.rules_api.router(self.pipeline, self.telemetry),
+            perf.trends_api.router(self.foresight, self.telemetry, self.pipeline.names),
             flow_api.router(self.flow, FlowStore(self.client), ground.picture.current, visible),
             perf.export_api.router(self.client, self.pipeline.names),
             station.apart.api.router(self.pops),

@@ -19,7 +19,7 @@ def check(config: Path | None) -> int:
         for fault in faults:
             complain(fault)
         if not faults:
-            say(f"{config or 'the defaults'}: right; so are the rules, profiles, thresholds, KPIs, tariffs and service levels")
+            say(f"{config or 'the defaults'}: right; so are the rules, profiles, thresholds, trends, KPIs, tariffs and service levels")
         return USAGE if faults else OK
 
     return answer(act)
@@ -57,7 +57,7 @@ def _loaders() -> dict[str, Callable[[Path], object]]:
     from collectors.gnmi_models import model_of
     from collectors.snmp.profiles import load_profiles
     from fault.rules import load_rules
-    from perf import kpis, thresholds
+    from perf import kpis, thresholds, trends
     from perf.sla.terms import load as slas
 
     def each(read: Callable[[Path], object]) -> Callable[[Path], object]:
@@ -71,4 +71,5 @@ def _loaders() -> dict[str, Callable[[Path], object]]:
         "slas": slas,
         "tariffs": lambda folder: [Tariffs(folder).versions(name) for name in Tariffs(folder).names()],
         "thresholds": each(thresholds.read),
+        "trends": each(trends.read),
     }

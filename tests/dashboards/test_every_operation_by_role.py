@@ -156,6 +156,8 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("GET /api/v1/thresholds", Role.VIEWER, "", None),
     ("GET /api/v1/capacity", Role.VIEWER, "", None),
     ("POST /api/v1/thresholds/preview", Role.ENGINEER, "", PREVIEW),
+    ("GET /api/v1/trends", Role.VIEWER, "", None),
+    ("POST /api/v1/trends/preview", Role.ENGINEER, "", {"rule": {"metric": "sensor.temperature", "level": 65}}),
     ("GET /api/v1/now", Role.VIEWER, "", None),
     ("GET /api/v1/traffic", Role.VIEWER, "", None),
     ("GET /metrics/network", Role.VIEWER, "", None),

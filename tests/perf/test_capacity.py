@@ -66,8 +66,8 @@ async def test_busy_hours_come_from_the_hours_of_whole_days(small: Small, now_ns
         octets = np.array([10, 100 + day, 7], np.uint64) * 300
         await small.store.insert_interface_tier("5m", {**hours, "in_octets": octets, "out_octets": octets}, 1)
     await small.pipeline.tiers.roll(today - 8 * DAY, today)
-    busy = await small.store.busy_hours("interface.in_octets", now_ns + S, 9)
+    busy = await small.store.daily("interface.in_octets", "busy_hour", now_ns + S, 9)
     assert busy.entity.tolist() == [METERED, PLAIN]
     np.testing.assert_allclose(busy.value, [[np.nan, *range(100, 108)], [np.nan, *[7] * 8]])
-    with pytest.raises(QueryError, match="busy hours"):
-        await small.store.busy_hours("interface.oper_status", now_ns, 9)
+    with pytest.raises(QueryError, match="busy_hour"):
+        await small.store.daily("interface.oper_status", "busy_hour", now_ns, 9)

@@ -82,7 +82,7 @@ READERS: dict[str, Reader] = {
     "history of five minutes": history("interface.in_octets", 72),
     "history of a sensor": history("sensor.temperature", 1),
     "history of a sensor's means": history("sensor.temperature", 72),
-    "busy hours": lambda small, now: small.store.busy_hours("interface.in_octets", now + 2 * DAY, 3),
+    "busy hours": lambda small, now: small.store.daily("interface.in_octets", "busy_hour", now + 2 * DAY, 3),
     "totals": totals,
     "the last value": lambda small, now: small.store.last("interface.in_octets", BOTH, now),
     "the last value of a sensor": lambda small, now: small.store.last("sensor.temperature", np.array([SENSOR], np.uint64), now),
