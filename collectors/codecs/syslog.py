@@ -35,11 +35,11 @@ _ZONE = r"(?:Z|[+-]\d\d:?\d\d)?"
 _TIME = (
     rf"[*.%]?(?:(?:\d{{4}} )?[A-Z][a-z]{{2}} [ \d]?\d (?:\d{{4}} )?{_CLOCK}{_ZONE}(?: (?:19|20)\d\d(?=[ :]))?"
     r"(?: (?:UTC|GMT|CES?T|[ECMP][SD]T|JST|IST|BST|MSK|EES?T|[A-Z]{3,4}(?=:)))?"
-    rf"|\d{{4}}-\d\d-\d\d[T ]{_CLOCK} ?{_ZONE}|\d{{1,4}}/\d{{1,2}}/\d{{1,4}} {_CLOCK}"
+    rf"|\d{{4}}-\d{{1,2}}-\d{{1,2}}[T ]{_CLOCK}(?:\.\d{{1,3}})? ?{_ZONE}|\d{{1,4}}/\d{{1,2}}/\d{{1,4}} {_CLOCK}"
     r"|\d{10}\.\d{1,9}"
     r"|\d{1,3}[ywd]\d{1,2}[wdh]|\d\d:\d\d:\d\d)"  # since it started, where its clock was never set
 )
-_TIME_3164 = re.compile(rf"{_TIME}(?: ?: ?| |(?=%))")
+_TIME_3164 = re.compile(rf"{_TIME}(?: ?: ?| {{1,3}}|(?=%))")
 # What may stand before the time: sequence numbers, the name that Cisco calls origin-id, IOS XR's node.
 _LEAD = re.compile(
     rf"[ :]*(?:\d{{1,10}}: ?){{0,2}}[ :]*(?:(?!\d+ )([\w.-]{{1,255}}):? )?(?:[A-Z]\w{{0,8}}(?:/\w{{1,8}}){{1,4}} ?:)?{_TIME}(?: ?: ?| )"

@@ -76,6 +76,8 @@ DIRT = [  # line, (name, severity, hostname, text)
     ("<134>1 1700000000.123456789 MX84 events type=vpn", ("", "informational", "", "MX84 events type=vpn")),
     ("<189> Nov 22 00:33:17 192.0.2.1 00077 ports: port 1 is off-line", ("", "notice", "192.0.2.1", "00077 ports: port 1 is off-line")),
     ("<30>Nov 22 00:33:17 gw1 interface,info ether1 link down", ("", "informational", "gw1", "interface,info ether1 link down")),
+    ("<28>Nov 22 00:33:17  mx1 rpd[2902]: up", ("rpd", "warning", "mx1", "up")),
+    ("<29>2026-7-3 01:00:34.270.1 hw1 %%01IFNET/4/IF_STATE(l)[49]:up", ("", "notice", "hw1", "%%01IFNET/4/IF_STATE(l)[49]:up")),
     ("<14>Nov 22 00:33:17 pa1 1,2026/11/22 00:33:17,0,SYSTEM", ("", "informational", "pa1", "1,2026/11/22 00:33:17,0,SYSTEM")),
     ("<30>Nov 22 00:33:17 ap1 18e829aabbcc,U7PG2-4.3.20+11298: kernel: ath0: up", ("kernel", "informational", "ap1", "ath0: up")),
     ('<30>Nov 22 00:33:17 ("U7PG2,18e829aabbcc,v4.3.20.11298") kernel: ath0: up', ("kernel", "informational", "", "ath0: up")),
