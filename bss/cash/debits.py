@@ -1,14 +1,14 @@
 """Mandates, and the direct debits of what is due: an invoice is in one running collection at most."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bss import canonical
+from bss import canonical, disputes
 from bss.cash.iban import IbanError, checked_iban
 from bss.cash.pain008 import CURRENCY, Creditor, Debit, write
 from bss.cash.settings import CashSettings
@@ -118,7 +118,9 @@ class Debits:
                 "" for row in holds if row["kind"] == "protection"
             }
             open_ = [one for one in held.items if one.open_minor and one.currency == CURRENCY and one.due_on <= collect_on.isoformat()]
-            wanted = [one for one in open_ if not {"", one.id} & barred]
+            contested = await disputes.held(conn, tenant, [one.id for one in open_])
+            parts = [replace(one, open_minor=one.open_minor - contested.get(one.id, 0)) for one in open_ if not {"", one.id} & barred]
+            wanted = [one for one in parts if one.open_minor > 0]
             found += await self._items(conn, tenant, dict(mandate), wanted, message_id)
         return found
 

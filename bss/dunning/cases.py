@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bss import money
+from bss import disputes, money
 from bss.dunning.store import dunning_case, dunning_hold, dunning_request, dunning_step
 from bss.dunning.terms import Case, Move, Position, Terms, decide, moved
 from bss.metrics import DUNNING
@@ -18,6 +18,7 @@ from bss.receivables import account as accounts
 from bss.receivables.account import Account, AccountError
 from bss.receivables.proposals import WRITE_OFF, Asked, Proposals
 from bss.receivables.store import allocation, receivable
+from bss.store import dispute
 from inventory.store import customer, service
 from station.ids import derived_id, new_id
 from station.scope import Role, Scope
@@ -52,10 +53,12 @@ class Dunning:
         mine = sa.exists().where(c.tenant == r.tenant, c.customer_id == r.customer_id)
         due = (r.tenant == scope.tenant, r.amount_minor > 0, r.due_on < today)
         new = sa.select(r.customer_id).where(*due, ~mine).distinct().order_by(r.customer_id)
+        open_ = sa.or_(dispute.c.opened_ns > c.looked_ns, dispute.c.decided_ns > c.looked_ns)
+        said = sa.exists().where(dispute.c.tenant == c.tenant, dispute.c.customer_id == c.customer_id, open_)
         async with self.state.read() as conn:
             dark = among(conn, c.customer_id, out)
             outage = sa.case((c.paused == "outage", ~dark), (sa.and_(c.paused == "", c.stage > 0), dark), else_=sa.false())
-            known = sa.select(c.customer_id).where(c.tenant == scope.tenant, sa.or_(c.looked_on != today, paid, over, outage))
+            known = sa.select(c.customer_id).where(c.tenant == scope.tenant, sa.or_(c.looked_on != today, paid, over, said, outage))
             found = list((await conn.execute(known.order_by(c.customer_id).limit(CANDIDATES_MAX))).scalars())
             return found + list((await conn.execute(new.limit(CANDIDATES_MAX))).scalars())
 
@@ -67,7 +70,7 @@ class Dunning:
             held = await accounts.locked(conn, scope.tenant, customer_id)
             row, case = await loaded(conn, scope.tenant, customer_id)
             holds = await standing_holds(conn, scope.tenant, customer_id, now_ns)
-            at = position(held, holds, today, outage=outage)
+            at = position(held, holds, await disputes.held(conn, scope.tenant, ids_of(held)), today, outage=outage)
             moves = decide(self.terms, case, at, today)
             for move in moves:
                 case = moved(case, move, today)
@@ -93,7 +96,11 @@ class Dunning:
             stage = case.stage - 1
             standing = "" if case.paused in self.terms.lifts else self.terms.standing(stage)
             made = Case(stage, standing, case.paused, case.paused_on, case.paused_days, today)
-            at = position(held, await standing_holds(conn, scope.tenant, customer_id, now_ns), today, outage=False)
+            holds, contested = (
+                await standing_holds(conn, scope.tenant, customer_id, now_ns),
+                await disputes.held(conn, scope.tenant, ids_of(held)),
+            )
+            at = position(held, holds, contested, today, outage=False)
             seq = await write(conn, scope, customer_id, [("reverse", stage, standing, reason)], row["seq"], at, now_ns)
             await keep(conn, scope.tenant, customer_id, made, {name: row[name] for name in LOOKED} | {"seq": seq})
             if standing != case.standing:
@@ -151,22 +158,32 @@ class Dunning:
         return len(late)
 
 
-def position(held: Account, holds: Sequence[Mapping[str, Any]], today: date, *, outage: bool) -> Position:
-    """What an account looks like to dunning: overdue less what could settle it, disputed documents apart."""
+def ids_of(held: Account) -> list[str]:
+    """The documents that are open."""
+    return [one.id for one in held.items if one.open_minor]
+
+
+def position(held: Account, holds: Sequence[Mapping[str, Any]], contested: Mapping[str, int], today: date, *, outage: bool) -> Position:
+    """What an account looks like to dunning: overdue less what could settle it, and what is disputed apart.
+
+    `contested` are minor units by document that need not be paid while their dispute is open.
+    """
     disputed_ids = {row["document_id"] for row in holds if row["kind"] == "dispute"}
     late = [one for one in held.items if one.open_minor and one.due_on < today.isoformat()]
     overdue, disputed = dict[str, int](), dict[str, int]()
     for item in late:
-        of = disputed if {"", item.id} & disputed_ids else overdue
-        of[item.currency] = of.get(item.currency, 0) + item.open_minor
+        apart = item.open_minor if {"", item.id} & disputed_ids else min(item.open_minor, contested.get(item.id, 0))
+        disputed[item.currency] = disputed.get(item.currency, 0) + apart
+        overdue[item.currency] = overdue.get(item.currency, 0) + item.open_minor - apart
     for source in held.sources:
         if source.left_minor and source.currency in overdue:
             overdue[source.currency] = max(0, overdue[source.currency] - source.left_minor)
-    dates = [one.due_on for one in late if not {"", one.id} & disputed_ids]
+    dates = [one.due_on for one in late if not {"", one.id} & disputed_ids and one.open_minor > contested.get(one.id, 0)]
     pauses = ["protection"] * any(row["kind"] == "protection" for row in holds) + ["outage"] * outage
     written = sum(one.amount_minor for one in held.allocations if one.source_kind == "write_off")
     oldest = date.fromisoformat(min(dates)) if dates else None
-    return Position({c: n for c, n in overdue.items() if n}, disputed, oldest, pauses, written > 0)
+    owed, apart = ({currency: n for currency, n in of.items() if n} for of in (overdue, disputed))
+    return Position(owed, apart, oldest, pauses, written > 0)
 
 
 async def loaded(conn: AsyncConnection, tenant: int, customer_id: str) -> tuple[Mapping[str, Any] | None, Case]:

@@ -27,6 +27,7 @@ from bss.dunning.terms import shipped
 from bss.receivables.payments import Payments, Told
 from bss.receivables.proposals import Proposals
 from bss.receivables.store import money_proposal, receivable
+from bss.store import dispute
 from collectors.inputs.radius import dictionary
 from fault.notify.settings import SmtpSettings
 from station.clock import VirtualClock
@@ -153,6 +154,28 @@ async def test_a_disputed_invoice_is_not_dunned_and_another_one_is(state: State)
         await place_hold(conn, CLERK, "customer-1", "dispute", "again", clock.now_ns(), document_id="id-INV-1")
     await lived(running, clock, "2026-08-20")
     assert "enter throttle" in await steps(state)
+
+
+async def test_a_dispute_of_a_part_of_an_invoice_leaves_the_rest_to_be_paid(state: State) -> None:
+    await owed(state)
+    way, clock = Noted(), VirtualClock(START)
+    running = runner(state, way, clock)
+    row = {"tenant": 1, "id": "d-1", "invoice_id": "id-INV-1", "customer_id": "customer-1", "lines": "[]", "currency": "EUR", "reason": "x"}
+    row |= {"opened_by": "clerk", "state": "open"}
+    async with state.write() as conn:
+        await conn.execute(sa.insert(dispute).values(**row, held_minor=9_000, opened_ns=START))
+    await lived(running, clock, "2026-07-03")
+    assert "10.00 EUR" in way.asked[0].body["text"]
+    async with state.write() as conn:
+        await conn.execute(sa.update(dispute).values(held_minor=10_000, opened_ns=clock.now_ns() + 1))
+    clock.advance(10)
+    await running.turn()
+    assert (await steps(state))[-1] == "pause dispute"
+    async with state.write() as conn:
+        await conn.execute(sa.update(dispute).values(state="rejected", decided_ns=clock.now_ns() + 1))
+    clock.advance(10)
+    await running.turn()
+    assert (await steps(state))[-1] == "resume dispute"
 
 
 async def test_protection_lifts_what_is_in_force_until_it_ends_by_itself(state: State) -> None:
