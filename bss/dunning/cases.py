@@ -182,8 +182,8 @@ def position(held: Account, holds: Sequence[Mapping[str, Any]], contested: Mappi
     pauses = ["protection"] * any(row["kind"] == "protection" for row in holds) + ["outage"] * outage
     written = sum(one.amount_minor for one in held.allocations if one.source_kind == "write_off")
     oldest = date.fromisoformat(min(dates)) if dates else None
-    owed, apart = ({currency: n for currency, n in of.items() if n} for of in (overdue, disputed))
-    return Position(owed, apart, oldest, pauses, written > 0)
+    owed, held_back = ({currency: n for currency, n in of.items() if n} for of in (overdue, disputed))
+    return Position(owed, held_back, oldest, pauses, written > 0)
 
 
 async def loaded(conn: AsyncConnection, tenant: int, customer_id: str) -> tuple[Mapping[str, Any] | None, Case]:
