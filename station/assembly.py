@@ -256,14 +256,7 @@ class Station:
             settings=settings.perf,
             folder=ground.plan.folder,
         )
-        self.telemetry = TelemetryStore(client, self.pipeline.names)
-        every_s = settings.perf.trends_hours * 3600
-        self.foresight = Foresight(self.telemetry, self.pipeline.names, clock, self.fault.events, every_s)
-        self.remote_write = RemoteWrite(settings.perf.remote_write, self.pipeline.last, self.pipeline.names, ground.login)
-        self.totals = Totals(self.pipeline, self.telemetry, clock)
-        self.measurements = Measurements(ground.state, self.telemetry, topology, clock, STATION, ground.plan.folder / "measurements")
-        slots = StoredSlots(client)
-        self.levels = Levels(ground.state, self.telemetry, slots, shipped(), clock, outages=outages, planned=self._planned)
+        self._add_questions()
         self.engine = Engine()
         self.profiles = shipped_profiles()
         self.pops = self._pops()
@@ -323,6 +316,18 @@ class Station:
     def _planned(self, service_id: str, from_ns: int, to_ns: int) -> Sequence[tuple[int, int]]:
         """Planned work on a service that does not count for its level."""
         return self.fault.maintenance.excluded(service_id, self.fault.resources, from_ns, to_ns)
+
+    def _add_questions(self) -> None:
+        """What reads the samples that the pipeline has stored."""
+        ground, client, names, clock = self.ground, self.client, self.pipeline.names, self.ground.clock
+        settings, topology = ground.settings.perf, ground.picture.current
+        self.telemetry = TelemetryStore(client, names)
+        self.foresight = Foresight(self.telemetry, names, clock, self.fault.events, settings.trends_hours * 3600)
+        self.remote_write = RemoteWrite(settings.remote_write, self.pipeline.last, names, ground.login)
+        self.totals = Totals(self.pipeline, self.telemetry, clock)
+        self.measurements = Measurements(ground.state, self.telemetry, topology, clock, STATION, ground.plan.folder / "measurements")
+        slots = StoredSlots(client)
+        self.levels = Levels(ground.state, self.telemetry, slots, shipped(), clock, outages=outages, planned=self._planned)
 
     def _add_streams(self) -> None:
         """Everything that speaks by itself, beside traps."""
