@@ -15,6 +15,7 @@ from bss import assurance, billing_api, closing_api, cycles, money_api, profile,
 from bss.billing import Biller, BillRunError
 from bss.closing import Closing
 from bss.einvoice import cii, ubl
+from bss.einvoice.profiles import profiles
 from bss.einvoice.terms import EInvoiceError, terms_of
 from bss.explain import explain
 from bss.invoice_csv import as_csv
@@ -23,11 +24,12 @@ from bss.pdf import PdfError, pdf_of
 from bss.receivables import api as receivables_api
 from bss.receivables.payments import Payments
 from bss.receivables.proposals import Proposals
-from bss.store import bill_run, bill_run_closed, invoice
+from bss.store import bill_run, bill_run_closed, credit_note, invoice
 from bss.tariffs import TariffError
 from bss.tmf678 import settled_of
 from bss.views import bill_run_summary, invoice_detail, invoice_summary
 from station.clock import NS_PER_S, Clock
+from station.data import data_dir
 from station.scope import Role, Scope
 from station.state import State
 from station.web import PAGE_LIMIT, Caller, ProblemError, not_found, whole_view
@@ -36,6 +38,8 @@ POINTS_MAX = 1000  # incomplete metering points named in one answer
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
 Cursor = Annotated[str, Query(pattern=r"^[A-Za-z0-9-]{0,48}$")]
+Syntax = Literal["ubl", "cii"]
+ProfileName = Annotated[str, Query(pattern=r"^[a-z0-9_]{1,32}$")]
 InvoiceId = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,48}$", description="The invoice's id or its number.")]
 
 
@@ -92,15 +96,23 @@ def _invoices(state: State, samples: SampleSource) -> APIRouter:
         return Response(made, media_type="text/csv; charset=utf-8; header=present", headers=_named(row, "csv"))
 
     @routes.get("/{invoice_id}.xml")
-    async def as_xml(caller: Caller, invoice_id: InvoiceId, syntax: Literal["ubl", "cii"] = "ubl") -> Response:
-        """EN 16931 in UBL 2.1 or CII D16B."""
+    async def as_xml(caller: Caller, invoice_id: InvoiceId, syntax: Syntax = "ubl", profile: ProfileName = "en16931") -> Response:
+        """EN 16931 in UBL 2.1 or CII D16B, or one of its profiles: xrechnung, peppol_bis."""
         row = await _invoice(state, caller, invoice_id)
-        try:
-            terms = terms_of(json.loads(row["document"]))
-        except EInvoiceError as error:
-            raise ProblemError(409, "Not an electronic invoice", str(error)) from error
-        made = {"ubl": ubl.write, "cii": cii.write}[syntax](terms)
-        return Response(made, media_type="application/xml", headers=_named(row, f"{syntax}.xml"))
+        return Response(_xml(row["document"], syntax, profile), media_type="application/xml", headers=_named(row, f"{syntax}.xml"))
+
+    @routes.get("/notes/{note_id}.xml")
+    async def note_as_xml(caller: Caller, note_id: InvoiceId, syntax: Syntax = "ubl", profile: ProfileName = "en16931") -> Response:
+        """A credit or debit note by its id or number, in the same forms."""
+        caller.require(Role.BILLING, "reading credit notes")
+        c = credit_note.c
+        where = [c.tenant == caller.tenant, sa.or_(c.id == note_id, c.number == note_id)]
+        where += [c.customer_id.in_(caller.customers)] if caller.customers else []
+        async with state.read() as conn:
+            row = (await conn.execute(sa.select(c.number, c.document).where(*where))).mappings().first()
+        if row is None:
+            raise not_found("note")
+        return Response(_xml(row["document"], syntax, profile), media_type="application/xml", headers=_named(row, f"{syntax}.xml"))
 
     @routes.get("/{invoice_id}.json")
     async def as_issued(caller: Caller, invoice_id: InvoiceId) -> Response:
@@ -123,6 +135,19 @@ def _invoices(state: State, samples: SampleSource) -> APIRouter:
         return found
 
     return routes
+
+
+def _xml(document: str, syntax: str, profile: str) -> bytes:
+    """The electronic form; a problem where the document has none, or lacks what the profile wants."""
+    known = profiles(data_dir("config/einvoice"))
+    if profile not in known:
+        raise ProblemError(422, "Not a profile", f"{profile!r} is none of {', '.join(known)}")
+    try:
+        terms = terms_of(json.loads(document))
+        known[profile].check(terms)
+    except EInvoiceError as error:
+        raise ProblemError(409, "Not an electronic invoice", str(error)) from error
+    return {"ubl": ubl.write, "cii": cii.write}[syntax](terms, known[profile])
 
 
 def _bill_runs(state: State, biller: Biller, clock: Clock) -> APIRouter:

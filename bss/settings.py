@@ -27,6 +27,9 @@ class LegalEntity(Settings):
     tax_id: str = ""
     email: str = ""
     bank: str = ""
+    contact: str = ""
+    phone: str = ""
+    legal_id: str = ""
     series: str = Field(pattern=r"\A[A-Z0-9]{1,8}\z")
     credit_series: str = Field(default="", pattern=r"\A[A-Z0-9]{0,8}\z")
     note_series: str = Field(default="", pattern=r"\A[A-Z0-9]{0,8}\z")
@@ -45,6 +48,9 @@ class BssSettings(Settings):
     operator_tax_id: str = Field(default="", description="VAT identifier with its country's prefix")
     operator_email: str = ""
     operator_bank: str = ""
+    operator_contact: str = Field(default="", description="whom a buyer asks; wanted by XRechnung, with the number below")
+    operator_phone: str = ""
+    operator_legal_id: str = Field(default="", description="registration of the company, as electronic invoices show it")
     invoice_series: str = Field(default="INV", pattern=r"\A[A-Z0-9]{1,8}\z", description="prefix of invoice numbers")
     note_series: str = Field(default="NOTE", pattern=r"\A[A-Z0-9]{1,8}\z", description="prefix of credit and debit notes")
     approval_minor: int = Field(default=0, ge=0, description="refunds and write-offs up to this many minor units need no second person")

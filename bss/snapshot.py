@@ -270,7 +270,8 @@ async def take(conn: AsyncConnection, scope: Scope, sources: Sources, period: Pe
 
 def _operator(settings: BssSettings) -> dict[str, str]:
     named = {name: getattr(settings, f"operator_{name}") for name in ("name", "address", "tax_id", "email", "bank")}
-    return named | ({"country": settings.operator_country} if settings.operator_country else {})
+    more = {name: getattr(settings, f"operator_{name}") for name in ("country", "contact", "phone", "legal_id")}
+    return named | {name: value for name, value in more.items() if value}
 
 
 def _terms(settings: BssSettings, time_zone: str) -> dict[str, Any]:

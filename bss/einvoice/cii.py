@@ -3,22 +3,24 @@
 from lxml import etree
 
 from bss.einvoice.elements import Element, add, optional
-from bss.einvoice.terms import CREDIT_TRANSFER, Breakdown, InvoiceLine, Party, Terms
+from bss.einvoice.profiles import EN_16931, Profile
+from bss.einvoice.terms import CREDIT_TRANSFER, OUTSIDE, Adjustment, Breakdown, InvoiceLine, Party, Terms
 
 RSM = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100"
 RAM = "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100"
 UDT = "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100"
-SPECIFICATION = "urn:cen.eu:en16931:2017"
 DATE_FORMAT = "102"  # YYYYMMDD
 
 NAMES = {"rsm": RSM, "ram": RAM, "udt": UDT}
 
 
-def write(terms: Terms) -> bytes:
+def write(terms: Terms, profile: Profile = EN_16931) -> bytes:
     """The document as UTF-8 XML."""
     root = etree.Element(f"{{{RSM}}}CrossIndustryInvoice", nsmap=NAMES)
-    context = add(add(root, "rsm:ExchangedDocumentContext"), "ram:GuidelineSpecifiedDocumentContextParameter")
-    add(context, "ram:ID", SPECIFICATION)
+    context = add(root, "rsm:ExchangedDocumentContext")
+    if profile.process:
+        add(add(context, "ram:BusinessProcessSpecifiedDocumentContextParameter"), "ram:ID", profile.process)
+    add(add(context, "ram:GuidelineSpecifiedDocumentContextParameter"), "ram:ID", profile.customization)
     head = add(root, "rsm:ExchangedDocument")
     add(head, "ram:ID", terms.number)
     add(head, "ram:TypeCode", terms.kind)
@@ -30,10 +32,12 @@ def write(terms: Terms) -> bytes:
         _line(trade, line)
     agreement = add(trade, "ram:ApplicableHeaderTradeAgreement")
     add(agreement, "ram:BuyerReference", terms.buyer_reference)
-    _party(add(agreement, "ram:SellerTradeParty"), terms.seller)
-    _party(add(agreement, "ram:BuyerTradeParty"), terms.buyer)
-    delivery = add(add(trade, "ram:ApplicableHeaderTradeDelivery"), "ram:ActualDeliverySupplyChainEvent")
-    _date(delivery, "ram:OccurrenceDateTime", terms.end)
+    _party(add(agreement, "ram:SellerTradeParty"), terms.seller, profile)
+    _party(add(agreement, "ram:BuyerTradeParty"), terms.buyer, profile)
+    delivery = add(trade, "ram:ApplicableHeaderTradeDelivery")
+    if terms.deliver_to:
+        add(add(add(delivery, "ram:ShipToTradeParty"), "ram:PostalTradeAddress"), "ram:CountryID", terms.deliver_to)
+    _date(add(delivery, "ram:ActualDeliverySupplyChainEvent"), "ram:OccurrenceDateTime", terms.end)
     _settlement(add(trade, "ram:ApplicableHeaderTradeSettlement"), terms)
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8"))
 
@@ -58,6 +62,7 @@ def _line(trade: Element, line: InvoiceLine) -> None:
 
 
 def _settlement(settlement: Element, terms: Terms) -> None:
+    optional(settlement, "ram:TaxCurrencyCode", terms.tax_currency)
     add(settlement, "ram:InvoiceCurrencyCode", terms.currency)
     if terms.iban:
         means = add(settlement, "ram:SpecifiedTradeSettlementPaymentMeans")
@@ -66,13 +71,20 @@ def _settlement(settlement: Element, terms: Terms) -> None:
     for tax in terms.taxes:
         _breakdown(settlement, tax)
     _period(settlement, terms.start, terms.end)
+    for adjustment in terms.adjustments:
+        _adjustment(settlement, adjustment)
     _date(add(settlement, "ram:SpecifiedTradePaymentTerms"), "ram:DueDateDateTime", terms.due_on)
     sums = add(settlement, "ram:SpecifiedTradeSettlementHeaderMonetarySummation")
-    add(sums, "ram:LineTotalAmount", terms.net)
+    add(sums, "ram:LineTotalAmount", terms.lines_net)
+    optional(sums, "ram:ChargeTotalAmount", terms.charges)
+    optional(sums, "ram:AllowanceTotalAmount", terms.allowances)
     add(sums, "ram:TaxBasisTotalAmount", terms.net)
     add(sums, "ram:TaxTotalAmount", terms.tax, {"currencyID": terms.currency})
+    if terms.tax_currency:
+        add(sums, "ram:TaxTotalAmount", terms.tax_accounted, {"currencyID": terms.tax_currency})
     add(sums, "ram:GrandTotalAmount", terms.gross)
-    add(sums, "ram:DuePayableAmount", terms.gross)
+    optional(sums, "ram:TotalPrepaidAmount", terms.prepaid)
+    add(sums, "ram:DuePayableAmount", terms.due)
     for number in terms.preceding:
         add(add(settlement, "ram:InvoiceReferencedDocument"), "ram:IssuerAssignedID", number)
 
@@ -85,26 +97,47 @@ def _breakdown(settlement: Element, tax: Breakdown) -> None:
     add(row, "ram:BasisAmount", tax.taxable)
     add(row, "ram:CategoryCode", tax.category)
     optional(row, "ram:ExemptionReasonCode", tax.reason_code)
-    add(row, "ram:RateApplicablePercent", tax.rate)
+    if tax.category != OUTSIDE:
+        add(row, "ram:RateApplicablePercent", tax.rate)
 
 
-def _tax(settlement: Element, category: str, rate: str) -> None:
-    tax = add(settlement, "ram:ApplicableTradeTax")
+def _adjustment(settlement: Element, of: Adjustment) -> None:
+    row = add(settlement, "ram:SpecifiedTradeAllowanceCharge")
+    add(add(row, "ram:ChargeIndicator"), "udt:Indicator", "true" if of.charge else "false")
+    add(row, "ram:ActualAmount", of.amount)
+    optional(row, "ram:ReasonCode", of.code)
+    add(row, "ram:Reason", of.reason)
+    _tax(row, of.category, of.rate, "ram:CategoryTradeTax")
+
+
+def _tax(settlement: Element, category: str, rate: str, name: str = "ram:ApplicableTradeTax") -> None:
+    tax = add(settlement, name)
     add(tax, "ram:TypeCode", "VAT")
     add(tax, "ram:CategoryCode", category)
-    add(tax, "ram:RateApplicablePercent", rate)
+    if category != OUTSIDE:
+        add(tax, "ram:RateApplicablePercent", rate)
 
 
-def _party(element: Element, party: Party) -> None:
+def _party(element: Element, party: Party, profile: Profile) -> None:
     add(element, "ram:Name", party.name)
+    if party.legal_id:
+        add(add(element, "ram:SpecifiedLegalOrganization"), "ram:ID", party.legal_id)
+    if party.contact:
+        contact = add(element, "ram:DefinedTradeContact")
+        add(contact, "ram:PersonName", party.contact)
+        if party.phone:
+            add(add(contact, "ram:TelephoneUniversalCommunication"), "ram:CompleteNumber", party.phone)
+        if party.email:
+            add(add(contact, "ram:EmailURIUniversalCommunication"), "ram:URIID", party.email)
     address = add(element, "ram:PostalTradeAddress")
     optional(address, "ram:PostcodeCode", party.post_code)
     for name, line in zip(("ram:LineOne", "ram:LineTwo", "ram:LineThree"), party.lines, strict=False):
         add(address, name, line)
     optional(address, "ram:CityName", party.city)
     add(address, "ram:CountryID", party.country)
-    if party.email:
-        add(add(element, "ram:URIUniversalCommunication"), "ram:URIID", party.email, {"schemeID": "EM"})
+    scheme_id, endpoint = profile.endpoint(party)
+    if endpoint:
+        add(add(element, "ram:URIUniversalCommunication"), "ram:URIID", endpoint, {"schemeID": scheme_id})
     if party.vat_id:
         add(add(element, "ram:SpecifiedTaxRegistration"), "ram:ID", party.vat_id, {"schemeID": "VA"})
 

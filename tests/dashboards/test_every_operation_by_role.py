@@ -522,6 +522,7 @@ NAMES: Final = (
 )
 PLACES: Final = dict.fromkeys(NAMES, "nothing") | {
     "dispute_id": "nothing",
+    "note_id": "nothing",
     "service_id": "nothing",
     "line_no": "1",
     "tier": "5m",
