@@ -42,13 +42,13 @@ _NOKIA = re.compile(r"\b[A-Z0-9_]+-(?:CLEARED|CRITICAL|MAJOR|MINOR|WARNING|INDET
 _TAG = re.compile(r"\b([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)\b")
 _WORD = r"[^\s,;()\[\]\"'<>=]{1,128}?"
 KINDS: Final = {
-    "ifName": r"(?!(?:port|interface|link|slot|unit|the|is|has|went|state|status)[\s:])"
+    "ifName": r"(?!(?:port|interface|link|slot|unit|the|is|has|went|state|status|failed)\b(?![/.-]))"
     r"(?<![A-Za-z])(?:(?:[a-z-]{0,24}ethernet|port-channel|bundle-ether|management|te|gi|fo|hu|tw|fa|po|vlan|tunnel|loopback|ve|lag) "
     r"\d[\w./:]{0,30}?|[A-Za-z](?:[\w./:-]{0,62}?\w)?|[A-Za-z][A-Za-z0-9-]{1,30} \d[\w./:-]{0,30}?|\d{1,3}(?:[/:.][a-z]?\d{1,4}){0,5})",
     "neighbour": r"(?!(?:status|state|is|to|with|on|neighbou?r|peer)\b)[0-9A-Za-z][0-9A-Za-z.:_%/-]{0,63}?",
     "n": r"\d{1,19}?",
     "text": r".{1,255}?",
-    "component": r"[^\s,;\"'<>=].{0,63}?",
+    "component": r"[^\s,;:\"'<>=].{0,63}?",
 }
 
 
