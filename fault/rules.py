@@ -27,6 +27,7 @@ TEXT_CHARS_MAX: Final = 1_024
 UNKNOWN: Final = "communications.unknown_notification"
 QUIET: Final = frozenset({"poll"})  # the station's own messages: what has no rule there is no news
 SYSLOG_URGENT: Final = frozenset({"emergency", "alert", "critical"})
+INDEX: Final = "index"
 
 
 class RuleFileError(Exception):
@@ -43,6 +44,7 @@ class Rule(Settings):
     `names` any of them ([]: every name); `fields` a field and the values it may have, `fields_not` may not:
     `down(2)` stands for the label and the number, `*` for every field. `pattern` of the text, see `fault.patterns`. `severity` a perceived
     severity, "cleared", "verify": no alarm, but a reason to poll the device, or "ignore": known, and nobody's alarm.
+    `interface` are the fields that name it; `index` among them: the instance begins with its ifIndex.
     `qualifier` and `says` are `fault.templates`; of a trap, `index` is the instance of its first indexed object.
     """
 
@@ -230,10 +232,12 @@ class Rules:
         kind = type_of(rule.alarm_type, self._types)
         resource, qualifier = meant.device.id, self._templates[rule.qualifier].fill(meant.words).strip()[:255]
         if rule.on == "interface":
-            name = next((meant.words[key] for key in rule.interface if meant.words.get(key)), "")
-            port = resources.interface(meant.device.no, meant.words.get("ifIndex", ""), name)
+            name = next((meant.words[key] for key in rule.interface if key != INDEX and meant.words.get(key)), "")
+            by_index = meant.words.get(INDEX, "").partition(".")[0] if INDEX in rule.interface else ""
+            number = meant.words.get("ifIndex") or by_index
+            port = resources.interface(meant.device.no, number, name)
             # An interface that the inventory does not know yet: the device says so, under the port's own name.
-            resource, qualifier = (port.id, qualifier) if port else (meant.device.id, name or meant.words.get("ifIndex", ""))
+            resource, qualifier = (port.id, qualifier) if port else (meant.device.id, name or number)
         text = self._templates[rule.says].fill(meant.words) if rule.says else meant.message.text or kind.summary
         return Event(
             time_ns=meant.message.time_ns,

@@ -1,5 +1,6 @@
 """The rules' own examples, and what rules do with senders and texts that nobody expected."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,19 @@ def test_a_template_takes_the_first_name_that_has_a_value(template: str, filled:
 def test_a_template_that_cannot_be_read_is_refused(bad: str) -> None:
     with pytest.raises(ValueError, match=r"`"):
         compile_template(bad)
+
+
+def test_every_notification_of_the_shipped_modules_has_a_rule() -> None:
+    rules = {name for rule in load_rules() if rule.protocol == "snmp_trap" for name in rule.names}
+    modules = [json.loads(path.read_text()) for path in sorted(data_dir("mibs").glob("*.json"))]
+    told = {name: said["oid"] for module in modules for name, said in module.get("notifications", {}).items()}
+    assert len(told) > 300
+    assert {name for name, oid in told.items() if name not in rules and oid not in rules} == set()
+
+
+def test_an_interface_is_found_by_the_instance_where_a_rule_says_so() -> None:
+    said = [
+        Notification(at(0), "127.64.0.1", 1, "snmp_trap", "adslAtucPerfESsThreshTrap", fields={"index": each}) for each in ("101", "102.3")
+    ]
+    events, _ = RULES.events(said, HERE)
+    assert [event.resource for event in events] == ["if-r1-1", "if-r1-2"]
