@@ -49,7 +49,8 @@ _HOST_AND_TAG = re.compile(r"(?:([\w.:-]{1,255}) )??([\w./-]{1,48})(?:\[([\w./-]
 # A name without a tag behind it, where the text is known to begin: mnemonics, RouterOS' topics, PAN-OS' columns, ProVision's
 # numbers, SR Linux' and FortiOS' pairs.
 _HOST_ALONE = re.compile(
-    r"([\w.:-]{1,255}) ?:? (?=%|<[A-Z][a-z]{3}:|[a-z]+,[a-z0-9!,-]+[: ]|\d,\d{4}/\d|\d{5} \w+: |date=|logver=|devname=|timestamp=|CEF: ?\d|LEEF: ?\d)"
+    r"([\w.:-]{1,255}) ?:? (?=%|<[A-Z][a-z]{3}:|[a-z]+,[a-z0-9!,-]+[: ]|\d,\d{4}/\d|\d{5} \w+: "
+    r"|date=|logver=|devname=|timestamp=|CEF: ?\d|LEEF: ?\d)"
 )
 _FORMATS: Final = frozenset({"CEF", "LEEF"})
 # What UniFi puts before the tag: model, MAC address and firmware, in three spellings.
