@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_bridge import completeness, periods
 from billing_bridge.periods import Period, PeriodError
 from billing_bridge.samples import SampleSource
-from bss import assurance, billing_api, closing_api, cycles, money_api, profile, taxes
+from bss import assurance, assurance_api, billing_api, closing_api, cycles, money_api, profile, taxes
 from bss.billing import Biller, BillRunError
 from bss.closing import Closing
 from bss.einvoice import cii, ubl
@@ -19,6 +19,7 @@ from bss.einvoice.profiles import profiles
 from bss.einvoice.terms import EInvoiceError, terms_of
 from bss.explain import explain
 from bss.invoice_csv import as_csv
+from bss.leakage import Costs
 from bss.notes import Notes
 from bss.pdf import PdfError, pdf_of
 from bss.receivables import api as receivables_api
@@ -62,7 +63,8 @@ def router(state: State, biller: Biller, samples: SampleSource, clock: Clock) ->
     accounts = receivables_api.routers(proposals.payments, proposals, clock)
     notes = Notes(state, biller.settings, {name: taxes.parse(text, name) for name, text in taxes.read(biller.taxes).items()})
     parts = [*billing_api.routers(biller, notes, clock), *money_api.routers(state, notes, clock), *accounts]
-    parts.append(closing_api.router(Closing(state, biller.billing.zone), clock))
+    zone, costs = biller.billing.zone, Costs(biller.settings.cost_port_minor, biller.settings.cost_gigabyte_minor)
+    parts += [closing_api.router(Closing(state, zone), clock), assurance_api.router(state, biller.tariffs, zone, costs, clock)]
     for part in (profile.router(biller, clock), *parts):
         whole.include_router(part)
     return whole

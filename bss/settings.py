@@ -68,3 +68,5 @@ class BssSettings(Settings):
     publish: bool = Field(default=False, description="a tariff's version is used only once a second person published it")
     dunning: DunningSettings = DunningSettings()
     cash: CashSettings = CashSettings()
+    cost_port_minor: int = Field(default=0, ge=0, description="what a port costs a month, for the margin of services")
+    cost_gigabyte_minor: int = Field(default=0, ge=0, description="what 10^9 octets cost, for the margin of services")

@@ -462,6 +462,8 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("GET /api/v1/customers/{customer_id}/consents", Role.BILLING, "", None),
     ("POST /api/v1/customers/{customer_id}/consents", Role.BILLING, "", {"purpose": "x", "given": True, "channel": "web", "words": "v1"}),
     ("POST /api/v1/customers/{customer_id}/erase", Role.ADMIN, "", {"reason": "asked"}),
+    ("GET /api/v1/assurance/{month}", Role.BILLING, "", None),
+    ("GET /api/v1/assurance/{month}/margins", Role.BILLING, "", None),
     ("GET /api/v1/ledger/months", Role.BILLING, "", None),
     ("POST /api/v1/ledger/months/{month}/close", Role.BILLING, "", None),
     ("GET /api/v1/ledger/accounts/{account}", Role.BILLING, "", None),
