@@ -1,8 +1,9 @@
 """Messages to alarm states in the durable store: rules, deduplication, damping, history, hub; correlation is measured apart.
 
 Floods on SQLite on disk with an fsync per transaction: `burst` (traps of links that flap and repeat: 50 messages an
-alarm), `new` (every event an alarm that nobody knew) and `clear` (all of them end). Then pages of the alarm list out
-of 100,000. Beside `new` the same rows by the driver's executemany alone, without any of our work.
+alarm), `new` (every event an alarm that nobody knew) and `clear` (all of them end), with everything that listens in a
+station: TMF642 and TMF656 and their hubs, first checks, learnt causes; `_alone` without these. Then pages of the alarm
+list out of 100,000. Beside `new` the same rows by the driver's executemany alone, without any of our work.
 
 python -m benchmarks.alarm_states [--json] [--quick]
 """
@@ -18,8 +19,10 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fault import queries, store
+from fault import queries, store, tmf642, tmf656
+from fault.checks.runner import FirstChecks
 from fault.correlation.contract import AlarmChange, IncidentChange
+from fault.learning.explained import Explained
 from fault.queries import AlarmQuery
 from fault.rules import Rules, load_rules
 from fault.service import FaultService
@@ -27,8 +30,10 @@ from fault.settings import FaultSettings
 from inventory.topology import Device, Entity, Site, Topology
 from station.batch import Event, Notification
 from station.clock import VirtualClock
+from station.first_look import FirstLook
 from station.hub import Hub
 from station.scope import STATION
+from station.security.targets import Guard
 from station.state import State
 
 S = 1_000_000_000
@@ -85,15 +90,24 @@ def events(ports: int, severity: str, second: int) -> list[Event]:
     ]
 
 
-async def service_at(folder: Path, ports: int) -> tuple[FaultService, State]:
+async def service_at(folder: Path, ports: int, *, alone: bool = False) -> tuple[FaultService, State]:
     picture = network(ports)
     state = State(f"sqlite+aiosqlite:///{folder / 'state.db'}")
     await state.create_all()
     settings = FaultSettings(lone_after_s=3600)
     clock = VirtualClock(START_NS)
-    service = FaultService(state, lambda: picture, Hub(), clock, settings, Silent(), interpreter=Rules(load_rules()))
+    correlator = Silent() if alone else Explained(Silent())
+    service = FaultService(state, lambda: picture, Hub(), clock, settings, correlator, interpreter=Rules(load_rules()))
+    if not alone:
+        tmf642.router(service, Guard(()))
+        tmf656.router(service, Guard(()))
+        FirstChecks(service, FirstLook(clock, nobody))
     await service.load()
     return service, state
+
+
+async def nobody(_device: int, _ports: Sequence[int], _protocols: object) -> None:
+    """Nobody answers."""
 
 
 async def flood(service: FaultService, put: Callable[[Sequence[Any]], Awaitable[None]], items: Sequence[Any]) -> dict[str, Any]:
@@ -109,17 +123,18 @@ async def flood(service: FaultService, put: Callable[[Sequence[Any]], Awaitable[
             "wall_events_per_s": round(len(items) / wall), "slowest_batch_ms": round(slowest * 1000)}  # fmt: skip
 
 
-async def floods(ports: int) -> list[dict[str, Any]]:
+async def floods(ports: int, *, alone: bool = False) -> list[dict[str, Any]]:
+    suffix = "_alone" if alone else ""
     with tempfile.TemporaryDirectory() as folder:
-        service, state = await service_at(Path(folder), ports)
-        made = [{"name": "alarms_new", "goal": 10_000, **await flood(service, service.handle, events(ports, "major", 1))}]
+        service, state = await service_at(Path(folder), ports, alone=alone)
+        made = [{"name": f"alarms_new{suffix}", "goal": 10_000, **await flood(service, service.handle, events(ports, "major", 1))}]
         made[0] |= driver_alone([store.alarm_values(1, alarm) for alarm in service.book.alarms.values()], Path(folder) / "alone.db")
-        made.append({"name": "alarms_clear", "goal": 10_000, **await flood(service, service.handle, events(ports, "cleared", 2))})
+        made.append({"name": f"alarms_clear{suffix}", "goal": 10_000, **await flood(service, service.handle, events(ports, "cleared", 2))})
         await state.close()
     with tempfile.TemporaryDirectory() as folder:
-        service, state = await service_at(Path(folder), ports // REPEATS)
+        service, state = await service_at(Path(folder), ports // REPEATS, alone=alone)
         burst = list(traps(ports // REPEATS))
-        made.append({"name": "alarms_burst", "goal": 50_000, **await flood(service, service.hear, burst)})
+        made.append({"name": f"alarms_burst{suffix}", "goal": 50_000, **await flood(service, service.hear, burst)})
         await state.close()
     return made
 
@@ -171,7 +186,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     ports, alarms = (20_000, 20_000) if options.quick else (100_000, 100_000)
-    for figure in (*asyncio.run(floods(ports)), asyncio.run(pages(alarms, 40))):
+    for figure in (*asyncio.run(floods(ports)), *asyncio.run(floods(ports, alone=True)), asyncio.run(pages(alarms, 40))):
         print(json.dumps(figure) if options.json else "  ".join(f"{name} {value}" for name, value in figure.items()), flush=True)
 
 
