@@ -29,7 +29,7 @@ from station.apart.sweep import Sweep
 from station.apart.targets import Targets
 from station.batch import Notification, SampleBatch
 from station.bus import blocks, notices, subjects
-from station.bus.link import connect, publish
+from station.bus.link import close, connect, publish
 from station.bus.spool import Spool
 from station.channel import Channel
 from station.clock import NS_PER_S, Clock, SystemClock
@@ -123,7 +123,7 @@ class Collector:
                 for kind, spool in self.spools.items():
                     tasks.create_task(publish(lambda: client, spool, kind, self.identity.id))
         finally:
-            await client.close()
+            await close(client)
 
     async def _hear_traps(self) -> None:
         mibs = await asyncio.to_thread(site_mibs, self.folder / "mibs")

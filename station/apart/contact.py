@@ -51,6 +51,8 @@ class Contact:
                 except (BlockError, SealError, KeyError, TypeError, ValueError) as error:
                     BEATS.labels("malformed").inc()
                     log.warning("the station's answer cannot be read", error=str(error)[:200])
+                if client.is_closed:
+                    raise ConnectionError("the bus sent this collector away")
                 await asyncio.sleep(BEAT_S)
         finally:
             if client.is_connected:

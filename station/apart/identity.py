@@ -1,18 +1,24 @@
 """Who a collector is: its id, where the bus is and whom it trusts there, and its keys. One file, for its owner's eyes."""
 
+import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from nats.aio.client import Client
+from nats.errors import NoRespondersError
+
 from station.bus import subjects
 from station.bus.keys import Keys
-from station.bus.link import Login, connect
+from station.bus.link import Login, close, connect
 from station.bus.notices import packed, unpacked
 from station.bus.registry import RegistryError, invited
 
 FILE: Final = "collector.json"
 ENROL_S: Final = 30.0
+AGAIN_S: Final = 0.5
 
 
 class NotEnrolledError(Exception):
@@ -39,14 +45,23 @@ async def enrol(folder: Path, invitation: str) -> Identity:
     client = await connect(Login(said["url"], subjects.ENROL_USER, said["ca"], said["password"]))
     try:
         asked = {"token": said["token"], "user_key": keys.user, "box_key": keys.box.hex()}
-        answer = unpacked((await client.request(subjects.ENROL, packed(asked), timeout=ENROL_S)).data)
+        async with asyncio.timeout(ENROL_S):
+            answer = unpacked(await _answered(client, packed(asked)))
     finally:
-        await client.close()
+        await close(client)
     if "refused" in answer:
         raise RegistryError(str(answer["refused"]))
     identity = Identity(answer["id"], answer["name"], answer["vrf"], said["url"], said["ca"], keys)
     save(folder, identity)
     return identity
+
+
+async def _answered(client: Client, asked: bytes) -> bytes:
+    """What the station says; asked again while it does not listen."""
+    while True:
+        with suppress(NoRespondersError):
+            return bytes((await client.request(subjects.ENROL, asked, timeout=ENROL_S)).data)
+        await asyncio.sleep(AGAIN_S)
 
 
 def save(folder: Path, identity: Identity) -> None:

@@ -33,7 +33,7 @@ from station.bus import blocks, notices, subjects
 from station.bus.columns import BlockError
 from station.bus.intake import Intake
 from station.bus.keys import seal
-from station.bus.link import connect, make_streams
+from station.bus.link import close, connect, make_streams
 from station.bus.notices import packed, unpacked
 from station.bus.registry import NewCollector, Registry, RegistryError, invitation, living
 from station.bus.server import BusFolder, BusServer
@@ -157,14 +157,14 @@ class Pops:
                 await self._work(client)
             finally:
                 self._client = None
-                await client.close()
+                await close(client)
 
     async def _work(self, client: Client) -> None:
         await self._make_intakes()
         async with asyncio.TaskGroup() as tasks:
             for intake in self._intakes.values():
                 tasks.create_task(intake.run(client))
-            tasks.create_task(self._watch())
+            tasks.create_task(self._watch(client))
             tasks.create_task(self._settle())
 
     async def _make_intakes(self) -> None:
@@ -352,8 +352,8 @@ class Pops:
 
     # -- blindness ----------------------------------------------------------------------------------------------
 
-    async def _watch(self) -> None:
-        while True:
+    async def _watch(self, client: Client) -> None:
+        while not client.is_closed:
             if living(await self.registry.rows()) != self.rows:  # a command may have changed the register
                 await self.refresh()
             now_ns = self._clock.now_ns()
@@ -363,6 +363,7 @@ class Pops:
             COLLECTORS.labels("alive").set(len(alive))
             COLLECTORS.labels("blind").set(len(self.rows) - len(alive))
             await asyncio.sleep(LOOK_EVERY_S)
+        raise ConnectionError("the bus sent the station away")
 
     async def _tell(self, key: str, what: str, now_ns: int) -> None:
         """One alarm for the collector; what it alone sees is unknown, and not down."""

@@ -21,6 +21,7 @@ BUS_RETRIES = counter("bus_retries", "Publishes that were not taken and were tri
 BUS_SENT = counter("bus_sent_blocks", "Blocks that the bus took.", "spool")
 BUS_RECONNECTS = counter("bus_reconnects", "Times the connection to the bus was there again.")
 CONNECT_S: Final = 5
+CLOSE_S: Final = 3.0
 PUBLISH_S: Final = 10.0
 RETRY_FIRST_S: Final = 0.2
 RETRY_MOST_S: Final = 5.0
@@ -47,11 +48,20 @@ async def connect(login: Login) -> Client:
         try:
             await client.connect(**_options(client, login))
             return client
-        except (nats.errors.Error, OSError, TimeoutError) as error:
+        except (nats.errors.NoServersError, OSError, TimeoutError) as error:
             log.warning("the bus does not answer", url=login.url, error=str(error)[:200], again_in_s=wait_s)
-            await client.close()
+            await close(client)
         await asyncio.sleep(wait_s)
         wait_s = min(2 * wait_s, RETRY_MOST_S)
+
+
+async def close(client: Client) -> None:
+    """Leave; a server that is gone is not waited for, and nothing that the client meets then is worth more than leaving."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await client.close()
+    except Exception as error:  # over TLS it writes to a transport that is gone
+        log.info("the bus was left", error=repr(error)[:200])
 
 
 def _options(client: Client, login: Login) -> dict[str, Any]:
@@ -61,11 +71,11 @@ def _options(client: Client, login: Login) -> dict[str, Any]:
         "name": login.user,
         "connect_timeout": CONNECT_S,
         "max_reconnect_attempts": -1,
-        "reconnect_time_wait": 0.5,
+        "reconnect_time_wait": 1,
         "ping_interval": 10,
         "max_outstanding_pings": 2,
         "reconnected_cb": _reconnected,
-        "error_cb": _failed,
+        "error_cb": _Told().say,
     }
     if login.ca:
         options["tls"] = ssl.create_default_context(cadata=login.ca)
@@ -79,8 +89,17 @@ async def _reconnected() -> None:
     BUS_RECONNECTS.inc()
 
 
-async def _failed(error: Exception) -> None:
-    log.warning("the bus", error=str(error)[:200])
+class _Told:
+    """Says what is wrong with the connection once, not with every try."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    async def say(self, error: Exception) -> None:
+        text = str(error)[:200]
+        if text != self._last:
+            self._last = text
+            log.warning("the bus", error=text)
 
 
 async def make_streams(client: Client, octets: int, replicas: int) -> None:

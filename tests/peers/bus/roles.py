@@ -14,6 +14,13 @@ from typing import Any, Self
 import httpx
 import psutil
 
+from station.apart.identity import enrol
+from station.clock import SystemClock
+from station.migrate import migrate
+from station.scope import STATION
+from station.scope import Role as Role_
+from station.security import Security
+from station.state import State
 from tests.ports import TCP, UDP, free_port
 from tests.stories.demo_process import ROOT, wait_for
 
@@ -63,11 +70,15 @@ class StationRole(Role):
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
 
     def start(self) -> Self:
-        super().start()
         if "Authorization" not in self.client.headers:
-            token = trunkline("user", "token", "test", "--role", "admin", "--days", "2", data=self.data)
-            self.client.headers["Authorization"] = f"Bearer {token}"
-        return self
+            self.client.headers["Authorization"] = f"Bearer {asyncio.run(_token(self.data))}"
+        return super().start()
+
+    def invite(self, name: str, **values: Any) -> str:
+        """The invitation of a new collector."""
+        answer = self.client.post("/api/v1/collectors", json={"name": name, **values})
+        assert answer.status_code == 201, answer.text[:300]
+        return str(answer.json()["invitation"])
 
     def get(self, path: str, **params: Any) -> Any:
         answer = self.client.get(path, params=params)
@@ -82,6 +93,14 @@ class StationRole(Role):
                 child.kill()
 
 
+async def _token(folder: Path) -> str:
+    state = State(f"sqlite+aiosqlite:///{folder / 'state.db'}")
+    await migrate(state)
+    token = await Security(state, SystemClock()).make_token(STATION, "test", Role_.ADMIN, 2)
+    await state.close()
+    return token
+
+
 class CollectorRole(Role):
     """A collector that looks at one range for agents on one port, and hears traps."""
 
@@ -94,9 +113,7 @@ class CollectorRole(Role):
         )
 
     def enrol(self, invitation: str) -> Self:
-        path = self.data / "invitation"
-        path.write_text(invitation)
-        trunkline("collector", "enrol", str(path), data=self.data)
+        asyncio.run(enrol(self.data, invitation))
         return self
 
     def goes_by(self, port: int) -> None:
@@ -112,6 +129,7 @@ class Way:
     def __init__(self, to: int) -> None:
         self.port, self._to, self._open = free_port(TCP), to, True
         self._streams: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> Self:
@@ -119,9 +137,10 @@ class Way:
         return self
 
     async def stop(self) -> None:
-        assert self._server is not None
         self.cut()
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
+            await asyncio.gather(*self._tasks)
 
     def cut(self) -> None:
         self._open = False
@@ -132,6 +151,10 @@ class Way:
         self._open = True
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         if not self._open:
             writer.transport.abort()
             return
