@@ -108,7 +108,7 @@ def _no_tariff(of: Facts, terms: Mapping[str, Terms]) -> Iterator[tuple[int, str
 
 
 def _billed_inactive(of: Facts, _terms: Mapping[str, Terms]) -> Iterator[tuple[int, str]]:
-    if not of.active and sum(one.amount_minor for one in of.rated):
+    if not of.active and sum(one.amount_minor for one in of.rated) != 0:
         yield 90, "it was not active and an amount stands"
 
 
