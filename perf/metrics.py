@@ -18,3 +18,4 @@ DISK_FREE = gauge("disk_free_bytes", "Bytes free on the file system of the telem
 DISK_WAITING = counter("perf_disk_waiting_seconds", "Seconds for which samples waited because only the reserve of the disk was left.")
 REMOTE_WRITE_SAMPLES = counter("remote_write_samples", "Samples for the remote-write receiver: sent, again, refused, lost.", "outcome")
 REMOTE_WRITE_WAITING = gauge("remote_write_waiting", "Requests that wait for the remote-write receiver.")
+INCOMING = counter("perf_incoming_samples", "Samples sent by others (remote-write, OTLP): taken, or why they were refused.", "outcome")

@@ -36,12 +36,14 @@ import fault.notify.plan_api
 import fault.notify.replies_api
 import fault.reports_api
 import fault.status_page
+import fault.timeline_api
 import fault.tmf642
 import fault.tmf656
 import inventory.api
 import perf.api
 import perf.capacity_api
 import perf.export_api
+import perf.incoming.api
 import perf.measurements.tmf628
 import perf.rules_api
 import perf.sla.api
@@ -95,6 +97,8 @@ from inventory.impact import impact
 from inventory.picture import Picture
 from inventory.routes import next_hops
 from perf.foresight import Foresight
+from perf.incoming.intake import Intake
+from perf.incoming.places import Places
 from perf.measurements.runner import Measurements
 from perf.pipeline import Pipeline
 from perf.remote_write import RemoteWrite
@@ -324,6 +328,7 @@ class Station:
         self.telemetry = TelemetryStore(client, names)
         self.foresight = Foresight(self.telemetry, names, clock, self.fault.events, settings.trends_hours * 3600)
         self.remote_write = RemoteWrite(settings.remote_write, self.pipeline.last, names, ground.login)
+        self.incoming = Intake(Places(names), self.samples, lambda: self.pipeline.durable)
         self.totals = Totals(self.pipeline, self.telemetry, clock)
         self.measurements = Measurements(ground.state, self.telemetry, topology, clock, STATION, ground.plan.folder / "measurements")
         slots = StoredSlots(client)
@@ -456,6 +461,7 @@ class Station:
             fault.json_in.router(self.fault),
             fault.tmf642.router(self.fault, self.guard),
             fault.tmf656.router(self.fault, self.guard),
+            fault.timeline_api.router(self.fault),
             fault.health_api.router(self.fault),
             fault.reports_api.router(self.fault, self.notifier.plans.teams, simulated=ground.plan.simulated),
             fault.checks.api.router(self.fault, self.checks, self.runbooks),
@@ -474,6 +480,7 @@ class Station:
             self.measurements.router(),
             perf.sla.tmf657.router(ground.state, self.levels.slas, self.guard, clock),
             perf.rules_api.router(self.pipeline, self.telemetry),
+            perf.incoming.api.router(self.incoming, self.pipeline.names),
             perf.trends_api.router(self.foresight, self.telemetry, self.pipeline.names),
             flow_api.router(self.flow, FlowStore(self.client), ground.picture.current, visible),
             perf.export_api.router(self.client, self.pipeline.names),

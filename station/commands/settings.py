@@ -58,6 +58,7 @@ def _loaders() -> dict[str, Callable[[Path], object]]:
     from collectors.snmp.profiles import load_profiles
     from fault.rules import load_rules
     from perf import kpis, thresholds, trends
+    from perf.incoming import places
     from perf.sla.terms import load as slas
 
     def each(read: Callable[[Path], object]) -> Callable[[Path], object]:
@@ -67,6 +68,7 @@ def _loaders() -> dict[str, Callable[[Path], object]]:
         "alarm_rules": load_rules,
         "gnmi": each(model_of),
         "kpis": each(kpis.read),
+        "metrics_in": each(places.read),
         "profiles": load_profiles,
         "slas": slas,
         "tariffs": lambda folder: [Tariffs(folder).versions(name) for name in Tariffs(folder).names()],
