@@ -1,7 +1,10 @@
-"""MQTT messages by profile (`config/mqtt/*.toml`): topic and JSON payload to one measurement or state. No I/O."""
+"""MQTT messages by profile (`config/mqtt/*.toml`): topic and JSON payload to measurements or a state. No I/O.
+
+A profile either names its metric in the topic (`{metric}`, one value a message) or, under `[members]`, which members of the
+document are which metrics, with a dot between levels (`ENERGY.Power`).
+"""
 
 import json
-import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -12,6 +15,7 @@ from typing import Any, Final
 from station.catalogue import Metric, metrics_by_name
 
 PAYLOAD_OCTETS_MAX: Final = 64 << 10
+VALUE_MAX: Final = 1e300  # beyond it, or not a number: no measurement
 _LEVEL: Final = r"([^/+#]{1,255})"
 
 
@@ -41,10 +45,12 @@ class MqttProfile:
     topic: str
     pattern: re.Pattern[str]
     metrics: Mapping[str, tuple[Metric, float]]
+    members: Mapping[tuple[str, ...], tuple[Metric, float]]
     value: str
     time_ms: str
     state_topic: str
     state_pattern: re.Pattern[str]
+    state_member: str
     online: str
     offline: str
     examples: tuple[Mapping[str, Any], ...]
@@ -62,11 +68,13 @@ def load(path: Path) -> MqttProfile:
         name=path.stem,
         topic=data["topic"],
         pattern=_pattern(data["topic"]),
-        metrics={key: (by_name[row["metric"]], row["scale"]) for key, row in data["metrics"].items()},
-        value=data["value"],
-        time_ms=data["time_ms"],
+        metrics={key: (by_name[row["metric"]], row["scale"]) for key, row in data.get("metrics", {}).items()},
+        members={tuple(key.split(".")): (by_name[row["metric"]], row["scale"]) for key, row in data.get("members", {}).items()},
+        value=data.get("value", ""),
+        time_ms=data.get("time_ms", ""),
         state_topic=data["state"]["topic"],
         state_pattern=_pattern(data["state"]["topic"]),
+        state_member=data["state"].get("member", ""),
         online=data["state"]["online"],
         offline=data["state"]["offline"],
         examples=tuple(data["examples"]),
@@ -79,29 +87,52 @@ def _pattern(topic: str) -> re.Pattern[str]:
     )
 
 
-def decode(profile: MqttProfile, topic: str, payload: bytes) -> Measurement | DeviceState | str:
+def decode(profile: MqttProfile, topic: str, payload: bytes) -> tuple[Measurement | DeviceState, ...] | str:
     """What a message says; otherwise one word for a counter: topic, size, metric, json, value, state."""
     if len(payload) > PAYLOAD_OCTETS_MAX:
         return "size"
     said = profile.state_pattern.fullmatch(topic)
     if said:
-        word = payload.decode("utf-8", "replace").strip()
-        return DeviceState(said["device"], word == profile.online) if word in (profile.online, profile.offline) else "state"
+        word = _state(profile, payload)
+        return (DeviceState(said["device"], word == profile.online),) if word in (profile.online, profile.offline) else "state"
     found = profile.pattern.fullmatch(topic)
     if found is None:
         return "topic"
-    known = profile.metrics.get(found["metric"])
-    return "metric" if known is None else _measurement(profile, found["device"], known, payload)
-
-
-def _measurement(profile: MqttProfile, device: str, known: tuple[Metric, float], payload: bytes) -> Measurement | str:
+    wanted = profile.members
+    if not wanted:
+        known = profile.metrics.get(found["metric"])
+        if known is None:
+            return "metric"
+        wanted = {(profile.value,): known}
     try:
         document = json.loads(payload)
     except (ValueError, RecursionError):
         return "json"
     members = document if isinstance(document, dict) else {profile.value: document}
-    value, time_ms = members.get(profile.value), members.get(profile.time_ms, 0)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return "value"
-    metric, scale = known
-    return Measurement(device, metric, value * scale, time_ms if isinstance(time_ms, int) and 0 <= time_ms < 1 << 53 else 0)
+    time_ms = members.get(profile.time_ms, 0)
+    time_ms = time_ms if isinstance(time_ms, int) and 0 <= time_ms < 1 << 53 else 0
+    values = ((known, _number(members, path)) for path, known in wanted.items())
+    measured = tuple(
+        Measurement(found["device"], metric, number * scale, time_ms) for (metric, scale), number in values if number is not None
+    )
+    return measured or "value"
+
+
+def _number(members: Any, path: tuple[str, ...]) -> float | None:
+    """The number at a path of members; None where there is none."""
+    for name in path:
+        members = members.get(name) if isinstance(members, dict) else None
+    good = isinstance(members, int | float) and not isinstance(members, bool) and -VALUE_MAX < members < VALUE_MAX
+    return members if good else None
+
+
+def _state(profile: MqttProfile, payload: bytes) -> str:
+    """The word of a state message: the payload itself, or a member of its document."""
+    if not profile.state_member:
+        return payload.decode("utf-8", "replace").strip()
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return ""
+    word = document.get(profile.state_member) if isinstance(document, dict) else document
+    return word if isinstance(word, str) else ""

@@ -191,7 +191,7 @@ class Mqtt:
         """What one message says, and where a rebirth is to be asked for."""
         if topic.startswith(f"{NAMESPACE}/"):
             return self._sparkplug(topic, payload, received_ns)
-        said: Measurement | DeviceState | str = "topic"
+        said: tuple[Measurement | DeviceState, ...] | str = "topic"
         for profile in profiles():
             said = decode(profile, topic, payload)
             if said != "topic":
@@ -199,7 +199,7 @@ class Mqtt:
         if isinstance(said, str):
             MQTT_MESSAGES.labels(said).inc()
             return (), ""
-        return (said,), ""
+        return said, ""
 
     def _sparkplug(self, topic: str, payload: bytes, received_ns: int) -> tuple[Sequence[Measurement | DeviceState], str]:
         found: list[Measurement | DeviceState] = []
