@@ -15,8 +15,9 @@ from collectors.snmp.profiles import Profile, Profiles
 ENTERPRISES: Final = parse_oid("1.3.6.1.4.1")
 GENERAL_AGENTS: Final = frozenset({2021, 8072})  # UCD-SNMP and net-snmp
 ENTERPRISES_MAX: Final = 16
-ASKED_AT_ONCE: Final = 40
+ASKED_AT_ONCE: Final = 20  # an answer stays within a packet
 ASKED_MAX: Final = 400
+ASKED_ONE_BY_ONE_MAX: Final = 40  # of an agent of version 1
 
 
 async def family_of(client: SnmpClient, sys_object_id: str, sys_descr: str, profiles: Profiles) -> Profile:
@@ -85,7 +86,8 @@ async def _behind(client: SnmpClient, sys_descr: str, profiles: Profiles) -> Pro
     """The family most of whose own tables the agent has, None where it has no vendor's."""
     told = set(await _enterprises(client, ENTERPRISES_MAX)) - GENERAL_AGENTS
     columns = {profile.name: own for profile in profiles.by_name.values() if (own := _own_columns(profile, told))}
-    there = set(await present(client, sorted(set().union(*columns.values()))[:ASKED_MAX]))
+    most = ASKED_ONE_BY_ONE_MAX if client.credential.version == "1" else ASKED_MAX
+    there = set(await present(client, sorted(set().union(*columns.values()))[:most]))
     scores = {name: len(own & there) for name, own in columns.items()}
     fitting = [name for name in scores if profiles.by_name[name].knows(sys_descr, frozenset(there | columns[name])) is not None]
     best = max(fitting, key=lambda name: scores[name], default="")
