@@ -36,7 +36,8 @@ from station.security import audit
 from station.state import State, insert_new
 
 DUE_NS = 92 * 86_400 * NS_PER_S  # how far back spans are due before any was billed
-RUNS_MAX = 1000  # earlier runs that are looked at for news
+NEWS_NS = 1_100 * 86_400 * NS_PER_S  # how far back news of a billed span is looked for
+ZONES_NS = 14 * 3600 * NS_PER_S  # the farthest that a day begins from where it begins in UTC
 AT_ONCE = 100  # customers drafted and issued together, in one transaction
 
 Checkpoint = Callable[[str], None]
@@ -288,32 +289,27 @@ async def inputs_of(conn: AsyncConnection, tenant: int, run: Any) -> Inputs:
 async def _changed_periods(conn: AsyncConnection, tenant: int, run: Any, frozen: Snapshot) -> dict[Period, frozenset[str]]:
     """Earlier spans of the run's customers of which something became known between their cut-off and this one, each with whom
     it was billed to (empty: to everybody, before spans were kept)."""
-    c, mine = bill_run.c, {row["id"] for row in frozen.members}
-    columns = (c.period, c.start_ns, c.end_ns, c.cutoff_ns)
-    runs = (await conn.execute(sa.select(*columns).where(c.tenant == tenant, c.end_ns <= run.start_ns).order_by(c.start_ns.desc()))).all()
-    found: dict[Period, frozenset[str]] = {}
-    for earlier in runs[:RUNS_MAX]:
-        if not await _news(conn, tenant, earlier, run, frozen.zone):
-            continue
+    mine, found = {row["id"] for row in frozen.members}, dict[Period, frozenset[str]]()
+    for earlier in await _with_news(conn, tenant, run):
         b = billed_period.c
-        billed = set((await conn.execute(sa.select(b.customer_id).where(b.tenant == tenant, b.period == earlier.period))).scalars())
+        billed = set((await conn.execute(sa.select(b.customer_id).where(b.tenant == tenant, b.period == earlier.name))).scalars())
         if not billed or billed & mine:
-            found[Period(earlier.start_ns, earlier.end_ns, earlier.period)] = frozenset(billed & mine)
+            found[earlier] = frozenset(billed & mine)
     return found
 
 
-async def _news(conn: AsyncConnection, tenant: int, earlier: Any, run: Any, zone: ZoneInfo) -> bool:
-    """Whether usage of a span, or a change of tariff in it, became known after it was billed."""
-    day = consumption.metered(Period(earlier.start_ns, earlier.end_ns, earlier.period), zone)
-    low, high = min(day.start_ns, earlier.start_ns), max(day.end_ns, earlier.end_ns)
+async def _with_news(conn: AsyncConnection, tenant: int, run: Any) -> list[Period]:
+    """The earlier runs' spans of which usage, or a change of tariff, became known after they were billed, newest first. Borders
+    are taken wide: a customer's day may begin elsewhere than a meter's."""
+    c, s, news = bill_run.c, service_plan.c, []
     for table in (usage_record, usage_guiding, usage_event, usage_event_guiding):
         t = table.c
-        fresh = (t.start_ns >= low, t.start_ns < high, t.known_ns > earlier.cutoff_ns, t.known_ns <= run.cutoff_ns)
-        if (await conn.execute(sa.select(t.start_ns).where(t.tenant == tenant, *fresh).limit(1))).first():
-            return True
-    s, after = service_plan.c, cycles.days_of(earlier.period, zone)[1].isoformat()
-    made = (s.tenant == tenant, s.day < after, s.made_ns > earlier.cutoff_ns, s.made_ns <= run.cutoff_ns)
-    return (await conn.execute(sa.select(s.day).where(*made).limit(1))).first() is not None
+        within = (t.tenant == tenant, t.start_ns >= c.start_ns - ZONES_NS, t.start_ns < c.end_ns + ZONES_NS)
+        news.append(sa.exists().where(*within, t.known_ns > c.cutoff_ns, t.known_ns <= run.cutoff_ns))
+    news.append(sa.exists().where(s.tenant == tenant, s.made_ns > c.cutoff_ns, s.made_ns <= run.cutoff_ns))
+    where = (c.tenant == tenant, c.end_ns <= run.start_ns, c.end_ns > run.start_ns - NEWS_NS, sa.or_(*news))
+    rows = await conn.execute(sa.select(c.start_ns, c.end_ns, c.period).where(*where).order_by(c.start_ns.desc()))
+    return [Period(row.start_ns, row.end_ns, row.period) for row in rows]
 
 
 async def _booked(conn: AsyncConnection, tenant: int, run: Any, names: Sequence[str]) -> dict[str, list[Any]]:
