@@ -17,8 +17,9 @@ from collectors.codecs.ber import MAX_MESSAGE
 
 Table = npt.NDArray[Any]
 DATAGRAMS: Final = 128
-RECEIVE_SLOT: Final = MAX_MESSAGE + 1
-SEND_SLOT: Final = 4096
+_APART: Final = 1536  # octets by which a slot is longer than a power of two, else the used parts of all share few lines of the cache
+RECEIVE_SLOT: Final = MAX_MESSAGE + 1 + _APART
+SEND_SLOT: Final = 4096 + _APART
 NAME: Final = 28  # octets of the larger sockaddr, sockaddr_in6
 _HEADER: Final = 64  # struct mmsghdr on a 64-bit machine, in octets
 _NAME_OCTETS, _IOVEC_OCTETS, _RECEIVED = 2, 1, 14  # 32-bit and 64-bit words in it

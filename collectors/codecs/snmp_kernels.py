@@ -28,15 +28,15 @@ Int = Any
 OCTETS = _types.Array(numba.uint8, 1, "C", readonly=True)
 
 
-def compiled(result: Any, *arguments: Any) -> Callable[[F], F]:
-    """Compile a function for one signature, and keep its machine code where that can be kept."""
+def compiled(result: Any, *arguments: Any, inlined: bool = False) -> Callable[[F], F]:
+    """Compile a function for one signature, and keep its machine code where that can be kept; `inlined` into those that call it."""
 
     def compile_(function: F) -> F:
         signature = _types.void(*arguments) if result is None else result(*arguments)
         try:
-            made: Any = numba.njit(signature, nogil=True, cache=True)(function)
+            made: Any = numba.njit(signature, nogil=True, cache=True, forceinline=inlined)(function)
         except RuntimeError:  # no folder for the cache can be written
-            made = numba.njit(signature, nogil=True)(function)
+            made = numba.njit(signature, nogil=True, forceinline=inlined)(function)
         return cast("F", made)
 
     return compile_

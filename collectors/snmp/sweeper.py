@@ -38,6 +38,7 @@ _MODERATE_FROM: Final = 32  # requests in flight
 _MODERATE_S: Final = 0.001
 _TICK_S: Final = 0.02  # overdue requests are looked for this often
 
+IPV4_NAME: Final = 16  # octets of a sockaddr_in
 Table = npt.NDArray[Any]
 
 
@@ -80,6 +81,7 @@ class Sweeper:
         self._clock = clock
         self._agents: dict[int, Agent] = {}
         self._by_name: dict[bytes, Agent] = {}
+        self._longer = 0  # of them at IPv6
         self._sockets: dict[int, socket.socket] = {}
         self._received = Datagrams(RECEIVE_SLOT)
         self._sent = Datagrams(SEND_SLOT)
@@ -95,6 +97,7 @@ class Sweeper:
         sheet = self._wire.sheets.add(plan, envelope(security))
         no = self._wire.join(name, device_no, limits, sheet)
         agent = self._agents[no] = Agent(no, name, sheet, plan, security, limits.budget_s, on_ended)
+        self._longer += len(name) != IPV4_NAME
         self._by_name[name] = agent
         return agent
 
@@ -117,6 +120,7 @@ class Sweeper:
         self._wire.leave(agent.no)
         self._wire.sheets.drop(agent.sheet)
         del self._agents[agent.no]
+        self._longer -= len(agent.name) != IPV4_NAME
         if self._by_name.get(agent.name) is agent:
             del self._by_name[agent.name]
 
@@ -202,18 +206,17 @@ class Sweeper:
         self._conclude()
 
     def _by_family(self, sends: Table) -> list[tuple[int, Table]]:
-        if not len(sends):
-            return []
+        if not len(sends) or not self._longer:
+            return [(socket.AF_INET, sends)] if len(sends) else []
         octets = self._wire.octets_of(sends)
-        both = ((socket.AF_INET, sends[octets == 16]), (socket.AF_INET6, sends[octets != 16]))
+        both = ((socket.AF_INET, sends[octets == IPV4_NAME]), (socket.AF_INET6, sends[octets != IPV4_NAME]))
         return [(family, chosen) for family, chosen in both if len(chosen)]
 
     def _pack(self, chosen: Table, at: int, n: int) -> None:
         sent = self._sent
         self._wire.pack((sent.payload, sent.slot, sent.headers, sent.iovecs, sent.names), chosen, at, n, self._clock.monotonic_ns())
-        for i in range(n):
-            if not sent.iovecs[2 * i + 1]:
-                sent.put(i, self._seal(int(chosen[at + i])))
+        for i in np.flatnonzero(sent.iovecs[1 : 2 * n : 2] == 0).tolist():
+            sent.put(i, self._seal(int(chosen[at + i])))
 
     def _seal(self, flight: int) -> bytes:
         row = self._wire.flight(flight)
@@ -256,7 +259,7 @@ class Sweeper:
         self._fetch_kept()
 
     def _fetch_kept(self) -> None:
-        for agent_no, place, told, raw, width, uptime_cs, time_ns in self._wire.kept().tolist():
+        for agent_no, place, told, raw, width, uptime_cs, time_ns in self._wire.kept().tolist() if self._wire.has_kept else ():
             agent = self._agents[agent_no]
             if agent.kept is None:
                 agent.kept = Answers.blank(agent.plan)
@@ -268,8 +271,8 @@ class Sweeper:
 
     def _events(self) -> None:
         """What the compiled steps leave to us: unusual v3 answers, absent names, odd answers, garbage."""
-        while len(events := self._wire.events()):
-            for what, agent_no, question, detail in events.tolist():
+        while self._wire.has_events:
+            for what, agent_no, question, detail in self._wire.events().tolist():
                 if what == state.SEALED:
                     self._open(agent_no, question)
                 elif what == state.GARBAGE:

@@ -9,10 +9,9 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +31,7 @@ _steps: ModuleType | None = None
 
 Table = npt.NDArray[Any]
 _BESIDE: Final = Path(__file__).parent
-_KERNELS: Final = ("wire_kernels", "seal_kernels", "snmp_kernels", "aes_kernels", "digest_kernels")
+_KERNELS: Final = ("wire_kernels", "seal_kernels", "snmp_kernels", "octet_kernels", "aes_kernels", "digest_kernels")
 _SOURCES: Final = (*_BESIDE.glob("*_kernels.py"), *(_BESIDE.parent / "codecs").glob("*_kernels.py"), _BESIDE / "wire_state.py")
 _FIRST_AGENTS: Final = 256
 _FIRST_SEALS: Final = 16
@@ -53,8 +52,7 @@ ODD: Final = {state.MISMATCH: "mismatch", state.MALFORMED: "malformed"}
 ENDED: Final = {state.FINE: "", state.TIMEOUT: "timeout", state.DEADLINE: "deadline", state.ABORTED: "aborted"}
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How the poll of an agent ended: `reason` is "" when it was answered."""
 
     agent: int
@@ -120,6 +118,7 @@ class Wire:
         self._agents: Table = np.zeros(_FIRST_AGENTS, state.AGENT)
         self._spare = list(range(_FIRST_AGENTS - 1, -1, -1))
         self._reserved = 0
+        self._limits: dict[int, int] = {}  # outstanding requests allowed, by agent
         self._flights = np.zeros(state.FLIGHTS, state.FLIGHT)
         self._flights["generation"] = np.random.default_rng(seed).integers(0, state.GENERATIONS, state.FLIGHTS)
         self._free = np.arange(state.FLIGHTS, dtype=np.int32)
@@ -153,6 +152,7 @@ class Wire:
         row["name"][: len(name)] = np.frombuffer(name, np.uint8)
         row["name"][len(name) :] = 0
         row["octets"], row["base"], row["limit"] = len(name), device_no << 24, limits.outstanding
+        self._limits[agent] = limits.outstanding
         row["window"], row["retries"] = limits.outstanding, limits.retries
         row["first_timeout_ns"] = limits.timeout_s * NS_PER_S
         row["least_timeout_ns"], row["most_timeout_ns"] = limits.timeout_min_s * NS_PER_S, limits.timeout_max_s * NS_PER_S
@@ -201,20 +201,19 @@ class Wire:
         """Forget an idle agent."""
         assert self._agents[agent]["state"] == state.IDLE, "a poll is ended before its agent leaves"
         self._spare.append(agent)
+        del self._limits[agent]
         seal = int(self._agents[agent]["seal"])
         if seal >= 0:
             self._seals[seal] = 0  # its keys, too
             self._spare_seals.append(seal)
 
-    def begin(self, agent: int, now_ns: int, budget_s: float, *, outstanding: int, count: int | None = None) -> bool:
+    def begin(self, agent: int, now_ns: int, budget_s: float, *, outstanding: int, count: int = -1) -> bool:
         """Start a poll; False when too many are under way. `outstanding` may be less than the agent's limit, `count` than its questions."""
-        limit = int(self._agents[agent]["limit"])
+        limit = self._limits[agent]
         if self._reserved + limit > state.FLIGHTS:
             return False
         self._reserved += limit
-        row = self._agents[agent]
-        row["window"] = min(max(int(row["window"]), 1), outstanding)
-        self._steps.begin(agent, int(row["count"]) if count is None else count, now_ns, int(budget_s * NS_PER_S), self._tables)
+        self._steps.begin(agent, count, outstanding, now_ns, int(budget_s * NS_PER_S), self._tables)
         return True
 
     def abort(self, agent: int, reason: int = state.ABORTED) -> None:
@@ -254,6 +253,14 @@ class Wire:
         """The length of the name of each flight's agent: 16 is IPv4."""
         octets: Table = self._agents["octets"][self._flights["agent"][flights]]
         return octets
+
+    @property
+    def has_kept(self) -> bool:
+        return bool(self.counters[state.KEPT_N])
+
+    @property
+    def has_events(self) -> bool:
+        return bool(self.counters[state.EVENTS_N])
 
     @property
     def sends(self) -> Table:
@@ -315,11 +322,15 @@ class Wire:
     def ended(self) -> Iterator[Ended]:
         """The polls that ended since the last call."""
         n = int(self.counters[state.DONE_N])
+        if not n:
+            return
         self.counters[state.DONE_N] = 0
-        for agent in self._done[:n].tolist():
-            row = self._agents[agent]
-            self._reserved -= int(row["limit"])
-            yield Ended(agent, ENDED[int(row["why"])], int(row["answers"]), int(row["timeouts"]), int(row["uptime_cs"]))
+        agents = self._done[:n].tolist()
+        self._reserved -= sum(self._limits[agent] for agent in agents)
+        rows = self._agents[agents]
+        told = (rows[name].tolist() for name in ("why", "answers", "timeouts", "uptime_cs"))
+        for agent, why, answers, timeouts, uptime_cs in zip(agents, *told, strict=True):
+            yield Ended(agent, ENDED[why], answers, timeouts, uptime_cs)
 
     @property
     def _tables(self) -> tuple[Table, ...]:

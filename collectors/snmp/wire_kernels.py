@@ -13,7 +13,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from collectors.codecs.snmp_kernels import FLOATING, INTEGER_32, INTEGER_64, OCTETS, Int, compiled, content, number, small
+from collectors.codecs.octet_kernels import copy, number_before, octet, word
+from collectors.codecs.snmp_kernels import FLOATING, INTEGER, INTEGER_32, INTEGER_64, OCTETS, Int, compiled, content, number, small
 from collectors.snmp import seal_kernels
 from collectors.snmp.wire_state import (
     ABSENT,
@@ -86,6 +87,7 @@ _WIRE = _types.Tuple((_table(AGENT), _table(FLIGHT), _I32, _I32, _I32, _I64))
 _SHEETS = _types.Tuple((_U8, _table(QUESTION), _table(SLOT)))
 _OUT = _types.Tuple((_I64, _U64, _F64, _U64, _I64, _I64, _U8, _table(KEPT_ROW), _table(EVENT)))
 _SCRATCH = _types.Tuple((_U64, _F64, _I64))
+_NUMBER = _types.Tuple((numba.int64, numba.uint64, numba.float64))
 _MESSAGE = _types.UniTuple(_INT, 6)
 
 
@@ -147,10 +149,12 @@ def _end(agent_no: Int, why: Int, wire: Tables) -> None:
     counters[DONE_N] += 1
 
 
-@compiled(None, _INT, _INT, _INT, _INT, _WIRE)
-def begin(agent_no: Int, count: Int, now_ns: Int, budget_ns: Int, wire: Tables) -> None:
-    """Start the poll of an idle agent by its first `count` questions."""
+@compiled(None, _INT, _INT, _INT, _INT, _INT, _WIRE)
+def begin(agent_no: Int, count: Int, outstanding: Int, now_ns: Int, budget_ns: Int, wire: Tables) -> None:
+    """Start the poll of an idle agent by its first `count` questions, -1 for all, of which some may be outstanding."""
     agent = wire[0][agent_no]
+    count = agent["count"] if count < 0 else count
+    agent["window"] = min(max(agent["window"], 1), outstanding)
     if agent["uptime_cs"] >= 0:
         agent["before_cs"] = agent["uptime_cs"]
     agent["restarted"] = 0
@@ -279,17 +283,7 @@ def _from(names: Array, i: Int, agents: Array, agent_no: Int) -> Any:
 
 @compiled(_types.UniTuple(_INT, 3), OCTETS, _INT, _INT, _INT)
 def _variable(data: Array, at: Int, end: Int, length: Int) -> tuple[Int, Int, Int]:
-    """(name, start and stop of the value) of the variable at `at`, whose name has `length` octets; else -reason first.
-
-    Nearly always every length takes one octet: that is looked at first.
-    """
-    name = at + 4
-    value = name + length
-    if value + 2 <= end and data[at + 1] < 0x80 and data[at + 3] == length and data[value + 1] < 0x80:
-        stop = at + 2 + np.int64(data[at + 1])
-        short = data[at] == 0x30 and data[at + 2] == 0x06 and stop <= end
-        if short and length < 0x80 and value + 2 + np.int64(data[value + 1]) == stop:
-            return name, value + 2, stop
+    """(name, start and stop of the value) of the variable at `at`, whose name has `length` octets; else -reason first."""
     bound, bound_end = content(data, at, end)
     name, name_end = content(data, bound, bound_end) if bound >= 0 else (-1, 0)
     if name < 0 or data[at] != 0x30 or data[bound] != 0x06:
@@ -302,17 +296,57 @@ def _variable(data: Array, at: Int, end: Int, length: Int) -> tuple[Int, Int, In
     return name, held, held_end
 
 
+@compiled(numba.boolean, OCTETS, _INT, _U8, _INT, _INT, inlined=True)
+def _equal(data: Array, at: Int, arena: Array, there: Int, n: Int) -> Any:
+    """Whether n octets of both are the same: word by word, the last of them overlapping."""
+    if n < 8:
+        different = np.int64(0)
+        for i in range(n):
+            different |= octet(data, at + i) ^ octet(arena, there + i)
+        return different == 0
+    unlike = (word(data, at) ^ word(arena, there)) | (word(data, at + n - 8) ^ word(arena, there + n - 8))
+    for i in range(8, n - 8, 8):
+        unlike |= word(data, at + i) ^ word(arena, there + i)
+    return unlike == 0
+
+
+@compiled(_INT, OCTETS, _INT, _INT, _U8, _INT, _INT, inlined=True)
+def _usual(data: Array, at: Int, end: Int, arena: Array, name: Int, length: Int) -> Int:
+    """Where the value of the variable at `at` begins, if every length takes one octet and its name is the one in the arena; else -1.
+
+    Nearly always it is so: the first four octets (SEQUENCE, length, OBJECT IDENTIFIER, length) are looked at as one number.
+    """
+    value = at + 6 + length
+    if length < 2 or length >= 0x80 or value > end:
+        return -1
+    head = np.int64(number_before(data, at + 8) >> np.uint64(32))
+    stop = at + 2 + (head >> 16 & 0x7F)
+    if head & 0xFF80FFFF != 0x30000600 | length or stop > end or value + octet(data, value - 1) != stop:
+        return -1
+    return value if _equal(data, at + 4, arena, name, length) else -1
+
+
+@compiled(_NUMBER, OCTETS, _INT, _INT, _INT, inlined=True)
+def _number(data: Array, tag: Int, start: Int, stop: Int) -> tuple[Int, Int, Any]:
+    """`number` of the shapes that nearly all have, read by one word."""
+    if stop - start >= 1 and stop - start <= 8 and start >= 8:
+        raw = number_before(data, stop) & (~np.uint64(0) >> np.uint64(64 - 8 * (stop - start)))
+        if tag == 0x46:
+            return INTEGER_64, raw, float(raw)
+        if (tag == 0x41 or tag == 0x42 or tag == 0x43) and raw >> np.uint64(32) == 0:
+            return INTEGER_32, raw, float(raw)
+        if tag == 0x02 and octet(data, start) < 0x80:
+            return INTEGER, raw, float(raw)
+    return number(data, tag, start, stop)
+
+
 @compiled(numba.boolean, OCTETS, _INT, _INT, _U8, _table(SLOT), _INT)
 def _same(data: Array, start: Int, stop: Int, arena: Array, slots: Array, slot_no: Int) -> Any:
     """Whether the name in data[start:stop] is the one that a slot expects."""
     slot = slots[slot_no]
     if stop - start != slot["expect_octets"]:
         return False
-    first = slot["expect"]
-    different = np.uint8(0)
-    for i in range(stop - start):
-        different |= data[start + i] ^ arena[first + i]
-    return different == 0
+    return _equal(data, start, arena, slot["expect"], stop - start)
 
 
 @compiled(_INT, OCTETS, _INT, _INT, _INT, _SHEETS, _SCRATCH)
@@ -343,22 +377,22 @@ def _read(data: Array, start: Int, stop: Int, question_no: Int, sheets: Tables, 
     for i in range(question["count"]):
         if at >= end:
             return -MISMATCH
-        length = np.int64(arena[names]) << 8 | np.int64(arena[names + 1])
-        names += 2
-        name, held, held_end = _variable(data, at, end, length)
-        if name < 0:
-            return name
-        different = np.uint8(0)
-        for j in range(length):
-            different |= data[name + j] ^ arena[names + j]
-        if different:
-            return -MISMATCH
-        names += length
-        tag = np.int64(data[name + length])
+        length = octet(arena, names) << 8 | octet(arena, names + 1)
+        held = _usual(data, at, end, arena, names + 2, length)
+        if held >= 0:
+            tag, held_end = octet(data, held - 2), held + octet(data, held - 1)
+        else:
+            name, held, held_end = _variable(data, at, end, length)
+            if name < 0:
+                return name
+            if not _equal(data, name, arena, names + 2, length):
+                return -MISMATCH
+            tag = octet(data, name + length)
+        names += 2 + length
         if tag == 0x04 and slots[question["slot"] + i]["use"] & GUARD:
             kind[i] = MATCHED if _same(data, held, held_end, arena, slots, question["slot"] + i) else UNMATCHED
         else:
-            kind[i], raw[i], value[i] = number(data, tag, held, held_end)
+            kind[i], raw[i], value[i] = _number(data, tag, held, held_end)
         if kind[i] < 0:
             return -MALFORMED
         at = held_end
@@ -389,34 +423,35 @@ def _write(agent_no: Int, question_no: Int, time_ns: Int, sheets: Tables, out: T
     if agent["restarted"]:
         _tell(RESTARTED, agent_no, question_no, 0, out, counters)
         return
-    for i in range(question["count"]):
+    first, base, n = np.uint64(question["slot"]), np.uint64(agent["base"]), np.uint64(counters[ROWS_N])
+    for i in range(np.uint64(question["count"])):  # unsigned numbers need no look whether they count from the end
         if kind[i] >= 0x80:
             _tell(ABSENT, agent_no, question_no, i, out, counters)
             continue
-        slot = slots[question["slot"] + i]
+        slot = slots[first + i]
         use = slot["use"]
         if use & GUARD:
             if kind[i] != MATCHED:
                 _tell(RENAMED, agent_no, question_no, i, out, counters)
             continue
-        if use == 0 or kind[i] == 0 or (slot["guard"] >= 0 and kind[slot["guard"]] != MATCHED):
+        guard, other = slot["guard"], slot["discontinuity"]
+        if use == 0 or kind[i] == 0 or (guard >= 0 and kind[guard] != MATCHED):
             continue
         width = 64 if kind[i] == INTEGER_64 else 32 if kind[i] == INTEGER_32 else 0
         if use & KEPT:
             row = kept[counters[KEPT_N]]
-            row["agent"], row["slot"], row["told"], row["raw"] = agent_no, question["slot"] + i, value[i], raw[i]
+            row["agent"], row["slot"], row["told"], row["raw"] = agent_no, first + i, value[i], raw[i]
             row["uptime_cs"], row["time_ns"], row["width"] = uptime, time_ns, width
             counters[KEPT_N] += 1
         if use & (GAUGE | COUNTER) == 0 or (use & COUNTER and kind[i] == FLOATING):
             continue
-        n = counters[ROWS_N]
-        times[n], series[n], uptimes[n] = time_ns, agent["base"] | slot["series"], uptime
+        times[n], series[n], uptimes[n] = time_ns, base | slot["series"], uptime
         values[n] = np.nan if use & COUNTER else value[i]
         raws[n] = raw[i] if use & COUNTER else np.uint64(0)
         widths[n] = width if use & COUNTER else 0
-        other = slot["discontinuity"]
         discontinuities[n] = np.int64(raw[other]) if other >= 0 and kind[other] == INTEGER_32 else np.int64(-1)
-        counters[ROWS_N] = n + 1
+        n += np.uint64(1)
+    counters[ROWS_N] = n
 
 
 @compiled(None, OCTETS, _INT, _INT, _INT, _INT, _INT, _SHEETS, _OUT, _SCRATCH, _WIRE)
@@ -558,8 +593,7 @@ def pack(
         flight = flights[sends[first + i]]
         question = questions[flight["question"]]
         agent = agents[flight["agent"]]
-        for j in range(NAME):
-            names[i * NAME + j] = agent["name"][j]
+        copy(names, i * NAME, agent["name"], 0, NAME)
         headers[16 * i + 2] = agent["octets"]
         at, to = question["at"], i * slot_octets
         if agent["seal"] >= 0:
@@ -570,8 +604,7 @@ def pack(
                 )
             iovecs[2 * i + 1] = made
             continue
-        for j in range(question["octets"]):
-            payload[to + j] = arena[at + j]
+        copy(payload, to, arena, at, question["octets"])
         request_id = flight["id"]
         for j in range(4):
             payload[to + question["id_at"] + j] = np.uint8(request_id >> (8 * (3 - j)) & 0xFF)

@@ -14,7 +14,7 @@ from collectors.snmp import wire
 def test_a_child_prepares_the_cache_and_a_newer_source_voids_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     assert not wire.is_prepared(None)
-    subprocess.run([sys.executable, "-m", "collectors.snmp.prepare"], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "collectors.snmp.prepare"], check=True, timeout=300)
     assert wire.is_prepared(None)
     for index in tmp_path.rglob("wire_kernels.*.nbi"):
         os.utime(index, (1, 1))
