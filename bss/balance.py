@@ -58,7 +58,7 @@ class Balances:
         scope.require(Role.BILLING, "reading a balance")
         async with self._state.read() as conn:
             book = await _loaded(conn, scope.tenant, [Step("reserve", "", now_ns, owner=owner, unit=unit)])
-        book._expire(owner, now_ns)
+        book.expire(owner, now_ns)
         return book.of(owner, unit, now_ns)
 
     async def reserve(
@@ -80,6 +80,16 @@ class Balances:
         step = Step(kind, hold_id, now_ns, amount, owner, unit, now_ns + hold_s * NS_PER_S)
         outcome = await self._step(scope, step)
         return outcome, hold_id if outcome is Outcome.DONE else ""
+
+    async def expiry(self, scope: Scope, owner: str, key: str) -> int:
+        """When the first of the buckets expires that a debit or reservation took from; 0 for never."""
+        scope.require(Role.BILLING, "reading a balance")
+        h, b = balance_hold.c, balance_bucket.c
+        taken = sa.and_(b.tenant == h.tenant, b.id == h.bucket_id)
+        mine = (h.tenant == scope.tenant, h.hold_id == derived_id("hold", scope.tenant, owner, key)[:36], b.expires_ns > 0)
+        async with self._state.read() as conn:
+            query = sa.select(sa.func.min(b.expires_ns)).select_from(balance_hold).join(balance_bucket, taken).where(*mine)
+            return int((await conn.execute(query)).scalar() or 0)
 
     async def commit(self, scope: Scope, hold_id: str, used: int, now_ns: int) -> Outcome:
         """Take what was used, at most what is reserved, and free the rest; a second commit with the same figure is DONE."""

@@ -91,7 +91,7 @@ class Book:
     def take(self, step: Step) -> Outcome:
         """What one step comes to; a repeated step answers what the first did."""
         if step.kind in ("reserve", "debit"):
-            self._expire(step.owner, step.now_ns)
+            self.expire(step.owner, step.now_ns)
             return self._reserve(step)
         hold = self.holds.get(step.hold_id)
         if hold is None or (step.customers and hold.owner not in step.customers):
@@ -141,7 +141,7 @@ class Book:
         self._close(hold, 0, "released", step.now_ns)
         return Outcome.DONE
 
-    def _expire(self, owner: str, now_ns: int) -> None:
+    def expire(self, owner: str, now_ns: int) -> None:
         """Free the owner's holds whose time is over."""
         for hold in self.holds.values():
             if hold.state == "open" and hold.owner == owner and hold.expires_ns <= now_ns:

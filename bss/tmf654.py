@@ -1,4 +1,4 @@
-"""TMF654 Prepay Balance v4 over the charging balances: buckets as they are, and top-ups, reservations and adjustments as acts.
+"""TMF654 Prepay Balance v4 over the charging balances: buckets, and top-ups, reservations, adjustments and transfers as acts.
 
 An act is kept as a document before it is done, and done under the document's own id: whatever a crash leaves requested is done
 by `Acts.resume`, once. An amount is a whole number of the bucket's unit (`amount.units`): octets, seconds, or minor units of a
@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bss.balance import AMOUNT_MAX, Balances, Outcome
 from bss.store import balance_bucket
 from station.clock import NS_PER_S, Clock
-from station.ids import derived_id
+from station.ids import derived_id, new_id
 from station.scope import Role, Scope
 from station.security import audit
 from station.security.targets import Guard
 from station.state import State
-from station.tmf.documents import Json, Kind, Sent, add_reads, document, documents, keep, write
+from station.tmf.documents import Json, Kind, Sent, add_reads, document, documents, keep, tell, write
 from station.tmf.hub import add_hub
 from station.tmf.query import Query, page
 from station.tmf.route import Id, api_router, href
@@ -38,6 +38,15 @@ TOP_UP: Final[Mapping[str, type]] = {
     **ACT, "isAutoTopup": bool, "numberOfPeriods": int, "recurringPeriod": str, "voucher": str, "payment": dict, "paymentMethod": dict,
     "relatedTopupBalance": dict,
 }  # fmt: skip
+TRANSFER: Final[Mapping[str, type]] = {
+    **ACT, "costOwner": str, "receiverBucketUsageType": str, "receiver": dict, "receiverBucket": dict, "receiverLogicalResource": dict,
+    "receiverPartyAccount": dict, "receiverProduct": dict, "transferCost": dict,
+}  # fmt: skip
+BUCKET: Final[Mapping[str, type]] = {
+    "description": str, "isShared": bool, "name": str, "remainingValueName": str, "status": str, "usageType": str, "logicalResource": list,
+    "partyAccount": dict, "product": list, "relatedParty": list, "remainingValue": dict, "reserveBalance": list, "reservedValue": dict,
+    "validFor": dict,
+}  # fmt: skip
 REQUESTED, COMPLETED, FAILED, CANCELLED = "requested", "completed", "failed", "cancelled"
 
 
@@ -45,6 +54,11 @@ def _owner(body: Json) -> str:
     """Whose balance: the party account's, else the first related party's."""
     parties = [one for one in body.get("relatedParty") or () if isinstance(one, dict)]
     return str((body.get("partyAccount") or {}).get("id") or (parties[0].get("id") if parties else "") or "")
+
+
+def _receiver(body: Json) -> str:
+    """Whose balance a transfer goes to."""
+    return str((body.get("receiverPartyAccount") or {}).get("id") or (body.get("receiver") or {}).get("id") or "")
 
 
 def _kind(name: str, attributes: Mapping[str, type]) -> Kind:
@@ -55,7 +69,9 @@ def _kind(name: str, attributes: Mapping[str, type]) -> Kind:
 TOP_UPS = _kind("topupBalance", TOP_UP)
 RESERVATIONS = _kind("reserveBalance", {**ACT, "expirationDate": str})
 ADJUSTMENTS = _kind("adjustBalance", {**ACT, "adjustType": str, "reserveBalance": dict})
-ACTS: Final = (TOP_UPS, RESERVATIONS, ADJUSTMENTS)
+TRANSFERS = _kind("transferBalance", TRANSFER)
+BUCKETS: Final = Kind(API, BASE, "bucket", BUCKET, ("usageType",), reads=Role.BILLING, writes=Role.BILLING)
+ACTS: Final = (TOP_UPS, RESERVATIONS, ADJUSTMENTS, TRANSFERS)
 
 
 class Acts:
@@ -71,6 +87,8 @@ class Acts:
         owner = _owner(body)
         if not owner or not amount:
             raise ProblemError(400, "Not complete", "An act names its owner (partyAccount or relatedParty) and an amount that is not 0.")
+        if kind is TRANSFERS and _receiver(body) in ("", owner):
+            raise ProblemError(400, "Not complete", "A transfer names another as its receiver (receiverPartyAccount or receiver).")
         settled = body | {"amount": {"amount": amount, "units": unit}, "status": REQUESTED, "requestedDate": iso(now_ns)}
         made = await keep(self._state, scope, kind, settled, now_ns)
         return await self.do(scope, kind, made)
@@ -84,11 +102,22 @@ class Acts:
             until_ns = time_ns(act["expirationDate"]) if act.get("expirationDate") else now_ns + HOLD_S * NS_PER_S
             hold_s = max(1, min(86_400, (until_ns - now_ns) // NS_PER_S))
             outcome, _ = await self._balances.reserve(scope, owner, unit, amount, key, now_ns, hold_s)
+        elif kind is TRANSFERS:
+            outcome = await self._transfer(scope, owner, _receiver(act), (amount, unit, key), now_ns)
         elif amount > 0:
             await self._balances.top_up(scope, owner, unit, amount, key, now_ns)
         else:
             outcome, _ = await self._balances.debit(scope, owner, unit, -amount, key, now_ns)
         return await self._note(scope, kind, act, COMPLETED if outcome is Outcome.DONE else FAILED)
+
+    async def _transfer(self, scope: Scope, owner: str, receiver: str, what: tuple[int, str, str], now_ns: int) -> Outcome:
+        """From one owner to another, each step once; what is given expires when what it was taken from would have."""
+        amount, unit, key = what
+        outcome, _ = await self._balances.debit(scope, owner, unit, amount, key, now_ns)
+        if outcome is Outcome.DONE:
+            expires_ns = await self._balances.expiry(scope, owner, key)
+            await self._balances.top_up(scope, receiver, unit, amount, key, now_ns, expires_ns)
+        return outcome
 
     async def cancel(self, scope: Scope, kind: Kind, act: Json) -> Json:
         """Free what a reservation keeps; ProblemError 409 for anything that is done and stays done."""
@@ -136,7 +165,31 @@ def router(state: State, balances: Balances, guard: Guard, clock: Clock) -> APIR
         add_reads(routes, state, kind)
         _add_acts(routes, state, acts, kind)
     _add_buckets(routes, state, clock)
+    _add_bucket_creation(routes, state, balances, clock)
     return routes
+
+
+def _add_bucket_creation(routes: APIRouter, state: State, balances: Balances, clock: Clock) -> None:
+    @routes.post("/bucket", status_code=201)
+    async def create(caller: Caller, sent: Sent, response: Response) -> Json:
+        """A bucket of its own with `remainingValue` in it, in the unit `usageType`, until `validFor` ends."""
+        caller.require(Role.BILLING, "making a bucket")
+        body, now_ns = BUCKETS.checked(sent), clock.now_ns()
+        unit = body.get("usageType") or ""
+        amount, units = quantity({"amount": body.get("remainingValue") or {}}, negative=False)
+        owner = str((body.get("partyAccount") or {}).get("id") or "")
+        if not owner or not amount or units != unit:
+            raise ProblemError(400, "Not complete", "A bucket names its partyAccount, and a remainingValue in its usageType that is not 0.")
+        if caller.customers and owner not in caller.customers:
+            raise ProblemError(403, "Not allowed", "That is about a customer outside what you may see.")
+        ends = (body.get("validFor") or {}).get("endDateTime")
+        id_ = await balances.top_up(caller, owner, unit, amount, f"bucket:{new_id(now_ns)}", now_ns, time_ns(ends) if ends else 0)
+        async with state.write() as conn:
+            made = (await _buckets(conn, caller, now_ns, id_))[0]
+            await tell(conn, caller, BUCKETS, "Create", made, now_ns)
+            await audit.record(conn, caller, "bucket.create", f"bucket:{id_}", now_ns=now_ns, after=made)
+        response.headers["Location"] = made["href"]
+        return made
 
 
 def _add_acts(routes: APIRouter, state: State, acts: Acts, kind: Kind) -> None:

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from bss.balance import Balances
-from bss.tmf654 import ADJUSTMENTS, BASE, TOP_UPS, Acts, router
+from bss.tmf654 import ADJUSTMENTS, BASE, TOP_UPS, TRANSFERS, Acts, router
 from station.clock import VirtualClock
 from station.scope import Role
 from station.security.targets import Guard
@@ -130,3 +130,37 @@ async def test_a_caller_sees_and_moves_their_own_customers_balances_alone(state:
     assert (await call(state, "GET", "topupBalance", other)).json() == []
     assert (await call(state, "POST", "topupBalance", other, json=of(5))).status_code == 403
     assert (await call(state, "POST", "topupBalance", replace(CLERK, role=Role.VIEWER), json=of(5))).status_code == 403
+
+
+async def test_a_transfer_takes_here_and_gives_there_once_and_keeps_the_time_it_is_good_for(state: State) -> None:
+    held = Balances(state)
+    await held.top_up(CLERK, "customer-1", "octets", 1_000, "t", NOW, NOW + 1_000 * NS)
+    said = of(300, receiverPartyAccount={"id": "customer-2"})
+    made = await call(state, "POST", "transferBalance", json=said)
+    assert made.status_code == 201 and made.json()["status"] == "completed"
+    conforms("TransferBalance", made.json())
+    await Acts(state, held, VirtualClock(NOW)).do(CLERK, TRANSFERS, made.json())  # as a station does again that died before it noted it
+    given = await held.buckets(CLERK, "customer-2", "octets", NOW)
+    assert [(one.amount, one.expires_ns) for one in given] == [(300, NOW + 1_000 * NS)]
+    assert sum(one.free for one in await held.buckets(CLERK, "customer-1", "octets", NOW)) == 700
+    lacking = await call(state, "POST", "transferBalance", json=of(701, receiver={"id": "customer-2"}))
+    assert lacking.json()["status"] == "failed" and len(await held.buckets(CLERK, "customer-2", "octets", NOW)) == 1
+    for wrong in (of(1), of(1, receiver={"id": "customer-1"}), of(-1, receiver={"id": "c"})):
+        assert (await call(state, "POST", "transferBalance", json=wrong)).status_code == 400
+
+
+async def test_a_bucket_is_made_with_what_is_in_it(state: State) -> None:
+    body = MINE | {"usageType": "octets", "remainingValue": {"amount": 500, "units": "octets"}}
+    made = await call(state, "POST", "bucket", json=body | {"validFor": {"endDateTime": "2030-01-01T00:00:00Z"}})
+    assert made.status_code == 201
+    conforms("Bucket", made.json())
+    assert made.json()["remainingValue"]["amount"] == 500 and made.json()["validFor"]["endDateTime"].startswith("2030-01-01")
+    assert (await call(state, "GET", f"bucket/{made.json()['id']}")).json() == made.json()
+    for wrong in (
+        MINE | {"usageType": "octets"},
+        body | {"usageType": "seconds"},
+        {"usageType": "octets", "remainingValue": {"amount": 1}},
+    ):
+        assert (await call(state, "POST", "bucket", json=wrong)).status_code == 400
+    other = replace(CLERK, customers=("customer-2",))
+    assert (await call(state, "POST", "bucket", other, json=body)).status_code == 403
