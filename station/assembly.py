@@ -43,6 +43,7 @@ import inventory.api
 import perf.api
 import perf.capacity_api
 import perf.export_api
+import perf.heat_api
 import perf.incoming.api
 import perf.measurements.tmf628
 import perf.rules_api
@@ -259,6 +260,7 @@ class Station:
             events=self.fault.events,
             settings=settings.perf,
             folder=ground.plan.folder,
+            unseen=lambda: self.pops.unseen(),
         )
         self._add_questions()
         self.engine = Engine()
@@ -480,6 +482,7 @@ class Station:
             self.measurements.router(),
             perf.sla.tmf657.router(ground.state, self.levels.slas, self.guard, clock),
             perf.rules_api.router(self.pipeline, self.telemetry),
+            perf.heat_api.router(self.pipeline.names, self.telemetry),
             perf.incoming.api.router(self.incoming, self.pipeline.names),
             perf.trends_api.router(self.foresight, self.telemetry, self.pipeline.names),
             flow_api.router(self.flow, FlowStore(self.client), ground.picture.current, visible),

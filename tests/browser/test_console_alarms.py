@@ -98,3 +98,12 @@ def test_the_row_being_read_does_not_move(page: Page, console: Console) -> None:
     assert before is not None
     assert after is not None
     assert after["y"] == before["y"]
+
+
+def test_what_stands_under_roots_is_a_list_of_its_own(page: Page, console: Console) -> None:
+    open_alarms(page, console)
+    page.get_by_role("button", name="Under roots").click()
+    expect(page.locator("[data-testid=alarm-row]")).to_have_count(4)
+    expect(page.locator("[data-testid=alarm-row]").first).to_contain_text("core-01")
+    page.get_by_role("button", name="Under roots").click()
+    expect(page.locator("[data-testid=alarm-row][data-severity=critical]")).to_have_count(1)

@@ -81,3 +81,16 @@ def test_the_drawer_shows_what_was_asked_first_and_what_to_do(page: Page, consol
     expect(page.get_by_test_id("runbooks")).to_contain_text("Ask the provider of the fibre.")
     checks.get_by_role("button", name="Ask again").click()
     expect(page.get_by_test_id("toast")).to_contain_text("Asked")
+
+
+def test_an_incident_is_replayed_on_the_map(page: Page, console: Console) -> None:
+    page.goto(f"{console.url}/topology?incident={next(iter(console.network.incidents.values()))['id']}")
+    replay = page.get_by_test_id("replay")
+    expect(replay).to_contain_text("traffic goes by Bremen")
+    expect(replay.locator("ol > li")).to_have_count(5)
+    replay.get_by_role("slider").fill(replay.get_by_role("slider").get_attribute("min") or "0")
+    expect(replay.locator("ol > li")).to_have_count(0)
+    replay.get_by_role("button", name="Replay").click()
+    expect(replay.locator("ol > li")).to_have_count(5)
+    replay.get_by_role("button", name="Live again").click()
+    expect(replay).to_have_count(0)

@@ -121,6 +121,15 @@ def _add_first_look(routes: APIRouter, network: Network) -> None:
         book = {"name": "link_down", "title": "A link or interface is down", "steps": steps, "url": None}
         return {"checks": [known | {"kind": kind, "state": state, "says": says} for kind, state, says in checks], "runbooks": [book]}
 
+    @routes.get("/incidents/{key}/timeline")
+    async def timeline(caller: Caller, key: str) -> dict[str, Any]:
+        found = next(it for it in network.incidents.values() if it["id"] == key)
+        mine = [alarm for alarm in network.alarms.values() if alarm["id"] in found["alarm_ids"]]
+        names = ("resource_id", "device_id", "device", "object", "perceived_severity", "text")
+        known = [{name: alarm[name] for name in names} | {"alarm_id": alarm["id"]} for alarm in mine]
+        items = [it | {"at": network.at(20 - n), "what": "raised", "is_cleared": False} for n, it in enumerate(known)]
+        return {"incident": found, "from": network.at(30), "to": network.at(0), "whole": True, "items": items}
+
     @routes.post("/incidents/{key}/first-look", status_code=202)
     async def ask_again(caller: Caller, key: str) -> dict[str, Any]:
         return {"asked": key}

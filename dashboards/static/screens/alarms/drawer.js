@@ -45,7 +45,7 @@ function list(name, given, cls = "") {
 export function Why({ incident }) {
   const says = incident.explanation || {};
   return html`<section class="card stack why" data-testid="why">
-    <header><h2>Why</h2><span class="grow" /><span class="chip">${incident.verdict}</span><span class="chip">${Math.round((incident.confidence || 0) * 100)} % sure</span></header>
+    <header><h2>Why</h2><span class="grow" /><a href=${`/topology?incident=${incident.id}`}>replay</a><span class="chip">${incident.verdict}</span><span class="chip">${Math.round((incident.confidence || 0) * 100)} % sure</span></header>
     <p>${says.summary}</p>
     ${incident.missing_link && html`<p class="unknown hatch"><b>I do not know:</b> the link ${incident.missing_link} is missing from the inventory. <a href="/topology">Look at the map</a></p>`}
     ${list("Evidence", says.evidence, "for")}

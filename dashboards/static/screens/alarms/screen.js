@@ -19,7 +19,10 @@ import { acked, rateOf, rowsOf, shelvedIn } from "./model.js";
 const TYPED_MS = 250;
 const QUIET_EVERY_MS = 10_000;
 
-const columnsOf = (toggle, picked, pick, rootOf) => [
+const OWNER = { name: "owner", title: "Owner", width: "minmax(66px, .6fr)", from: 700, view: ({ alarm }) => (acked(alarm) ? alarm.ack_user : "unacked") };
+const SHELF = { name: "shelf", title: "Shelved until", width: "minmax(150px, 1.4fr)", from: 480, view: ({ alarm }) => alarm.shelved && html`<span title=${`${alarm.shelved.owner}: ${alarm.shelved.reason}`}><${Time} at=${alarm.shelved.until} /> ${alarm.shelved.owner}</span>` };
+
+const columnsOf = (toggle, picked, pick, rootOf, shelved) => [
   { name: "pick", title: "", width: "26px", from: 560, view: ({ alarm }) => html`<input type="checkbox" aria-label=${`Select ${alarm.device} ${alarm.object}`} checked=${picked.has(alarm.id)} onClick=${(e) => { e.stopPropagation(); pick(alarm.id); }} />` },
   { name: "severity", title: "Severity", width: "minmax(104px, .8fr)", view: ({ alarm, depth }) => html`${depth > 0 && html`<i class="branch" aria-hidden="true" />`}<${Mark} tone=${toneOf(alarm)} /> ${alarm.is_cleared ? "Cleared" : title(alarm.perceived_severity)}` },
   { name: "raised", title: "Raised", width: "88px", from: 480, view: ({ alarm }) => html`<${Time} at=${alarm.raised_at} />` },
@@ -29,7 +32,7 @@ const columnsOf = (toggle, picked, pick, rootOf) => [
   { name: "site", title: "Site", width: "minmax(80px, 1fr)", from: 900, view: ({ alarm }) => alarm.site || "–" },
   { name: "count", title: "Count", width: "52px", from: 760, class: "num", view: ({ alarm }) => `×${count(alarm.count)}` },
   { name: "impact", title: "Impact", width: "minmax(72px, .7fr)", from: 820, view: ({ alarm }) => (alarm.impact?.services ? html`<span title=${`${plural(alarm.impact.services, "service")}, ${plural(alarm.impact.customers, "customer")}`}>${count(alarm.impact.services)} svc</span>` : "–") },
-  { name: "owner", title: "Owner", width: "minmax(66px, .6fr)", from: 700, view: ({ alarm }) => (acked(alarm) ? alarm.ack_user : "unacked") },
+  shelved ? SHELF : OWNER,
 ];
 
 const chosenNow = () => query.value.get("sel");
@@ -51,11 +54,12 @@ function FilterLine({ q, error }) {
     spellcheck="false" autocomplete="off" value=${q} onInput=${typed} onKeyDown=${press} />`;
 }
 
-function Toolbar({ feed, shelved, grouped, q, shownShelved, error }) {
+function Toolbar({ feed, shelved, under, grouped, q, shownShelved, suppressed, error }) {
   return html`<div class="row toolbar">
     <${FilterLine} q=${q} error=${error} />
     <button class="btn" aria-pressed=${grouped ? "true" : "false"} onClick=${() => setQuery({ group: grouped ? "none" : null })}>${grouped ? "Group: root cause" : "Group: none"}</button>
-    <button class="btn" aria-pressed=${shelved ? "true" : "false"} onClick=${() => setQuery({ shelved: shelved ? null : "1" })}>Shelved ${count(shownShelved)}</button>
+    <button class="btn" aria-pressed=${shelved ? "true" : "false"} onClick=${() => setQuery({ shelved: shelved ? null : "1", suppressed: null })}>Shelved ${count(shownShelved)}</button>
+    <button class="btn" aria-pressed=${under ? "true" : "false"} title="Children of roots, noise, and what planned work covers" onClick=${() => setQuery({ suppressed: under ? null : "1", shelved: null })}>Under roots ${count(suppressed)}</button>
     <button class="btn" aria-pressed=${feed.paused.value ? "true" : "false"} onClick=${() => feed.pause(!feed.paused.value)}>${feed.paused.value ? `${count(feed.waiting.value)} new` : "Pause"} <kbd>p</kbd></button>
   </div>`;
 }
@@ -145,9 +149,10 @@ export default function Alarms({ url }) {
   const q = url.searchParams.get("q") || "";
   const chosen = url.searchParams.get("sel");
   const state = url.searchParams.get("state") || "active";
-  const grouped = url.searchParams.get("group") !== "none";
   const shelved = url.searchParams.has("shelved");
-  const feed = useFeed([q, regionFilter()].filter(Boolean).join(" "), state, grouped);
+  const under = url.searchParams.has("suppressed");
+  const grouped = url.searchParams.get("group") !== "none" && !under;
+  const feed = useFeed([q, regionFilter(), under && "suppressed"].filter(Boolean).join(" "), state, grouped);
   const expanded = useSignal(new Set());
   const picked = useSignal(new Set());
   const everything = useSignal(false);
@@ -173,7 +178,7 @@ export default function Alarms({ url }) {
   };
   useListKeys({ rows, chosen: chosenNow, choose, open: choose, toggle, feed, pick, ask });
   const rootOf = useRoots();
-  const columns = useMemo(() => columnsOf(toggle, picked.value, pick, rootOf), [picked.value, rootOf]);
+  const columns = useMemo(() => columnsOf(toggle, picked.value, pick, rootOf, shelved), [picked.value, rootOf, shelved]);
   const Asked = { shelve: Shelve, comment: Comment, clear: Sure, acknowledge: Sure }[asking.value?.what];
   const rowProps = ({ alarm, depth }) => ({
     "data-testid": "alarm-row", "data-alarm-id": alarm.id, "data-severity": alarm.perceived_severity, "data-state": stateOf(alarm), "data-depth": depth,
@@ -182,7 +187,7 @@ export default function Alarms({ url }) {
   return html`<div class="alarms" data-chosen=${chosen ? "" : undefined}>
     <${Kpis} summary=${summary} />
     <div class="list card">
-      <${Toolbar} feed=${feed} grouped=${grouped} shelved=${shelved} q=${q} shownShelved=${summary?.shelved ?? shelvedIn(feed.book)} error=${parse(q).error} />
+      <${Toolbar} feed=${feed} grouped=${grouped} shelved=${shelved} under=${under} q=${q} shownShelved=${summary?.shelved ?? shelvedIn(feed.book)} suppressed=${summary?.suppressed ?? 0} error=${parse(q).error} />
       <${Flood} summary=${summary} rows=${rows} />
       ${(picked.value.size > 0 || everything.value) && html`<${BulkBar} picked=${picked.value} everything=${everything.value} feed=${feed} ask=${ask} clear=${clear} />`}
       <${Grid} label="Alarms" testid="alarms-grid" columns=${columns} rows=${rows} keyOf=${(row) => row.alarm.id} chosen=${chosen} total=${rows.length} multi

@@ -1,5 +1,5 @@
 // Topology: where it hurts, and in a simulated network, a place to hurt it.
-import { html, useMemo, useRef, useSignal } from "../../view.js";
+import { html, useEffect, useMemo, useRef, useSignal } from "../../view.js";
 import { post, target } from "../../api.js";
 import { boot, may } from "../../boot.js";
 import { bits, count, plural, title } from "../../format.js";
@@ -11,6 +11,8 @@ import { region, regionFilter } from "../../place.js";
 import { setQuery } from "../../router.js";
 import { tonesOf } from "../../tones.js";
 import { Answer, Time, toast, toastProblem, useAnswer } from "../../ui.js";
+import { Incidents, Replay } from "./incident.js";
+import { alarmsAt } from "./replay_model.js";
 
 const MISSING_MAX = 20;
 const BROKEN_EVERY_MS = 10_000;
@@ -131,21 +133,27 @@ function Hint({ topology, hovered, tones }) {
   return html`<p class="hint card" aria-hidden="true"><b>${kind === "node" ? thing.name : `${names.get(thing.a)} – ${names.get(thing.b)}`}</b> <span class="dim">${says.filter(Boolean).join(" · ")}</span>${tones.has(thing.id) && html` <${Mark} tone=${tones.get(thing.id)} /> ${tones.get(thing.id)}`}</p>`;
 }
 
-function Picture({ topology, chosen, asList }) {
+function Picture({ topology, chosen, incident, asList }) {
+  const incidents = useAnswer("/api/v1/incidents?state=open&limit=100", ["incident"]);
+  const replayed = useAnswer(incident && `/api/v1/incidents/${encodeURIComponent(incident)}/timeline`, ["incident"], 0, { keep: true });
+  const at = useSignal(null);
+  const then = incident ? replayed.data : null;
   const alarms = useAnswer(target("/api/v1/alarms", { q: regionFilter(), state: "active", sort: "severity", limit: 1000 }), ["alarm"]);
   const simulation = useAnswer(boot.simulated ? "/api/v1/simulation" : null, ["topology", "story"], BROKEN_EVERY_MS);
   const graph = useRef(null);
   const hovered = useSignal(null);
   const items = alarms.data?.items || [];
-  const tones = useMemo(() => tonesOf(topology, items), [topology, alarms.data]);
+  const stood = useMemo(() => (then ? alarmsAt(then.items, at.value ?? Date.parse(then.to)) : items), [then, at.value, alarms.data]);
+  const tones = useMemo(() => tonesOf(topology, stood), [topology, stood]);
   const { broken = [], stories = [] } = simulation.data || {};
+  useEffect(() => { at.value = null; }, [incident]);
   useKeys({ 0: ["See all of the map", () => graph.current?.fit()], Escape: ["Choose nothing", () => setQuery({ sel: null })] });
   const label = `Map of ${plural(topology.nodes.length, "node")} and ${plural(topology.links.length, "link")}; the list view says the same in words`;
   return html`${asList ? html`<${ListTwin} topology=${topology} tones=${tones} />` : html`<div class="card map"><${GraphCanvas} main topology=${topology} tones=${tones} chosen=${chosen} label=${label}
       onGraph=${(it) => { graph.current = it; if (chosen) it.goTo(chosen); }} onHover=${(found) => { hovered.value = found; }} onPick=${(found) => setQuery({ sel: found ? found.thing.id : null })} />
       <${Find} topology=${topology} found=${(id) => { setQuery({ sel: id }); graph.current.goTo(id); }} /><${Hint} topology=${topology} hovered=${hovered.value} tones=${tones} />
       <div class="row zoom"><button class="btn small" aria-label="Closer" onClick=${() => graph.current.zoom(1.5)}>+</button><button class="btn small" aria-label="Further" onClick=${() => graph.current.zoom(1 / 1.5)}>−</button><button class="btn small" onClick=${() => graph.current.fit()}>All</button></div></div>`}
-    <aside class="side scroll stack" aria-label="Chosen" tabindex="0"><${Panel} chosen=${chosen} topology=${topology} alarms=${items} broken=${broken} stories=${stories} again=${simulation.again} /></aside>`;
+    <aside class="side scroll stack" aria-label="Chosen" tabindex="0">${incident && html`<${Replay} found=${replayed} at=${at} />`}${!incident && !chosen && html`<${Incidents} items=${incidents.data?.items || []} />`}<${Panel} chosen=${chosen} topology=${topology} alarms=${items} broken=${broken} stories=${stories} again=${simulation.again} /></aside>`;
 }
 
 export default function Topology({ url }) {
@@ -155,6 +163,6 @@ export default function Topology({ url }) {
   return html`<div class="topology">
     <div class="row head"><h1>Topology</h1><span class="dim">${shown && `${count(shown.nodes.length)} nodes, ${count(shown.links.length)} links${region.value ? ` in ${region.value}` : ""}`}</span><span class="grow" />
       <button class="btn" aria-pressed=${asList.value ? "true" : "false"} onClick=${() => { asList.value = !asList.value; }}>List view</button></div>
-    <${Answer} of=${topology} rows=${10}>${() => html`<${Picture} key=${region.value} topology=${shown} chosen=${url.searchParams.get("sel")} asList=${asList.value} />`}<//>
+    <${Answer} of=${topology} rows=${10}>${() => html`<${Picture} key=${region.value} topology=${shown} chosen=${url.searchParams.get("sel")} incident=${url.searchParams.get("incident")} asList=${asList.value} />`}<//>
   </div>`;
 }
