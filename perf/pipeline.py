@@ -6,7 +6,7 @@ block -> rows -> KPIs -> thresholds -> events
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from station.batch import Event, Quality, SampleBatch
 from station.catalogue import metrics_by_code
 from station.channel import Channel, ChannelClosedError
 from station.clock import NS_PER_S, Clock
-from station.series import entity_keys, metrics_of
+from station.series import devices_of, entity_keys, metrics_of
 from station.telemetry.client import TelemetryClient
 
 DAY_NS = 86_400 * NS_PER_S
@@ -59,8 +59,13 @@ class Pipeline:
         events: Channel[tuple[Event, ...]],
         settings: PerfSettings | None = None,
         folder: Path | None = None,
+        unseen: Callable[[], Collection[int]] = tuple,
     ) -> None:
-        """`folder` is on the disk whose budget is watched, and holds what the store refuses; None where there is none."""
+        """`folder` is on the disk whose budget is watched, and holds what the store refuses; None where there is none.
+
+        `unseen` are numbers of devices whose silence says nothing, since nobody can see them.
+        """
+        self._unseen = unseen
         self.settings = settings or PerfSettings()
         self._disk = Disk(free_of(folder), clock, self.settings) if folder else None
         self.names = Names(topology)
@@ -190,6 +195,9 @@ class Pipeline:
         """Now and then, whether something that a rule waits for is not heard any more."""
         while True:
             series, time_ns = self.last.heard()
+            if unseen := self._unseen():
+                seen = ~np.isin(devices_of(series), np.array(sorted(unseen), np.uint64))
+                series, time_ns = series[seen], time_ns[seen]
             events = self.thresholds.silence(series, time_ns, self._clock.now_ns())
             if events:
                 await self._events.put(tuple(events))
@@ -248,10 +256,12 @@ class Pipeline:
     def _compare(self, block: tuple[SampleBatch, InterfaceRows, Values]) -> list[Event]:
         """What the thresholds say: of interfaces by whole columns, of anything else sample by sample."""
         batch, rows, values = block
-        fresh = np.flatnonzero(self.thresholds.watches[metrics_of(batch.series)] & (batch.quality < SUSPECT) & ~is_wide(batch))
+        since_ns = self._clock.now_ns() - self.settings.alarm_age_s * NS_PER_S  # what a collector fills in later is no news
+        usable = (batch.quality < SUSPECT) & (batch.time_ns >= since_ns)
+        fresh = np.flatnonzero(self.thresholds.watches[metrics_of(batch.series)] & usable & ~is_wide(batch))
         series = batch.series[fresh]
         events = self.thresholds.events(entity_keys(series), metrics_of(series), batch.time_ns[fresh], batch.value[fresh])
-        timely = rows.quality != LATE
+        timely = (rows.quality != LATE) & (rows.time_ns >= since_ns)
         for code, value in (rows.columns() | values).items():
             if self.thresholds.watches[code]:
                 chosen = np.flatnonzero(timely if code in values else timely & rows.has(code))

@@ -28,6 +28,7 @@ class PerfSettings(Settings):
     journal_mb: int = Field(256, ge=1)
     future_s: int = Field(300, ge=1)  # samples further ahead than this are refused: some clock is wrong
     past_days: int = Field(62, ge=1)  # live samples older than this are refused: no dispute is about them
+    alarm_age_s: int = Field(900, ge=60)  # samples that are older when they come are history: stored, and never alarms
     stale_s: int = Field(300, ge=1)  # a series unseen for longer is absent from /metrics/network
     rollup_grace_s: int = Field(30, ge=0)  # how long after its end a slot is rolled up
     dirty_slots: int = Field(100_000, ge=1)  # slots with late data that wait for correction

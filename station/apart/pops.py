@@ -122,6 +122,15 @@ class Pops:
         self._draw(topology)
         return self._owner.get(device_no, "")
 
+    def unseen(self) -> frozenset[int]:
+        """The devices whose collector is not heard."""
+        topology = self.picture.current()
+        if not topology.collectors:
+            return frozenset()
+        self._draw(topology)
+        alive = self.beats.alive(topology.collectors, self._clock.now_ns())
+        return frozenset(no for no, key in self._owner.items() if key not in alive)
+
     def _draw(self, topology: Topology) -> None:
         alive = self.beats.alive(topology.collectors, self._clock.now_ns())
         if (topology.version, alive) == self._drawn:

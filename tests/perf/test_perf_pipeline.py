@@ -105,6 +105,15 @@ async def test_a_down_interface_raises_and_clears_one_alarm(small: Small, now_ns
     ]
 
 
+async def test_what_is_filled_in_later_is_stored_and_no_alarm(small: Small, now_ns: int) -> None:
+    async with writing(small):
+        small.clock.advance(2 * HOUR)
+        await feed(small, [poll(METERED, now_ns + n * 30 * S, (n, n), oper=oper) for n, oper in enumerate([1, 2, 2, 2])])
+    assert len(small.events) == 0
+    found = await small.client.query("SELECT count() AS n FROM interface_raw WHERE entity = {key:UInt64}", {"key": METERED})
+    assert int(found["n"][0]) == 4
+
+
 async def test_a_sensor_goes_to_the_narrow_table_and_its_chart(small: Small, now_ns: int) -> None:
     temperature = code_of("sensor.temperature")
     batches = [
