@@ -1,18 +1,19 @@
-"""By what a top list adds up: interfaces belong to devices, sites, regions and customers."""
+"""By what a list or a heat map adds up: interfaces belong to devices, sites, regions, services and customers, and devices have tags."""
 
 from collections.abc import Callable
 from typing import Literal
 
 from inventory.topology import Topology
 
-By = Literal["interface", "device", "site", "region", "customer"]
+By = Literal["interface", "device", "site", "region", "service", "customer", "role", "vendor", "model"]
 Named = tuple[str, str]
-"""(public id, name); a region's id is its name."""
+"""(public id, name); what is only a word, as a region or a vendor, is its own id."""
+TAGS = ("role", "vendor", "model")
 
 
 def groups(topology: Topology, by: By, keys: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], list[Named]]:
-    """(interfaces, the number of the group of each from 1, what the groups are); an interface of several customers counts for each."""
-    owner = _customers(topology) if by == "customer" else _places(topology, by)
+    """(interfaces, the number of the group of each from 1, what the groups are); one of several services or customers counts for each."""
+    owner = _served(topology, by) if by in ("service", "customer") else _places(topology, by)
     interfaces: list[int] = []
     numbers: list[int] = []
     known: dict[Named, int] = {}
@@ -29,6 +30,9 @@ def _places(topology: Topology, by: By) -> Callable[[int], list[Named]]:
         site = topology.sites.get(device.site_id) if device else None
         if by == "device":
             return [(device.id, device.name)] if device else []
+        if by in TAGS:
+            word = str(getattr(device, by, "") or "unknown")
+            return [(word, word)] if device else []
         if site is None:
             return []
         return [(site.id, site.name) if by == "site" else (site.region, site.region)]
@@ -36,11 +40,11 @@ def _places(topology: Topology, by: By) -> Callable[[int], list[Named]]:
     return owner
 
 
-def _customers(topology: Topology) -> Callable[[int], list[Named]]:
+def _served(topology: Topology, by: By) -> Callable[[int], list[Named]]:
     of: dict[int, dict[Named, None]] = {}
     for service in topology.services.values():
-        customer = topology.customers.get(service.customer_id)
-        if customer is not None:
+        owner = service if by == "service" else topology.customers.get(service.customer_id)
+        if owner is not None:
             for key in service.access:
-                of.setdefault(key, {})[customer.id, customer.name] = None
+                of.setdefault(key, {})[owner.id, owner.name] = None
     return lambda key: list(of.get(key, ()))

@@ -13,6 +13,8 @@ TOP_LIMIT = 1_000
 HISTORY_ROWS = 4_000_000
 BUSY_DAYS_LIMIT = 400
 DailyStatistic = Literal["busy_hour", "mean", "min", "max", "unsettled"]
+CELLS_LIMIT, GRID_ROWS_LIMIT = 400, 200
+SLOT_NS = 300_000_000_000
 SPAN_LIMIT_S = 20 * 366 * 86_400
 
 
@@ -60,6 +62,26 @@ class TopQuery:
             raise QueryError("each entity has one group")
         if not 1 <= self.limit <= TOP_LIMIT:
             raise QueryError(f"limit must be 1 to {TOP_LIMIT}")
+
+
+@dataclass(frozen=True, slots=True)
+class GridQuery(TopQuery):
+    """A heat map: the same question for each of `cells` equal parts of the span; the rows are the largest over the whole of it."""
+
+    cells: int = 96
+
+    def __post_init__(self) -> None:
+        TopQuery.__post_init__(self)
+        if not 2 <= self.cells <= CELLS_LIMIT:
+            raise QueryError(f"cells must be 2 to {CELLS_LIMIT}")
+        if self.limit > GRID_ROWS_LIMIT:
+            raise QueryError(f"a heat map has at most {GRID_ROWS_LIMIT} rows")
+
+    @property
+    def width_ns(self) -> int:
+        """How long a cell is: whole five minutes."""
+        part = -(-(self.end_ns - self.start_ns) // self.cells)
+        return -(-part // SLOT_NS) * SLOT_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +137,15 @@ class Top:
     """Entities with their statistic, largest first."""
 
     entity: npt.NDArray[np.uint64]
+    value: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Entities or groups, largest first, with `value` f64[n, cells]; NaN where a cell is unknown; cells begin at `time_ns`."""
+
+    entity: npt.NDArray[np.uint64]
+    time_ns: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
 
 

@@ -15,6 +15,8 @@ from perf.query import (
     HISTORY_ROWS,
     Daily,
     DailyStatistic,
+    Grid,
+    GridQuery,
     History,
     HistoryQuery,
     InterfaceSamples,
@@ -96,12 +98,7 @@ class TelemetryStore:
             f"WHERE {_BOUNDS['raw' if raw else 'tier']} AND entity >= {{first:UInt64}} AND entity <= {{last:UInt64}} {some}"
         )
         if query.groups is not None:
-            together = "sum" if metric.kind == "counter" else "avg"
-            pairs = "arrayJoin(arrayFilter(p -> p.1 = k, arrayZip({entities:Array(UInt64)}, {groups:Array(UInt64)}))).2"
-            if len(set(query.entities or ())) == len(query.entities or ()):
-                pairs = "transform(k, {entities:Array(UInt64)}, {groups:Array(UInt64)}, toUInt64(0))"
-            slots = f"SELECT {pairs} AS g, time, {together}(v) AS total FROM ({rows}) WHERE isFinite(v) GROUP BY g, time"  # noqa: S608 - as above
-            rows = f"SELECT g AS k, total AS v FROM ({slots})"  # noqa: S608 - as above
+            rows = _grouped(metric, rows, query)
         sql = (
             f"SELECT k AS entity, {_STATISTIC[query.statistic]}(v) AS value FROM ({rows}) WHERE isFinite(v) "  # noqa: S608 - as above
             f"GROUP BY k ORDER BY value DESC, k LIMIT {{limit:UInt32}} {RAW_FINAL if raw else ''}"
@@ -119,6 +116,31 @@ class TelemetryStore:
             found = await self._client.query(sql, {**parameters, "first": first, "last": last})
             parts.append(Top(_column(found, "entity", np.uint64), _column(found, "value", np.float64)))
         return _largest(parts, query.limit)
+
+    async def grid(self, query: GridQuery) -> Grid:
+        """A heat map: by interface or group as `top`, by device or sensor for any other metric, from the tier that fits a cell."""
+        metric = _metric(query.metric)
+        if metric.kind == "state":
+            raise QueryError(f"{metric.name}: a heat map is over numbers, not states")
+        statistic = {"max": "max", "min": "min"}.get(query.statistic, "mean")
+        key, source, mine, value = "bitShiftRight(series, 8)", "sample_5m", "AND bitAnd(series, 255) = {code:UInt8}", statistic
+        if metric.entity == "interface":
+            tier = "1h" if query.width_ns >= 2 * HOUR_NS else "5m"
+            key, source, mine, value = "entity", f"interface_{tier}", "", _expression(metric, f"_{statistic}")
+        some = f"AND {key} IN {{entities:Array(UInt64)}}" if query.entities is not None else ""
+        rows = f"SELECT {key} AS k, time, {value} AS v FROM {source} FINAL WHERE {_BOUNDS['tier']} {mine} {some}"  # noqa: S608 - names come from the schema, values are bound
+        if query.groups is not None:
+            rows = _grouped(metric, rows, query)
+        cells = (
+            f"SELECT k, intDiv({_TIME['tier']} - {{start:Int64}}, {{width:Int64}}) AS cell, {_STATISTIC[query.statistic]}(v) AS value "  # noqa: S608 - as above
+            f"FROM ({rows}) WHERE isFinite(v) GROUP BY k, cell"
+        )
+        rows = f"SELECT k, groupArray((cell, value)) AS pairs FROM ({cells}) GROUP BY k ORDER BY avg(value) DESC, k LIMIT {{limit:UInt32}}"  # noqa: S608 - as above
+        sql = f"SELECT k, pair.1 AS cell, pair.2 AS value FROM ({rows}) ARRAY JOIN pairs AS pair"  # noqa: S608 - as above
+        parameters: dict[str, Any] = {"start": query.start_ns, "end": query.end_ns, "width": query.width_ns, "limit": query.limit}
+        parameters |= {"entities": list(query.entities or ()), "groups": list(query.groups or ()), "speed": 0.0, "code": metric.code}
+        found = await self._client.query(sql, parameters)
+        return _gridded(found, query)
 
     async def _narrowed(self, metric: Metric, query: TopQuery) -> TopQuery:
         """The same question to those only that may be in the answer, as far as the sketches of the days tell."""
@@ -276,6 +298,25 @@ class TelemetryStore:
         if tier != "5m":
             raise QueryError("only the 5-minute tier is stored ready-made; the others are computed from it")
         await self._client.insert("interface_5m", tier_columns(columns, self._names.speeds, version))
+
+
+def _grouped(metric: Metric, rows: str, query: TopQuery) -> str:
+    """Rows (k, time, v) by group: at each instant rates are added, ratios and readings averaged."""
+    together = "sum" if metric.kind == "counter" else "avg"
+    pairs = "arrayJoin(arrayFilter(p -> p.1 = k, arrayZip({entities:Array(UInt64)}, {groups:Array(UInt64)}))).2"
+    if len(set(query.entities or ())) == len(query.entities or ()):
+        pairs = "transform(k, {entities:Array(UInt64)}, {groups:Array(UInt64)}, toUInt64(0))"
+    slots = f"SELECT {pairs} AS g, time, {together}(v) AS total FROM ({rows}) WHERE isFinite(v) GROUP BY g, time"  # noqa: S608 - names come from the schema, values are bound
+    return f"SELECT g AS k, time, total AS v FROM ({slots})"  # noqa: S608 - as above
+
+
+def _gridded(found: dict[str, npt.NDArray[Any]], query: GridQuery) -> Grid:
+    cells = -(-(query.end_ns - query.start_ns) // query.width_ns)
+    keys, row = np.unique(_column(found, "k", np.uint64), return_inverse=True)
+    matrix = np.full((len(keys), cells), np.nan)
+    matrix[row, _column(found, "cell", np.int64)] = _column(found, "value", np.float64)
+    order = np.lexsort((keys, -np.nan_to_num(np.nanmean(matrix, axis=1)))) if len(keys) else np.zeros(0, np.intp)
+    return Grid(keys[order], query.start_ns + np.arange(cells, dtype=np.int64) * query.width_ns, matrix[order])
 
 
 def _largest(parts: list[Top], limit: int) -> Top:

@@ -119,7 +119,7 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("POST /api/v1/incidents/{key}/notices", Role.OPERATOR, "", None),
     ("GET /api/v1/notices", Role.VIEWER, "", None),
     ("PUT /api/v1/notices/{key}", Role.OPERATOR, "", {"subject": "s", "text": "t"}),
-    ("POST /api/v1/notices/{key}/send", Role.OPERATOR, "", {}),
+    ("POST /api/v1/notices/{key}/send", Role.OPERATOR, "", {"webhook": "none"}),
     ("POST /api/v1/notices/{key}/drop", Role.OPERATOR, "", None),
     ("POST /api/v1/notify/replies", Role.OPERATOR, "", {"from": "x", "text": "ack"}),
     ("GET /api/v1/fault-causes", Role.VIEWER, "", None),

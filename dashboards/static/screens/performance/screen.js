@@ -5,9 +5,10 @@ import { bits } from "../../format.js";
 import { region, span, spanMs } from "../../place.js";
 import { setQuery } from "../../router.js";
 import { InterfaceTraffic, endOf, seriesPath, topPath } from "../../traffic.js";
-import { Answer, Empty, useAnswer } from "../../ui.js";
+import { Answer, Empty, lazy, useAnswer } from "../../ui.js";
 import { Metrics } from "./metrics.js";
 
+const HeatMap = lazy(() => import("./heat.js").then((found) => found.HeatMap));
 const SHOWN = 12;
 const ALARMS_MAX = 500;
 
@@ -46,12 +47,17 @@ function Shown({ items, chosen, compare }) {
 }
 
 export default function Performance({ url }) {
+  return url.searchParams.get("view") === "heat" ? html`<${HeatMap} url=${url} />` : html`<${Busiest} url=${url} />`;
+}
+
+function Busiest({ url }) {
   const compare = url.searchParams.get("week") !== "0";
   const chosen = url.searchParams.get("entity");
   const path = `${topPath(endOf(spanMs.value), spanMs.value, SHOWN)}${region.value ? `&region=${encodeURIComponent(region.value)}` : ""}`;
   const top = useAnswer(path, [], 0, { keep: true });
   return html`<div class="performance stack"><div class="row"><h1>Performance</h1><span class="dim">${region.value || "all regions"}, ${span.value}</span><span class="grow" />
     ${chosen && html`<button class="btn small" onClick=${() => setQuery({ entity: null }, { replace: false })}>All of the busiest</button>`}
+    <button class="btn small" onClick=${() => setQuery({ view: "heat" }, { replace: false })}>Heat map</button>
     <button class="btn small" aria-pressed=${compare ? "true" : "false"} onClick=${() => setQuery({ week: compare ? "0" : null })}>Last week behind</button></div>
     <${Answer} of=${top} rows=${10}>${({ items }) => html`<${Shown} items=${items} chosen=${chosen} compare=${compare} />`}<//></div>`;
 }
