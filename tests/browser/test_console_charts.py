@@ -74,3 +74,13 @@ def test_the_map_finds_a_node_and_brings_it_to_the_middle(page: Page, console: C
     at = page.evaluate("id => window.trunkline.where(id)", chosen)
     assert canvas
     assert abs(at["x"] - canvas["x"] - canvas["width"] / 2) < 2
+
+
+def test_a_heat_map_is_of_what_is_chosen_and_leaves_gaps(page: Page, console: Console) -> None:
+    show(page, console, "/performance?view=heat")
+    row = page.locator("svg.heat").first
+    expect(row.locator("rect")).to_have_count(70)  # of 72 parts, two are unknown
+    expect(row).to_have_attribute("aria-label", re.compile(r": at most \d.*b/s"))
+    page.get_by_label("By").select_option("site")
+    expect(page.get_by_role("rowheader", name=console.network.sites[0]["name"])).to_be_visible()
+    assert "by=site" in page.url

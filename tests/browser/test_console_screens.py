@@ -12,8 +12,10 @@ INVOICE = uid("invoice", 0)
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>\u202egnp.exe' + "😈" * 200
 SCREENS = ["/", "/alarms", "/topology", "/performance", "/flow", "/services", "/devices", "/usage", f"/usage/invoices/{INVOICE}", "/notify"]
 TABS = [
+    *("/customers", f"/customers/{uid('customer', 0)}"),
     *("/notify?tab=plan", "/notify?tab=on-call", "/notify?tab=notices", "/notify?tab=calendar"),
     *("/reports", "/reports?tab=faults", "/reports?tab=causes"),
+    "/performance?view=heat",
 ]
 THEMES = ["dark", "light", "contrast"]
 WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}

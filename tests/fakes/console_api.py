@@ -354,6 +354,33 @@ def _add_performance(routes: APIRouter, network: Network) -> None:
         ]
         return {"items": items, "next": None, "total": len(items), "metric": metric, "unit": "octets/s", "stat": stat}
 
+    @routes.get("/heatmap")
+    async def heatmap(
+        caller: Caller,
+        metric: str,
+        start: Annotated[str, Query(alias="from")],
+        end: Annotated[str, Query(alias="to")],
+        by: str = "interface",
+        cells: int = 72,
+    ) -> dict[str, Any]:
+        first, last = time_ns(start) // 10**6, time_ns(end) // 10**6
+        times = [first + n * (last - first) // cells for n in range(cells)]
+        names = [site["name"] for site in network.sites] if by == "site" else [node["name"] for node in network.nodes[:12]]
+        items = [
+            {"entity": uid("row", n), "name": name, "values": [None if i in (5, 6) else wave(ms, 9e8, n) for i, ms in enumerate(times)]}
+            for n, name in enumerate(names)
+        ]
+        return {
+            "items": items,
+            "next": None,
+            "total": len(items),
+            "metric": metric,
+            "unit": "octets/s",
+            "stat": "mean",
+            "by": by,
+            "time": times,
+        }
+
     @routes.get("/traffic")
     async def traffic(caller: Caller, hours: int = 24, region: str = "") -> dict[str, Any]:
         last = network.now_ns // 10**6 // 300_000 * 300_000
