@@ -1,9 +1,10 @@
-"""gNMI dial-out: targets behind NAT open the connection and publish what they were configured to tell.
+"""Dial-out: targets behind NAT open the connection and publish what they were configured to tell.
 
-One gRPC server over TLS takes the two published services whose messages are gNMI's own SubscribeResponse:
+One gRPC server over TLS takes three published services; the messages of the first two are gNMI's own SubscribeResponse:
 
     gnmi.gNMIDialOut/Publish                 openconfig, as SONiC sends it
     Nokia.SROS.DialoutTelemetry/Publish      Nokia SR OS
+    mdt_dialout.gRPCMdtDialout/MdtDialout    Cisco IOS XR, XE, NX-OS with self-describing rows (GPB-KV)
 
 A target is the device of its address; where it comes through NAT, the device that its certificate names, if our
 authority signed it. Whoever is neither is refused.
@@ -17,8 +18,12 @@ from urllib.parse import unquote
 
 import grpc
 import structlog
+from gnmi_pb import gnmi_pb2 as pb
 from pydantic import Field, model_validator
 
+from collectors.codecs.ber import DecodeError
+from collectors.codecs.cisco_mdt import notifications
+from collectors.codecs.protobuf import fields
 from inventory.topology import Topology
 from station.metrics import counter, gauge
 from station.settings import Settings
@@ -26,9 +31,13 @@ from station.settings import Settings
 log = structlog.get_logger("gnmi")
 
 DIALOUT_STREAMS = gauge("gnmi_dialout_streams", "Targets that dialled out and are connected.")
-DIALOUT_REFUSED = counter("gnmi_dialout_refused", "Streams of targets that dialled out and were not heard, by reason.", "reason")
+DIALOUT_REFUSED = counter(
+    "gnmi_dialout_refused", "Streams and messages of targets that dialled out and were not heard, by reason.", "reason"
+)
 
 SERVICES: Final = ("gnmi.gNMIDialOut", "Nokia.SROS.DialoutTelemetry")
+CISCO: Final = "mdt_dialout.gRPCMdtDialout"
+_DATA, _TOTAL_SIZE = 2, 4  # of MdtDialoutArgs
 MESSAGE_OCTETS_MAX: Final = 16 << 20
 GRACE_S: Final = 1.0
 
@@ -67,6 +76,8 @@ async def serve(settings: DialoutSettings, topology: Callable[[], Topology], dia
     method = grpc.stream_stream_rpc_method_handler(streams.publish)  # octets in and out
     for service in SERVICES:
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Publish": method}),))
+    cisco = {"MdtDialout": grpc.stream_stream_rpc_method_handler(streams.mdt)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(CISCO, cisco),))
     server.add_secure_port(f"{settings.address}:{settings.port}", await asyncio.to_thread(settings.credentials))
     await server.start()
     try:
@@ -99,6 +110,31 @@ class Streams:
         finally:
             self._open -= 1
         yield b""  # an empty PublishResponse
+
+    async def mdt(self, messages: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        """The same of Cisco's telemetry."""
+        async for answer in self.publish(responses(messages), context):
+            yield answer
+
+
+async def responses(messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Cisco's messages as gNMI's; what is none is counted. A large one comes in pieces, each with the size of the whole."""
+    whole = b""
+    async for octets in messages:
+        try:
+            found = dict(fields(octets))
+            data, size = found.get(_DATA, b""), found.get(_TOTAL_SIZE, 0)
+            if not isinstance(data, bytes) or not isinstance(size, int) or size > MESSAGE_OCTETS_MAX:
+                raise DecodeError("size")
+            whole += data
+            if len(whole) < size:
+                continue
+            message, whole = whole, b""
+            for notification in notifications(message):
+                yield pb.SubscribeResponse(update=notification).SerializeToString()
+        except DecodeError as error:
+            whole = b""
+            DIALOUT_REFUSED.labels(str(error).replace(" ", "_")).inc()
 
 
 def device_of(topology: Topology, context: Any) -> int:

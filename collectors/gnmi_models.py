@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collectors.gnmi_columns import Meaning
 
 ENCODINGS: Final = tuple(int(pb.Encoding.Value(name)) for name in ("JSON_IETF", "PROTO", "JSON", "ASCII"))  # the best first
-_SAMPLED: Final = ("counters", "statistics")  # containers that are told by time; everything else when it changes
+_SAMPLED: Final = ("counters", "statistics", "generic-counters")  # containers that are told by time; everything else when it changes
 STREAM, ONCE, POLL = pb.SubscriptionList.STREAM, pb.SubscriptionList.ONCE, pb.SubscriptionList.POLL
 
 

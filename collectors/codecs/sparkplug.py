@@ -4,16 +4,15 @@ Read field by field, so that nothing but what a measurement needs is ever built;
 """
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from collectors.codecs.ber import DecodeError
+from collectors.codecs.protobuf import fields
 
 METRICS_MAX: Final = 10_000
 NAME_OCTETS_MAX: Final = 1_024
 _SIGNED_BITS: Final = {1: 8, 2: 16, 3: 32, 4: 64}  # data types Int8, Int16, Int32, Int64
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 Value = int | float | bool | str | None
 
@@ -41,7 +40,7 @@ def decode(octets: bytes) -> SparkplugPayload:
     """One payload; DecodeError when it is no protobuf or holds too many metrics."""
     time_ms, seq = 0, -1
     metrics: list[SparkplugMetric] = []
-    for number, value in _fields(octets):
+    for number, value in fields(octets):
         if number == 1 and isinstance(value, int):
             time_ms = value
         elif number == 2 and isinstance(value, bytes):
@@ -54,7 +53,7 @@ def decode(octets: bytes) -> SparkplugPayload:
 
 
 def _metric(octets: bytes) -> SparkplugMetric:
-    found = dict(_fields(octets))
+    found = dict(fields(octets))
     name, alias, time_ms, kind = found.get(1, b""), found.get(2, -1), found.get(3, 0), found.get(4, 0)
     if not isinstance(name, bytes) or not isinstance(alias, int) or not isinstance(time_ms, int) or not isinstance(kind, int):
         raise DecodeError("metric")
@@ -77,35 +76,3 @@ def _value(found: dict[int, int | bytes], kind: int) -> Value:
     if isinstance(truth, int):
         return bool(truth)
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else None
-
-
-def _fields(octets: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """(field number, value): an int for a varint, bytes for the fixed and the length-delimited kinds."""
-    at, end = 0, len(octets)
-    while at < end:
-        key, at = _varint(octets, at)
-        kind = key & 7
-        if kind == _VARINT:
-            value, at = _varint(octets, at)
-            yield key >> 3, value
-            continue
-        length = {_FIXED64: 8, _FIXED32: 4}.get(kind, -1)
-        if kind == _BYTES:
-            length, at = _varint(octets, at)
-        if length < 0 or at + length > end:
-            raise DecodeError("protobuf")
-        yield key >> 3, octets[at : at + length]
-        at += length
-
-
-def _varint(octets: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= len(octets):
-            raise DecodeError("protobuf")
-        octet = octets[at]
-        at += 1
-        value |= (octet & 0x7F) << shift
-        if octet < 0x80:
-            return value & 0xFFFF_FFFF_FFFF_FFFF, at
-    raise DecodeError("protobuf")

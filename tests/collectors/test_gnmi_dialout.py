@@ -11,12 +11,13 @@ import pytest
 from gnmi_pb import gnmi_pb2 as pb
 from pydantic import ValidationError
 
-from collectors.gnmi_dialout import SERVICES, DialoutSettings, Streams, device_of
+from collectors.gnmi_dialout import CISCO, SERVICES, DialoutSettings, Streams, device_of
 from collectors.inputs.gnmi import Gnmi, GnmiSettings
 from inventory.topology import Device, Entity, Topology
 from station.batch import SampleBatch
 from station.channel import Channel
 from station.clock import SystemClock
+from tests.collectors.test_cisco_mdt import arguments, leaf, row, telemetry, whole
 from tests.peers.collectors.conftest import certificates
 from tests.ports import TCP, free_port
 
@@ -68,7 +69,8 @@ async def publish(port: int, ca: Path, service: str, messages: list[bytes], *, c
         await stay.wait()
 
     async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
-        async for _ in channel.stream_stream(f"/{service}/Publish")(said(), wait_for_ready=True):
+        method = "MdtDialout" if service == CISCO else "Publish"
+        async for _ in channel.stream_stream(f"/{service}/{method}")(said(), wait_for_ready=True):
             pass
 
 
@@ -85,6 +87,16 @@ async def test_a_target_that_dials_out_is_heard_and_covers_its_device_while_it_t
         stay.set()
         await asyncio.wait_for(target, PATIENCE_S)
         assert gnmi.covered == frozenset()
+
+
+async def test_cisco_s_own_telemetry_is_heard_too(ca: Path) -> None:
+    stay = asyncio.Event()
+    async with listening(ca, network()) as (port, _, out):
+        said = [arguments(telemetry(row(PORT.name, leaf("bytes-received", whole(8, 1 << 40)))))]
+        target = asyncio.create_task(publish(port, ca, CISCO, said, stay=stay))
+        assert (await asyncio.wait_for(out.get(), PATIENCE_S)).raw.tolist() == [1 << 40]
+        stay.set()
+        await asyncio.wait_for(target, PATIENCE_S)
 
 
 async def test_a_stranger_is_refused(ca: Path) -> None:
