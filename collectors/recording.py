@@ -57,8 +57,9 @@ def _snmprec_cell(line: str) -> VarBind | None:
     found = _SNMPREC.fullmatch(line.rstrip("\r\n"))
     if found is None:
         return None
-    oid, tag, form, text = parse_oid(found[1].strip(".")), int(found[2]), found[3], found[4]
+    tag, form, text = int(found[2]), found[3], found[4]
     try:
+        oid = parse_oid(found[1].strip("."))
         return _cell(oid, tag, bytes.fromhex(text) if form == "x" else text)
     except ValueError:
         return None
@@ -82,8 +83,12 @@ def _walk_cells(text: str) -> Iterator[VarBind | None]:
     starts = [found.start() for found in re.finditer(r"^\.?1\.[\d.]+ = ", text, re.MULTILINE)]
     for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
         found = _WALK.match(text[start:stop].rstrip("\r\n"))
-        if found is not None:
+        if found is None:
+            continue
+        try:
             yield _walk_cell(parse_oid(found[1]), found[2])
+        except ValueError:  # an identifier or octets that are none
+            yield None
 
 
 def _walk_cell(oid: Oid, said: str) -> VarBind | None:

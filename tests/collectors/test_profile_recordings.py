@@ -1,5 +1,7 @@
 """Both forms of recordings give one device; lines that are none are left out."""
 
+import pytest
+
 from collectors.codecs import ber, snmp
 from collectors.codecs.ber import parse_oid
 from collectors.codecs.snmp import VarBind
@@ -53,3 +55,21 @@ def test_values_of_a_walk_go_on_over_lines_and_have_every_type() -> None:
         VarBind(parse_oid("1.3.4"), snmp.GAUGE32, 7),
         VarBind(parse_oid("1.3.5"), ber.OCTET_STRING, b""),
     ]
+
+
+@pytest.mark.parametrize("good", ["1.3.6.1.2.1.1.5.0|4|name", '.1.3.6.1.2.1.1.5.0 = STRING: "name"'])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "1..3|2|1",
+        "1.3.6|2|",
+        "1.3.6|4x|abc",
+        "1.3.6|6|nobody",
+        "1.3.6|64x|c000",
+        "1.3.7|66|-1",
+        ".1..3 = INTEGER: 1",
+        ".1.3.9 = Hex-STRING: 0",
+    ],
+)
+def test_a_line_that_is_none_costs_only_itself(good: str, bad: str) -> None:
+    assert parse_oid("1.3.6.1.2.1.1.5.0") in read_recording(f"{good}\n{bad}\n")
