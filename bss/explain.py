@@ -156,7 +156,7 @@ def _shown(line: Mapping[str, Any], slots: Bandwidth) -> _Shown:
     if found is None:
         return _Shown([], 0, computation["rank"] == 0)
     billed_ns = int(slots.slot_ns[found.rows[found.rank - 1]])
-    now = (found.direction, found.rank, len(found.rows), billed_ns, found.billed_octets)
+    now = (found.direction, found.rank, len(found.rows), billed_ns, found.said_octets)
     low, high = max(0, found.rank - 1 - AROUND), found.rank + AROUND
     near = zip(found.rows[low:high].tolist(), found.octets[low:high].tolist(), strict=True)
     shown = [_slot_json(slots, row) | {"rank": low + place, "octets": octets} for place, (row, octets) in enumerate(near, start=1)]

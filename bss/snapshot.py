@@ -82,7 +82,7 @@ class Snapshot:
     def whole(self, service: Row, first: date, after: date) -> tuple[tuple[date, date], int]:
         """The period that a service's fees are for when [first, after) is billed, and how many months it has (0: no whole one)."""
         owner = service.get("customer_id", "")
-        if owner not in self.customers:
+        if not owner or owner not in self.customers:
             return (first, after), 1
         cycle = self.cycle(self.payer_of(owner))
         return nominal(cycle, first, after), cycle.months

@@ -18,6 +18,7 @@ import polars as pl
 from billing_bridge.periods import Period
 from bss.metrics import RATED_BY_ORACLE
 from bss.rating.columns import WIDE, Columns, Line, TooWideError
+from bss.rating.metered import Aggregate, Metered, aggregate_columns
 from bss.rating.price import Bandwidth, Price, ServiceUsage, UsageEvent
 from bss.rating.terms import Cut, Terms
 from bss.tariffs import TariffVersion, rate
@@ -77,7 +78,7 @@ def _period(usage: ServiceUsage) -> dict[str, int]:
 
 def rate_batch(versions: Sequence[TariffVersion], batch: Batch) -> pl.DataFrame:
     """The lines of every service, as LINES: quantity = quanta x quantum. Services by number, charges in the file's order."""
-    wide = _with_totals(batch)
+    wide = _with_aggregates(_with_totals(batch), batch.events, versions)
     tariff_of = batch.services["tariff"]
     events = batch.events.with_columns(tariff_of.gather(batch.events["service"]).alias("tariff")) if len(batch.events) else batch.events
     found = [pl.DataFrame(schema=LINES)]
@@ -104,6 +105,16 @@ def _with_totals(batch: Batch) -> pl.DataFrame:
     for (meter,), rows in both.group_by("meter", maintain_order=True):
         summed = rows.group_by("service").agg(pl.col("quantity").sum().alias(f"total:{meter}"))
         wide = wide.join(summed, on="service", how="left", maintain_order="left")
+    return wide
+
+
+def _with_aggregates(wide: pl.DataFrame, events: pl.DataFrame, versions: Sequence[TariffVersion]) -> pl.DataFrame:
+    """The services with a column `<aggregate>:<meter>` for each that a tariff asks for beside sums."""
+    wanted = {(own.meter, own.aggregate) for version in versions for _, own in version.priced if isinstance(own, Metered)}
+    for meter, aggregate in sorted(wanted):
+        if aggregate != Aggregate.SUM and len(events):
+            found = aggregate_columns(events, meter, aggregate)
+            wide = wide.join(found, on="service", how="left", maintain_order="left") if len(found) else wide
     return wide
 
 

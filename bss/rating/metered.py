@@ -1,6 +1,7 @@
 """What kinds of price over a period's total share: which meter, in which unit, rounded how."""
 
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
 from typing import Annotated, Any, Self
@@ -10,12 +11,23 @@ from pydantic import Field, model_validator
 
 from billing_bridge.usage import MeterKind
 from bss.money import Rounding, quantize
-from bss.rating.columns import Columns, divided, whole
+from bss.rating.columns import WIDE, Columns, divided, whole
 from bss.rating.price import ServiceUsage
 from bss.rating.terms import Direction, Exact, Positive
 from station.settings import Settings
 
 VOLUME = MeterKind.VOLUME.value
+
+
+class Aggregate(StrEnum):
+    """What of a meter's events is the total. SUM: their quantities. COUNT: how many there are. MAX: the largest. LATEST: the last
+    one. UNIQUE: how many keys they have."""
+
+    SUM = "sum"
+    COUNT = "count"
+    MAX = "max"
+    LATEST = "latest"
+    UNIQUE = "unique"
 
 
 class Metered(Settings):
@@ -30,9 +42,12 @@ class Metered(Settings):
     unit_size: Annotated[int, Field(ge=1, le=10**18, strict=True)] = 10**9
     quantum: Positive = Decimal("0.001")
     quantity_rounding: Rounding = Rounding.UP
+    aggregate: Aggregate = Aggregate.SUM
 
     @model_validator(mode="after")
     def a_total(self) -> Self:
+        if self.aggregate != Aggregate.SUM and self.meter == VOLUME:
+            raise ValueError("the volume of a port is no series of events; it is summed")
         if self.direction == Direction.SLOT_MAX:
             raise ValueError("slot_max ranks slots; a total has none")
         return self
@@ -40,7 +55,9 @@ class Metered(Settings):
     @property
     def key(self) -> str:
         """What an allowance covers: the meter, and for octets their direction."""
-        return f"{self.meter}/{self.direction.value}" if self.meter == VOLUME else self.meter
+        if self.meter == VOLUME:
+            return f"{self.meter}/{self.direction.value}"
+        return self.meter if self.aggregate == Aggregate.SUM else f"{self.meter}/{self.aggregate.value}"
 
 
 class Tier(Settings):
@@ -63,8 +80,34 @@ def rising(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
 
 def base_units(usage: ServiceUsage, terms: Metered) -> int:
     """What is to be priced, in base units: the period's total less what an allowance covers."""
-    total = octets(usage, terms.direction) if terms.meter == VOLUME else usage.total(terms.meter)
+    total = octets(usage, terms.direction) if terms.meter == VOLUME else aggregated(usage, terms)
     return max(0, total - usage.free.get(terms.key, 0))
+
+
+def aggregated(usage: ServiceUsage, terms: Metered) -> int:
+    """The total of a meter by the terms' aggregate; of events at the same instant the later in order is the last."""
+    if terms.aggregate == Aggregate.SUM:
+        return usage.total(terms.meter)
+    events = usage.events.get(terms.meter, ())
+    if terms.aggregate == Aggregate.COUNT:
+        return len(events)
+    if terms.aggregate == Aggregate.UNIQUE:
+        return len({event.key for event in events})
+    if terms.aggregate == Aggregate.MAX:
+        return max((event.quantity for event in events), default=0)
+    return sorted(events, key=lambda event: event.time_ns)[-1].quantity if events else 0
+
+
+def aggregate_columns(events: pl.DataFrame, meter: str, aggregate: Aggregate) -> pl.DataFrame:
+    """(service, `<aggregate>:<meter>`) of each service that has an event of the meter."""
+    made = {
+        Aggregate.COUNT: pl.len().cast(WIDE),
+        Aggregate.UNIQUE: pl.col("key").n_unique().cast(WIDE),
+        Aggregate.MAX: pl.col("quantity").cast(WIDE).max(),
+        Aggregate.LATEST: pl.col("quantity").cast(WIDE).last(),
+    }[aggregate]
+    mine = events.filter(pl.col("meter") == meter).sort("time_ns", maintain_order=True)
+    return mine.group_by("service").agg(made.alias(f"{aggregate.value}:{meter}"))
 
 
 def octets(usage: ServiceUsage, direction: Direction) -> int:
@@ -88,13 +131,15 @@ def facts(usage: ServiceUsage, terms: Metered) -> dict[str, Any]:
     if terms.meter == VOLUME:
         found |= {"direction_rule": terms.direction.value}
         found |= {"in_octets": usage.volume_in_octets, "out_octets": usage.volume_out_octets}
+    if terms.aggregate != Aggregate.SUM:
+        found["aggregate"] = terms.aggregate.value
     return found | ({"covered_by_allowance": usage.free[terms.key]} if terms.key in usage.free else {})
 
 
 def total_column(of: Columns, terms: Metered) -> pl.Expr:
     """`base_units` as a column, before allowances."""
     if terms.meter != VOLUME:
-        return of.column(f"total:{terms.meter}")
+        return of.column(_total(terms))
     into, out = of.column("total:volume/in"), of.column("total:volume/out")
     both = {Direction.IN: into, Direction.OUT: out, Direction.SUM: into + out, Direction.HIGHER: pl.max_horizontal(into, out)}
     return both[terms.direction]
@@ -116,7 +161,11 @@ def most(of: Columns, terms: Metered) -> int:
     """A bound on base units."""
     if terms.meter == VOLUME:
         return of.most.get("total:volume/in", 0) + of.most.get("total:volume/out", 0)
-    return of.most.get(f"total:{terms.meter}", 0)
+    return of.most.get(_total(terms), 0)
+
+
+def _total(terms: Metered) -> str:
+    return f"{'total' if terms.aggregate == Aggregate.SUM else terms.aggregate.value}:{terms.meter}"
 
 
 def most_quanta(of: Columns, terms: Metered) -> int:

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from bss import money
 from bss.money import quantize
 from bss.rating.columns import WIDE, Columns, Line, TooWideError, divided, integers, whole
-from bss.rating.metered import VOLUME, Metered
+from bss.rating.metered import VOLUME, Aggregate, Metered
 from bss.rating.price import Head, Price, PricedItem, ServiceUsage, UsageEvent
 from bss.rating.terms import Positive, Terms
 from bss.rating.zones import Band, Calendar, Zone, zone_of, zones_of
@@ -47,6 +47,8 @@ class PerEvent(Metered):
             raise ValueError(f"zones overlap: prefix {min(twice)!r} stands twice")
         if "" not in prefixes:
             raise ValueError('no zone catches the rest: one needs the prefix ""')
+        if self.aggregate != Aggregate.SUM:
+            raise ValueError("each event is priced alone: there is nothing to aggregate")
         if self.meter == VOLUME:
             raise ValueError("the volume of a port is no series of events; name the events' meter")
         known = {band.name for band in self.bands}

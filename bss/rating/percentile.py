@@ -38,7 +38,8 @@ class Percentile(BurstTerms):
 class Billed:
     """The slot that is billed: its octets, its rank of n and where it lies in time (0: there is no slot)."""
 
-    octets: int = 0
+    octets: Fraction = Fraction(0)
+    said: int | str = 0
     rank: int = 0
     n: int = 0
     slot_ns: int = 0
@@ -50,19 +51,21 @@ def billed(slots: Bandwidth, terms: Percentile) -> Billed:
     found = ranking(slots, terms.rules)
     if found is None:
         return Billed()
-    return Billed(found.billed_octets, found.rank, len(found.rows), int(slots.slot_ns[found.rows[found.rank - 1]]), found.direction)
+    slot_ns = int(slots.slot_ns[found.rows[found.rank - 1]])
+    return Billed(found.billed_octets, found.said_octets, found.rank, len(found.rows), slot_ns, found.direction)
 
 
 def charge(terms: Percentile, usage: ServiceUsage, head: Head) -> list[PricedItem]:
     """The commitment, and what the billed rate exceeds it by."""
     found = billed(usage.bandwidth, terms)
-    rate = rate_mbps(Fraction(found.octets), terms)
+    rate = rate_mbps(found.octets, terms)
     return burst_items(terms, usage, head, rate, _computation(terms, head, usage, found, rate))
 
 
 def from_slots(terms: Percentile, slots: Bandwidth) -> Mapping[str, int]:
     """The octets of the billed slot, found without sorting all."""
-    return {"octets": billed_octets(slots, terms.rules), "slots": 1}
+    found = billed_octets(slots, terms.rules)
+    return {"octets": found.numerator, "slots": found.denominator}
 
 
 def columns(terms: Percentile, of: Columns) -> list[Line]:
@@ -81,7 +84,7 @@ def _computation(terms: Percentile, head: Head, usage: ServiceUsage, found: Bill
         "slots_ranked": found.n,
         "slots": usage.bandwidth.counts() | {"expected": len(usage.bandwidth.slot_ns)},
         "slot_ns": found.slot_ns,
-        "octets": found.octets,
+        "octets": found.said,
         "rate_mbps": str(rate),
         "commit_mbps": str(terms.commit_mbps),
         "rate_rounding": f"{terms.rate_rounding.value} to {terms.rate_quantum_mbps} Mbit/s",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,15 @@ from bss.rating.terms import Direction
 class RankRule(StrEnum):
     """Which of n ascending slots is billed, counted from 1. NEAREST_RANK: ceil(n p / 100). DROP_TOP: discard the highest
     floor(n (100 - p) / 100) and take the highest that remains. ROUND_RANK: n p / 100 rounded half up. FLOOR_RANK:
-    floor(n p / 100). NEXT_RANK: floor(n p / 100) + 1, the place int(n p / 100) counted from zero. Within 1 to n."""
+    floor(n p / 100). NEXT_RANK: floor(n p / 100) + 1, the place int(n p / 100) counted from zero. Within 1 to n. LINEAR: between
+    the slots on both sides of 1 + (n - 1) p / 100, in proportion; the upper one is named."""
 
     NEAREST_RANK = "nearest_rank"
     DROP_TOP = "drop_top"
     ROUND_RANK = "round_rank"
     FLOOR_RANK = "floor_rank"
     NEXT_RANK = "next_rank"
+    LINEAR = "linear"
 
 
 class MissingRule(StrEnum):
@@ -55,10 +58,18 @@ class Ranking:
     rank: int
     rows: npt.NDArray[np.intp]
     octets: U64
+    below: Fraction = Fraction(0)  # the share of the slot below the billed one
 
     @property
-    def billed_octets(self) -> int:
-        return int(self.octets[self.rank - 1])
+    def said_octets(self) -> int | str:
+        """The billed octets as a computation says them: whole, or as a fraction in text."""
+        found = self.billed_octets
+        return found.numerator if found.denominator == 1 else str(found)
+
+    @property
+    def billed_octets(self) -> Fraction:
+        upper = int(self.octets[self.rank - 1])
+        return upper - self.below * (upper - int(self.octets[self.rank - 2])) if self.below else Fraction(upper)
 
 
 def ranking(slots: Bandwidth, rules: Rules) -> Ranking | None:
@@ -70,27 +81,30 @@ def ranking(slots: Bandwidth, rules: Rules) -> Ranking | None:
     rows = np.flatnonzero(ranked)
     if not len(rows):
         return None
-    rank = rank_of(len(rows), rules.percent, rules.rank)
+    rank, below = rank_of(len(rows), rules.percent, rules.rank), below_of(len(rows), rules)
     found = []
     for name, octets in directions(slots, rules.direction):
         value = np.where(unmeasured, np.uint64(0), octets)[rows]
         order = np.argsort(value, kind="stable")
-        found.append(Ranking(name, rank, rows[order], value[order]))
+        found.append(Ranking(name, rank, rows[order], value[order], below))
     return max(found, key=lambda one: one.billed_octets)
 
 
-def billed_octets(slots: Bandwidth, rules: Rules) -> int:
+def billed_octets(slots: Bandwidth, rules: Rules) -> Fraction:
     """`ranking(...).billed_octets`, 0 where nothing is ranked, by selecting instead of sorting: for many services."""
     ranked, unmeasured = counted(slots, rules.missing)
     n = int(np.count_nonzero(ranked))
     if not n:
-        return 0
-    rank = rank_of(n, rules.percent, rules.rank)
+        return Fraction(0)
+    rank, below = rank_of(n, rules.percent, rules.rank), below_of(n, rules)
     zeros, entire = int(np.count_nonzero(unmeasured)), n == len(ranked)
-    found = 0
+    found = Fraction(0)
     for _, octets in directions(slots, rules.direction):
         value = np.where(unmeasured, np.uint64(0), octets) if zeros else octets
-        found = max(found, int(np.partition(value if entire else value[ranked], rank - 1)[rank - 1]))
+        places = [rank - 2, rank - 1] if below else [rank - 1]
+        part = np.partition(value if entire else value[ranked], places)
+        upper = int(part[rank - 1])
+        found = max(found, upper - below * (upper - int(part[rank - 2])) if below else Fraction(upper))
     return found
 
 
@@ -101,11 +115,20 @@ def rank_of(n: int, percent: Decimal, rule: RankRule) -> int:
         rank = -(-n * numerator // denominator)
     elif rule == RankRule.DROP_TOP:
         rank = n - n * (denominator - numerator) // denominator
+    elif rule == RankRule.LINEAR:
+        rank = 1 - (-(n - 1) * numerator // denominator)
     elif rule == RankRule.ROUND_RANK:
         rank = (2 * n * numerator + denominator) // (2 * denominator)
     else:
         rank = n * numerator // denominator + (rule == RankRule.NEXT_RANK)
     return min(max(rank, 1), n)
+
+
+def below_of(n: int, rules: Rules) -> Fraction:
+    """By how much the billed octets lie below those of the rank, as a share of the step to the rank below."""
+    if rules.rank != RankRule.LINEAR:
+        return Fraction(0)
+    return -(n - 1) * Fraction(rules.percent) / 100 % 1
 
 
 def counted(slots: Bandwidth, rule: MissingRule) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:

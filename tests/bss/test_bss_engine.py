@@ -42,9 +42,12 @@ def metered(draw: st.DrawFn, kind: str) -> list[str]:
     size = draw(st.sampled_from([1, 7, 60, 1024, 10**6]))
     quantum = draw(st.sampled_from(["0.001", "0.3", "1", "5"]))
     direction = draw(st.sampled_from(["sum", "in", "out", "higher_direction"]))
+    meter = draw(METERS)
+    aggregate = "sum" if meter == "volume" else draw(st.sampled_from(["sum", "count", "max", "latest", "unique"]))
     return [
         f'kind = "{kind}"',
-        f'meter = "{draw(METERS)}"',
+        f'meter = "{meter}"',
+        f'aggregate = "{aggregate}"',
         f'direction = "{direction}"',
         f"unit_size = {size}",
         f'quantum = "{quantum}"',
@@ -93,7 +96,7 @@ def bursting(draw: st.DrawFn, kind: str) -> list[str]:
     ]
 
 
-RANKS = ["nearest_rank", "drop_top", "round_rank", "floor_rank", "next_rank"]
+RANKS = ["nearest_rank", "drop_top", "round_rank", "floor_rank", "next_rank", "linear"]
 
 
 @st.composite
@@ -135,7 +138,28 @@ BODIES: dict[str, Any] = {
     "graduated": joined("graduated", tiers()),
     "volume_tier": joined("volume_tier", tiers()),
     "block": joined("block", tiers(price=False)),
-    "package": joined("package", prefixed("size", positive()), prefixed("free", money(3)), prefixed("price", money(3))),
+    "package": joined(
+        "package",
+        prefixed("size", positive()),
+        prefixed("free", money(3)),
+        prefixed("price", money(3)),
+        quoted("package_rounding", ROUNDINGS),
+    ),
+    "percentage": st.tuples(
+        st.just('kind = "percentage"'),
+        quoted("meter", st.sampled_from(["messages", "seconds"])),
+        prefixed("percent", money(3)),
+        prefixed("fixed", money(2, 1)),
+        prefixed("free_events", st.integers(0, 4).map(str)),
+        prefixed("free_worth", money(2)),
+        st.sampled_from(["", 'event_minimum = "0.05"', 'event_minimum = "0.01"\nevent_maximum = "3"', 'event_maximum = "0.5"']),
+    ).map(list),
+    "early_termination": st.tuples(
+        st.just('kind = "early_termination"\nterm_months = 24'),
+        prefixed("fixed", money(2)),
+        prefixed("per_month", money(3)),
+        st.sampled_from(["", 'most = "99.99"']),
+    ).map(list),
     "allowance": joined(
         "allowance",
         prefixed("amount", positive()),
@@ -196,6 +220,7 @@ def usage(draw: st.DrawFn) -> ServiceUsage:
         before=before,
         after=after,
         months=draw(st.sampled_from([0, 1, 3, 12])),
+        ended_after=draw(st.sampled_from([-1, 0, 5, 23, 24, 40])),
     )
 
 

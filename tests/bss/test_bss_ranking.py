@@ -38,9 +38,9 @@ def bandwidth(rows: list[Row]) -> Bandwidth:
     return Bandwidth(np.arange(len(rows), dtype=np.int64) * SLOT_NS, columns[:, 0], columns[:, 1], quality)
 
 
-def reference(rows: list[Row], rules: Rules) -> tuple[str, int, int, int, int] | None:
+def reference(rows: list[Row], rules: Rules) -> tuple[str, int, int, int, Fraction] | None:
     """(direction, rank, n, slot, octets) by sorting lists."""
-    best: tuple[str, int, int, int, int] | None = None
+    best: tuple[str, int, int, int, Fraction] | None = None
     wanted = {
         Direction.HIGHER: ["in", "out"],
         Direction.SLOT_MAX: ["slot_max"],
@@ -60,10 +60,18 @@ def reference(rows: list[Row], rules: Rules) -> tuple[str, int, int, int, int] |
             return None
         ranked.sort()
         rank = reference_rank(len(ranked), rules.percent, rules.rank)
-        amount, at = ranked[rank - 1]
+        amount, at = Fraction(ranked[rank - 1][0]), ranked[rank - 1][1]
+        if rules.rank == RankRule.LINEAR:  # as numpy's percentile and a spreadsheet's PERCENTILE.INC
+            amount = reference_linear([value for value, _ in ranked], rules.percent)
         if best is None or amount > best[4]:
             best = (name, rank, len(ranked), at, amount)
     return best
+
+
+def reference_linear(values: list[int], percent: Decimal) -> Fraction:
+    at = Fraction(percent) / 100 * (len(values) - 1)
+    low = floor(at)
+    return values[low] + (at - low) * (values[min(low + 1, len(values) - 1)] - values[low])
 
 
 def reference_rank(n: int, percent: Decimal, rule: RankRule) -> int:
@@ -74,6 +82,8 @@ def reference_rank(n: int, percent: Decimal, rule: RankRule) -> int:
         return max(1, n - floor(n - exact))
     if rule == RankRule.ROUND_RANK:
         return min(n, max(1, floor(exact + Fraction(1, 2))))
+    if rule == RankRule.LINEAR:
+        return 1 + ceil(Fraction(percent) / 100 * (n - 1))
     return min(n, max(1, floor(exact) + (rule == RankRule.NEXT_RANK)))
 
 
@@ -126,7 +136,7 @@ def test_of_equal_slots_the_later_has_the_higher_rank_and_of_equal_directions_th
 
 def test_a_month_without_any_slot_bills_nothing_and_names_none() -> None:
     found = billed(Bandwidth.empty(), Percentile(overage_price="1"))
-    assert (found.octets, found.rank, found.n, found.slot_ns, found.direction) == (0, 0, 0, 0, "")
+    assert (found.said, found.rank, found.n, found.slot_ns, found.direction) == (0, 0, 0, 0, "")
 
 
 @given(st.integers(0, 2**53), st.sampled_from(["0.01", "0.000001", "1", "5"]))
