@@ -43,7 +43,7 @@ def timed(act: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 def selected(slots: list[Bandwidth]) -> list[int]:
-    return [billed_octets(of, RULES) for of in slots]
+    return [int(billed_octets(of, RULES)) for of in slots]
 
 
 def ranked(slots: list[Bandwidth]) -> None:
