@@ -67,6 +67,8 @@ SCREENS = (
     Screen("device", "/devices/{id}", "Device", lambda given: [f"/api/v1/devices/{given['id']}"]),
     Screen("usage", "/usage", "Usage", lambda _: ["/api/v1/usage/pipeline", "/api/v1/invoices", "/api/v1/bill-runs"]),
     Screen("usage", "/usage/invoices/{id}", "Invoice", lambda given: [f"/api/v1/invoices/{given['id']}"]),
+    Screen("customers", "/customers", "Customers", lambda _: []),
+    Screen("customers", "/customers/{id}", "Customer", lambda _: []),
     Screen("notify", "/notify", "Notify", lambda _: ["/api/v1/webhooks", "/api/v1/deliveries"]),
     Screen("reports", "/reports", "Reports", lambda _: []),
     Screen("api", "/api", "API", lambda _: []),

@@ -10,7 +10,7 @@ from pydantic import Field
 from bss.dunning.cases import Dunning, end_hold, place_hold
 from bss.dunning.store import dunning_case, dunning_hold, dunning_request, dunning_step, service_restriction
 from bss.receivables.api import Body, Id, Reason, ReasonIn, mine, refused
-from inventory.store import service
+from inventory.store import customer, service
 from station.clock import Clock
 from station.scope import Role, Scope
 from station.state import State
@@ -55,9 +55,14 @@ def _add_reads(routes: APIRouter, state: State) -> None:
         c = dunning_case.c
         where = [c.tenant == caller.tenant, c.customer_id > cursor, sa.or_(c.stage > 0, c.standing != "")]
         where += [c.customer_id.in_(caller.customers)] if caller.customers else []
+        owner = sa.and_(customer.c.tenant == c.tenant, customer.c.id == c.customer_id)
+        query = sa.select(dunning_case, customer.c.name.label("customer")).join(customer, owner, isouter=True).where(*where)
         async with state.read() as conn:
-            rows = (await conn.execute(sa.select(dunning_case).where(*where).order_by(c.customer_id).limit(limit + 1))).mappings().all()
-        return {"items": [_case(dict(row)) for row in rows[:limit]], "next": rows[limit - 1]["customer_id"] if len(rows) > limit else None}
+            rows = (await conn.execute(query.order_by(c.customer_id).limit(limit + 1))).mappings().all()
+        return {
+            "items": [_case(dict(row)) | {"customer": row["customer"] or ""} for row in rows[:limit]],
+            "next": rows[limit - 1]["customer_id"] if len(rows) > limit else None,
+        }
 
     @routes.get("/dunning/cases/{customer_id}")
     async def case(caller: Caller, customer_id: Id) -> dict[str, Any]:

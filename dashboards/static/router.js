@@ -10,6 +10,7 @@ export const SCREENS = [
   { name: "device", path: "/devices", title: "Devices", key: "i" },
   { name: "services", path: "/services", title: "Services", key: "l" },
   { name: "usage", path: "/usage", title: "Usage", key: "b" },
+  { name: "customers", path: "/customers", title: "Customers", key: "u" },
   { name: "notify", path: "/notify", title: "Notify", key: "w" },
   { name: "reports", path: "/reports", title: "Reports", key: "r" },
   { name: "api", path: "/api", title: "API", key: "h", quiet: true },

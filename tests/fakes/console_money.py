@@ -12,6 +12,7 @@ def add_money(routes: APIRouter, network: Network) -> None:
     _add_usage(routes, network)
     _add_invoices(routes, network)
     _add_runs(routes, network)
+    _add_customers(routes, network)
 
 
 def _add_usage(routes: APIRouter, network: Network) -> None:
@@ -197,3 +198,39 @@ def _add_runs(routes: APIRouter, network: Network) -> None:
         lacking = {"metering_point": uid("point", 0), "resource": "ham-acc-01 xe-0/0/7", "expected": 31, "received": 30, "missing": 1}
         found = {"period": "2026-10", "sources": [source], "intervals": days, "points": [lacking], "points_total": 1, "octets": {}}
         return found | {"billed": None, "unbilled_active": [], "billed_inactive": []}
+
+
+def _add_customers(routes: APIRouter, network: Network) -> None:
+    known = {"id": uid("customer", 0), "number": "K-1001", "name": "Hafenlogistik GmbH"}
+
+    @routes.get("/customers")
+    async def customers(caller: Caller, q: str = "") -> dict[str, Any]:
+        return {"items": [known], "total": 1, "next": None}
+
+    @routes.get("/customers/{customer_id}/overview")
+    async def overview(caller: Caller, customer_id: str) -> dict[str, Any]:
+        account = {"balances": [{"currency": "EUR", "amount_minor": 11_900}], "open": [OPEN]}
+        service = {"id": uid("service", 0), "number": "S-1", "name": "Internet", "tariff": "volume", "sla": "gold", "active": True}
+        found = {"customer": known | {"email": "a@b.example", "address": "Kai 1\nHamburg", "tax_id": "DE1", "currency": "EUR"}}
+        found |= {"account": account, "services": [service | {"restriction": "throttle"}], "alarms_total": 0}
+        found |= {"dunning": {"stage": 3, "standing": "throttle", "paused": "", "holds": 1}}
+        found["consents"] = [{"purpose": "marketing", "given": True, "at": network.at(60)}]
+        parts = ("usage", "alarms", "levels", "interactions", "bills", "payments", "agreements")
+        return found | {name: [] for name in (*parts, "orders", "service_orders", "tickets", "problems")}
+
+    @routes.get("/bank/entries")
+    async def entries(caller: Caller) -> dict[str, Any]:
+        entry = {"id": "e", "day": "2026-11-20", "name": "Somebody", "iban": "", "currency": "EUR", "amount_minor": 4_200}
+        return {"items": [entry | {"reason": "no reference; 0 open documents have this amount"}]}
+
+    @routes.get("/dunning/cases")
+    async def cases(caller: Caller) -> dict[str, Any]:
+        return {"items": [{"customer_id": known["id"], "stage": 5, "standing": "suspend", "paused": "", "entered_on": "2026-11-01"}]}
+
+    @routes.get("/assurance/{month}")
+    async def assurance(caller: Caller, month: str) -> dict[str, Any]:
+        leak = {"kind": "fee_missing", "service": "S-1", "score": 90, "reasons": ["1.flat of volume was not charged"], "fraud": False}
+        return {"month": month, "billed": True, "services": 50, "leaks": 1, "frauds": 0, "items": [leak]}
+
+
+OPEN = {"id": uid("invoice", 0), "number": "INV-1", "currency": "EUR", "due_on": "2026-11-01", "open_minor": 11_900}

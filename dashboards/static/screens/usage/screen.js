@@ -8,6 +8,7 @@ import { Answer, Empty, Time, lazy, toast, toastProblem, useAnswer } from "../..
 
 const Invoice = lazy(async () => (await import("./invoice.js")).Invoice);
 const Completeness = lazy(async () => (await import("./completeness.js")).Completeness);
+const Cash = lazy(async () => (await import("./cash.js")).Cash);
 const STAGES = [["received", "from meters"], ["rejected", "refused for good"], ["recycled", "in suspense"], ["guided", "service found"], ["rated", "priced"], ["billed", "on an invoice"]];
 const EVERY_MS = 30_000;
 
@@ -81,5 +82,5 @@ export default function Usage({ url }) {
   if (invoice) return html`<${Invoice} id=${invoice} key=${invoice} />`;
   const service = url.searchParams.get("service");
   return html`<div class="stack"><h1>Usage and billing</h1><${Pipeline} />${service && html`<${Used} service=${service} />`}
-    <div class="pair"><${Invoices} /><div class="stack"><${Runs} /><${Suspense} />${may("billing") && html`<${Completeness} />`}</div></div><${Meters} chosen=${service} /></div>`;
+    <div class="pair"><div class="stack"><${Invoices} />${may("billing") && html`<${Cash} />`}</div><div class="stack"><${Runs} /><${Suspense} />${may("billing") && html`<${Completeness} />`}</div></div><${Meters} chosen=${service} /></div>`;
 }
