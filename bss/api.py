@@ -55,6 +55,7 @@ class BillRunOrder(BaseModel):
 def router(state: State, biller: Biller, samples: SampleSource, clock: Clock) -> APIRouter:
     """The routes under /api/v1."""
     routes = APIRouter(prefix="/api/v1")
+    routes.include_router(_notes(state))
     routes.include_router(_invoices(state, samples))
     routes.include_router(_bill_runs(state, biller, clock))
     whole = APIRouter()
@@ -103,19 +104,6 @@ def _invoices(state: State, samples: SampleSource) -> APIRouter:
         row = await _invoice(state, caller, invoice_id)
         return Response(_xml(row["document"], syntax, profile), media_type="application/xml", headers=_named(row, f"{syntax}.xml"))
 
-    @routes.get("/notes/{note_id}.xml")
-    async def note_as_xml(caller: Caller, note_id: InvoiceId, syntax: Syntax = "ubl", profile: ProfileName = "en16931") -> Response:
-        """A credit or debit note by its id or number, in the same forms."""
-        caller.require(Role.BILLING, "reading credit notes")
-        c = credit_note.c
-        where = [c.tenant == caller.tenant, sa.or_(c.id == note_id, c.number == note_id)]
-        where += [c.customer_id.in_(caller.customers)] if caller.customers else []
-        async with state.read() as conn:
-            row = (await conn.execute(sa.select(c.number, c.document).where(*where))).mappings().first()
-        if row is None:
-            raise not_found("note")
-        return Response(_xml(row["document"], syntax, profile), media_type="application/xml", headers=_named(row, f"{syntax}.xml"))
-
     @routes.get("/{invoice_id}.json")
     async def as_issued(caller: Caller, invoice_id: InvoiceId) -> Response:
         """The bytes that were issued: their SHA-256 is the invoice's `sha256`."""
@@ -135,6 +123,25 @@ def _invoices(state: State, samples: SampleSource) -> APIRouter:
         if found is None:
             raise not_found("invoice line")
         return found
+
+    return routes
+
+
+def _notes(state: State) -> APIRouter:
+    routes = APIRouter(prefix="/invoices", tags=["billing"])
+
+    @routes.get("/notes/{note_id}.xml")
+    async def note_as_xml(caller: Caller, note_id: InvoiceId, syntax: Syntax = "ubl", profile: ProfileName = "en16931") -> Response:
+        """A credit or debit note by its id or number, in the same forms."""
+        caller.require(Role.BILLING, "reading credit notes")
+        c = credit_note.c
+        where = [c.tenant == caller.tenant, sa.or_(c.id == note_id, c.number == note_id)]
+        where += [c.customer_id.in_(caller.customers)] if caller.customers else []
+        async with state.read() as conn:
+            row = (await conn.execute(sa.select(c.number, c.document).where(*where))).mappings().first()
+        if row is None:
+            raise not_found("note")
+        return Response(_xml(row["document"], syntax, profile), media_type="application/xml", headers=_named(row, f"{syntax}.xml"))
 
     return routes
 

@@ -1,71 +1,34 @@
-"""Customers, accounts, catalogue and products as TM Forum resources: views of what the station holds.
+"""Customers and accounts as TM Forum resources: views of what the station holds.
 
-TMF629 customers and TMF632 organizations are the customers of the inventory, TMF666 billing accounts theirs, TMF620
-offerings the tariffs, TMF637 products the services. What they do not hold is not shown. What clients add to customers,
-parties and accounts is `bss.parties`.
+TMF629 customers and TMF632 organizations are the customers of the inventory, TMF666 billing accounts theirs. What they do
+not hold is not shown. What clients add to customers, parties and accounts is `bss.parties`, the catalogue and its products
+`bss.tmf_catalogue`.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bss.parties.customers import KIND as CUSTOMER_KIND
 from bss.parties.store import erased_customer
 from bss.store import invoice
-from bss.tariffs import Tariffs, TariffVersion
 from bss.tmf678 import money_of, related_customer
-from inventory.store import customer, service
-from station.clock import Clock
-from station.scope import Role, Scope
-from station.state import State
-from station.tmf.query import Query, page
-from station.tmf.route import Id, api_router, href
+from inventory.store import customer
+from station.scope import Scope
+from station.tmf.route import href
 from station.tmf.store import tmf_document
-from station.web import Caller, iso, not_found
+from station.web import iso
 
 ROWS_MAX = 100_000  # customers or services of one list
 CUSTOMERS, PARTIES, ACCOUNTS = "customerManagement/v4", "party/v4", "accountManagement/v4"
-CATALOGUE, PRODUCTS = "productCatalogManagement/v4", "productInventory/v4"
 
 Json = dict[str, Any]
-Load = Callable[[AsyncConnection, Scope], Awaitable[Sequence[Json]]]
 
 
-def routers(state: State, tariffs: Tariffs, clock: Clock) -> list[APIRouter]:
-    """One router for each API."""
-    catalogue, products = map(api_router, (CATALOGUE, PRODUCTS))
-    _add(catalogue, state, "productOffering", _offerings(tariffs, clock, prices=False))
-    _add(catalogue, state, "productOfferingPrice", _offerings(tariffs, clock, prices=True))
-    _add(products, state, "product", _products(clock))
-    return [catalogue, products]
-
-
-def _add(routes: APIRouter, state: State, kind: str, load: Load) -> None:
-    """GET of a kind's list and of each by its id."""
-
-    @routes.get(f"/{kind}", operation_id=f"list_{kind}")
-    async def several(request: Request, caller: Caller) -> JSONResponse:
-        caller.require(Role.BILLING, "reading customer records")
-        async with state.read() as conn:
-            return page(Query.of(request), await load(conn, caller))
-
-    @routes.get(f"/{kind}/{{id}}", operation_id=f"retrieve_{kind}")
-    async def one(request: Request, caller: Caller, id_: Id) -> JSONResponse:
-        caller.require(Role.BILLING, "reading customer records")
-        async with state.read() as conn:
-            found = [row for row in await load(conn, caller) if row["id"] == id_]
-        if not found:
-            raise not_found(kind)
-        return JSONResponse(Query.of(request).shown(found[0]))
-
-
-async def _customer_rows(conn: AsyncConnection, caller: Scope) -> list[Mapping[str, Any]]:
+async def customer_rows(conn: AsyncConnection, caller: Scope) -> list[Mapping[str, Any]]:
     where = [customer.c.tenant == caller.tenant] + ([customer.c.id.in_(caller.customers)] if caller.customers else [])
     return list((await conn.execute(sa.select(customer).where(*where).order_by(customer.c.number).limit(ROWS_MAX))).mappings())  # type: ignore[arg-type]
 
@@ -78,13 +41,13 @@ async def customers(conn: AsyncConnection, caller: Scope) -> list[Json]:
     )
     bodies = {row.id: json.loads(row.body) for row in said}
     gone = set((await conn.execute(sa.select(e.customer_id).where(e.tenant == caller.tenant))).scalars())
-    shown = (_customer(row) for row in await _customer_rows(conn, caller) if row["id"] not in gone)
+    shown = (_customer(row) for row in await customer_rows(conn, caller) if row["id"] not in gone)
     return [one | bodies.get(one["id"], {}) for one in shown]
 
 
 async def organizations(conn: AsyncConnection, caller: Scope) -> list[Json]:
     """TMF632: each customer of the inventory as the organization it is."""
-    return [_organization(row) for row in await _customer_rows(conn, caller)]
+    return [_organization(row) for row in await customer_rows(conn, caller)]
 
 
 def _customer(row: Mapping[str, Any]) -> Json:
@@ -122,7 +85,7 @@ def _contacts(row: Mapping[str, Any]) -> list[Json]:
 
 async def billing_accounts(conn: AsyncConnection, caller: Scope) -> list[Json]:
     """A billing account for each customer, with the sum of its invoices."""
-    rows = await _customer_rows(conn, caller)
+    rows = await customer_rows(conn, caller)
     c = invoice.c
     query = sa.select(c.customer_id, c.currency, sa.func.sum(c.gross_minor), sa.func.max(c.issued_ns)).where(c.tenant == caller.tenant)
     sums: dict[str, list[Any]] = {}
@@ -139,105 +102,3 @@ def _account(row: Mapping[str, Any], sums: Sequence[Any]) -> Json:
     found = {"@type": "BillingAccount", "id": row["id"], "href": href(ACCOUNTS, "billingAccount", row["id"]), "name": row["name"]}
     parts = {"accountType": "billing", "state": "active", "ratingType": "postpaid", "relatedParty": [related_customer(row)]}
     return found | parts | {"accountBalance": balances}
-
-
-def _offerings(tariffs: Tariffs, clock: Clock, *, prices: bool) -> Load:
-    """Each version of each tariff as an offering, or each of its charges as a price."""
-
-    async def load(conn: AsyncConnection, caller: Scope) -> list[Json]:
-        today = iso(clock.now_ns())
-        found: list[Json] = []
-        for name in tariffs.names():
-            versions = tariffs.versions(name)
-            for version, following in zip(versions, [*versions[1:], None], strict=True):
-                valid = _valid(version, following)
-                if prices:
-                    found += [_price(version, place, valid) for place in range(1, len(version.priced) + 1)]
-                else:
-                    found.append(_offering(version, valid, today or ""))
-        return found
-
-    return load
-
-
-def _valid(version: TariffVersion, following: TariffVersion | None) -> Json:
-    end: date | None = version.tariff.until
-    if end is None and following is not None:
-        end = following.effective - timedelta(days=1)
-    found = {"startDateTime": f"{version.effective.isoformat()}T00:00:00Z"}
-    return found | ({"endDateTime": f"{end.isoformat()}T23:59:59Z"} if end else {})
-
-
-def _offering(version: TariffVersion, valid: Json, now: str) -> Json:
-    id_ = f"{version.name}-{version.effective.isoformat()}"
-    status = "Retired" if valid.get("endDateTime", "9") < now else "Active" if valid["startDateTime"] <= now else "Launched"
-    refs = [_price(version, place, valid) for place in range(1, len(version.priced) + 1)]
-    return {
-        "@type": "ProductOffering",
-        "id": id_,
-        "href": href(CATALOGUE, "productOffering", id_),
-        "name": version.name,
-        "description": version.tariff.summary,
-        "version": version.effective.isoformat(),
-        "isBundle": False,
-        "isSellable": status == "Active",
-        "lifecycleStatus": status,
-        "validFor": valid,
-        "productOfferingPrice": [{"id": ref["id"], "href": ref["href"], "name": ref["name"]} for ref in refs],
-    }
-
-
-def _price(version: TariffVersion, place: int, valid: Json) -> Json:
-    """A charge as a price; its terms stand as the tariff's file has them."""
-    price, terms = version.priced[place - 1]
-    id_ = f"{version.name}-{version.effective.isoformat()}-{place}"
-    return {
-        "@type": "ProductOfferingPrice",
-        "id": id_,
-        "href": href(CATALOGUE, "productOfferingPrice", id_),
-        "name": getattr(terms, "description", price.kind),
-        "description": json.dumps(terms.model_dump(mode="json"), sort_keys=True),
-        "version": version.effective.isoformat(),
-        "isBundle": False,
-        "lifecycleStatus": "Active",
-        "priceType": "usage" if price.meter_of(terms) else "recurring",
-        "recurringChargePeriodType": "month",
-        "recurringChargePeriodLength": 1,
-        "validFor": valid,
-    }
-
-
-def _products(clock: Clock) -> Load:
-    async def load(conn: AsyncConnection, caller: Scope) -> list[Json]:
-        where = [service.c.tenant == caller.tenant] + ([service.c.customer_id.in_(caller.customers)] if caller.customers else [])
-        rows = await conn.execute(sa.select(service).where(*where).order_by(service.c.number, service.c.id).limit(ROWS_MAX))
-        names = {row["id"]: row for row in await _customer_rows(conn, caller)}
-        return [_product(dict(row), names.get(row["customer_id"]), clock.now_ns()) for row in rows.mappings()]
-
-    return load
-
-
-def _product(row: Mapping[str, Any], owner: Mapping[str, Any] | None, now_ns: int) -> Json:
-    ended = 0 < row["active_to_ns"] <= now_ns
-    status = "terminated" if ended else "active" if row["active_from_ns"] <= now_ns else "pendingActive"
-    found: Json = {
-        "@type": "Product",
-        "id": row["id"],
-        "href": href(PRODUCTS, "product", row["id"]),
-        "name": row["name"],
-        "description": row["kind"],
-        "productSerialNumber": row["number"],
-        "isBundle": False,
-        "isCustomerVisible": True,
-        "status": status,
-        "realizingService": [{"id": row["id"], "name": row["name"], "@referredType": "Service"}],
-        "productCharacteristic": [{"name": "sla", "valueType": "string", "value": row["sla"]}] if row["sla"] else [],
-    }
-    times = {"startDate": iso(row["active_from_ns"]), "terminationDate": iso(row["active_to_ns"])}
-    found |= {name: value for name, value in times.items() if value}
-    if row["tariff"]:
-        found["productOffering"] = {"id": row["tariff"], "name": row["tariff"]}
-    if owner is not None:
-        found["billingAccount"] = {"id": owner["id"], "href": href(ACCOUNTS, "billingAccount", owner["id"]), "name": owner["name"]}
-        found["relatedParty"] = [related_customer(owner)]
-    return found

@@ -21,7 +21,7 @@ import bss.receivables.tmf676
 import bss.sla_credits
 import bss.tmf654
 import bss.tmf678
-import bss.tmf_records
+import bss.tmf_catalogue
 import fault.api
 import fault.checks.api
 import fault.foreign
@@ -501,7 +501,7 @@ class Station:
             *bss.parties.station.routers(
                 ground.state, ground.settings.bss, self.biller.billing.zone, self.guard, clock, self.fault, self.levels
             ),
-            *bss.tmf_records.routers(ground.state, self.biller.tariffs, clock),
+            *bss.tmf_catalogue.routers(ground.state, self.biller.tariffs, self.guard, clock),
         ]
 
     async def components(self) -> Mapping[str, Mapping[str, Any]]:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from billing_bridge import completeness, events, tmf635
 from billing_bridge.meter import Meter
 from billing_bridge.proof import verify
-from bss import tmf678, tmf_records
+from bss import tmf678, tmf_catalogue, tmf_records
 from bss.billing import Biller, reproduce
 from bss.explain import explain
 from bss.parties import api
@@ -82,7 +82,7 @@ async def state(known: State) -> State:
 async def call(state: State, method: str, path: str, scope: Scope = CLERK, guard: Guard | None = None, **more: Any) -> httpx.Response:
     clock, guard = VirtualClock(NOW), guard or Guard()
     routers = [tmf635.router(state, SETTINGS, guard, clock), tmf678.router(state, guard, clock)]
-    routers += tmf_records.routers(state, Tariffs(data_dir("config/tariffs")), clock)
+    routers += tmf_catalogue.routers(state, Tariffs(data_dir("config/tariffs")), Guard(), clock)
     shapes = (tmf_records.organizations, tmf_records.billing_accounts, tmf_records.customers)
     routers += api.routers(Customers(state, "EUR"), View(state, ZoneInfo("UTC"), lambda _: {}, no_levels), *shapes, guard, clock)
     async with client(scope, *routers) as http:
