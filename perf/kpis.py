@@ -132,7 +132,7 @@ class KpiFile(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Kpi:
-    """A derived metric of one kind of entity."""
+    """A derived metric of one kind of entity; its names are metrics of the same family (`icmp.loss` is `loss` in one of `icmp`)."""
 
     metric: str
     code: int
@@ -146,13 +146,26 @@ def read(path: Path) -> Kpi:
     metric = metrics_by_name()[file.metric]
     assert metric.derived, f"{path}: {file.metric} is measured, not derived"
     formula = Formula.parse(file.formula)
-    unknown = {name for name in formula.names if name != SPEED and f"{metric.entity}.{name}" not in metrics_by_name()}
+    family = metric.name.rpartition(".")[0]
+    unknown = {name for name in formula.names if f"{family}.{name}" not in metrics_by_name() and (name, family) != (SPEED, "interface")}
     if unknown:
-        raise FormulaError(f"{path}: {', '.join(sorted(unknown))}: no metric of {metric.entity}")
+        raise FormulaError(f"{path}: {', '.join(sorted(unknown))}: no metric of {family}")
     return Kpi(file.metric, metric.code, formula, file)
 
 
 @cache
 def kpis() -> tuple[Kpi, ...]:
+    """Every KPI of interfaces: computed over whole rows as they come and over the tiers, and stored nowhere."""
+    return tuple(kpi for kpi in every() if metrics_by_name()[kpi.metric].entity == "interface")
+
+
+@cache
+def narrow_kpis() -> tuple[Kpi, ...]:
+    """Every KPI of anything else: made when one of its metrics comes, and stored as a sample of its own."""
+    return tuple(kpi for kpi in every() if metrics_by_name()[kpi.metric].entity != "interface")
+
+
+@cache
+def every() -> tuple[Kpi, ...]:
     """Every KPI of `config/kpis/`."""
     return tuple(read(path) for path in sorted((data_dir("config") / "kpis").glob("*.toml")))

@@ -54,6 +54,11 @@ class LastValues:
         found[known] = self.value[slots[known]]
         return found
 
+    def latest_ns(self, code: int, keys: U64) -> npt.NDArray[np.int64]:
+        """When the last value of one metric of each entity was, 0 where there is none (u64[n] -> i64[n])."""
+        slots = self.index.find(keys << np.uint64(METRIC_BITS) | np.uint64(code))
+        return np.where(slots >= 0, self.time_ns[slots], 0) if len(self.time_ns) else np.zeros(len(keys), np.int64)
+
     def heard(self) -> tuple[U64, npt.NDArray[np.int64]]:
         """(series number, when it was last heard) of every series, in no order; while another thread takes a batch as well."""
         time_ns = self.time_ns

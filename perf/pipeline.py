@@ -16,9 +16,10 @@ import numpy.typing as npt
 from inventory.topology import Topology
 from perf.blocks import interface_columns, sample_columns
 from perf.counters import DUPLICATE, LATE, SUSPECT, CounterState, is_counter, rates
+from perf.derived import narrow_derived
 from perf.disk import LOOK_EVERY_S, Disk, free_of
 from perf.history import tier_columns
-from perf.kpis import kpis
+from perf.kpis import kpis, narrow_kpis
 from perf.last import LastValues
 from perf.metrics import NOT_STORED, SAMPLES, SERIES, VERDICTS
 from perf.names import Names
@@ -148,6 +149,10 @@ class Pipeline:
         if not len(batch):
             return
         work = asyncio.to_thread if len(batch) > IN_THREAD_ROWS else _at_once
+        narrow = await work(self._narrow, batch)
+        if len(narrow):
+            self.last.take(narrow)
+            batch = SampleBatch.concat([batch, narrow])
         rows, values = await work(self._rows, batch)
         derived = derived_batch(rows, values)
         self.last.take(derived)
@@ -239,6 +244,9 @@ class Pipeline:
         _count_verdicts(rated.quality[counter])
         nothing = ~counter & ~np.isfinite(rated.value)
         return _without(rated, {"duplicate": rated.quality == DUPLICATE, "not_a_number": nothing})
+
+    def _narrow(self, batch: SampleBatch) -> SampleBatch:
+        return narrow_derived(batch, self.last, narrow_kpis())
 
     def _rows(self, batch: SampleBatch) -> tuple[InterfaceRows, Values]:
         rows = _wide_rows(batch)

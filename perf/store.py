@@ -379,6 +379,8 @@ def _expression(metric: Metric, suffix: str) -> str:
         return f"{short}_rate{suffix}"
     if short in RATES:
         return f"{short}{suffix}"
+    if short == "availability":
+        return "if(admin_status = 1, toFloat64(oper_status = 1), nan)" if not suffix else "availability"
     if short in STATES:
         return f"toFloat64({short})"
     kpi = next((kpi for kpi in kpis() if kpi.metric == metric.name), None)
@@ -412,6 +414,8 @@ def _daily_columns(metric: Metric, statistic: DailyStatistic) -> tuple[str, str,
 
 def _presence(metric: Metric) -> str:
     """Rows that hold the metric: its own bit, or any counter for a derived one."""
+    if metric.name == "interface.availability":
+        return "bitAnd(present, 768) = 768"
     return f"bitTest(present, {metric.code - 1})" if not metric.derived else "bitAnd(present, 255) != 0"
 
 

@@ -82,8 +82,8 @@ def test_a_kpi_over_an_unknown_metric_is_refused(tmp_path: Path) -> None:
 
 
 def test_kpis_are_found_by_their_files() -> None:
-    assert {kpi.metric for kpi in kpis.kpis()} == {kpis.read(path).metric for path in KPI_FILES}
-    assert all(isinstance(kpi, Kpi) for kpi in kpis.kpis())
+    assert {kpi.metric for kpi in kpis.every()} == {kpis.read(path).metric for path in KPI_FILES}
+    assert all(isinstance(kpi, Kpi) for kpi in kpis.every())
 
 
 def test_an_alarm_from_before_a_restart_still_clears() -> None:

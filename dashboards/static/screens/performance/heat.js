@@ -12,7 +12,7 @@ const CELLS = 72;
 const ROWS = 40;
 const METRICS = [
   ["interface.in_octets", "Traffic in"], ["interface.out_octets", "Traffic out"], ["interface.in_utilisation", "Utilisation in"],
-  ["interface.out_utilisation", "Utilisation out"], ["interface.in_error_ratio", "Errors in"], ["interface.in_discard_ratio", "Discards in"],
+  ["interface.out_utilisation", "Utilisation out"], ["interface.in_error_ratio", "Errors in"], ["interface.in_discard_ratio", "Discards in"], ["interface.availability", "Availability"],
   ["device.cpu_utilisation", "Processor"], ["device.memory_utilisation", "Memory"], ["icmp.rtt_p95", "Delay"], ["icmp.loss", "Loss"], ["sensor.temperature", "Temperature"],
 ];
 const BY = [["interface", "Each by itself"], ["device", "Device"], ["site", "Site"], ["region", "Region"], ["service", "Service"], ["customer", "Customer"], ["role", "Role"], ["vendor", "Vendor"], ["model", "Model"]];
