@@ -15,6 +15,7 @@ from station.web import iso
 
 SCHEMA = "trunkline.invoice.v1"
 CUSTOMER = ("id", "number", "name", "email", "address", "tax_id")
+NO_TARIFF = {"name": "", "effective": "", "sha256": ""}
 Row = Mapping[str, Any]
 
 
@@ -95,7 +96,7 @@ def _line_json(no: int, line: Line) -> dict[str, Any]:
         "unit_price": str(line.item.unit_price),
         "amount_minor": line.amount_minor,
         "tax_rate_ppm": line.tax.rate_ppm,
-        "tariff": {"name": tariff.name, "effective": tariff.effective.isoformat(), "sha256": tariff.sha256} if tariff else None,
+        "tariff": {"name": tariff.name, "effective": tariff.effective.isoformat(), "sha256": tariff.sha256} if tariff else NO_TARIFF,
         "computation": dict(line.item.computation),
         "usage_sha256": canonical.sha256(canonical.encode(line.usage)),
         "usage_records": len(line.usage),

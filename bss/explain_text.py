@@ -11,7 +11,9 @@ def text(tree: Explanation) -> str:
     rows = [
         f"{head['number']} line {line['no']}: {line['description']}",
         f"  {line['quantity']} {line['unit']} at {line['unit_price']} = {amount}",
-        f"  tariff {line['tariff']['name']} of {line['tariff']['effective']}, sha256 {line['tariff']['sha256'][:16]}",
+        f"  tariff {line['tariff']['name']} of {line['tariff']['effective']}, sha256 {line['tariff']['sha256'][:16]}"
+        if line["tariff"]["name"]
+        else "  asked for once",
     ]
     rows += [f"  {name}: {value}" for name, value in line["computation"].items() if isinstance(value, str | int)]
     if line["corrects"]:

@@ -77,11 +77,10 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
 def _facts(document: Mapping[str, Any]) -> list[list[str]]:
     period = document["period"]
     zone = ZoneInfo(period["time_zone"])
-    first, last = (_in_zone(period[name], zone) for name in ("start", "end"))
     facts = [
         ("Date", _long(date.fromisoformat(document["issued_on"]))),
         ("Due", _long(date.fromisoformat(document["due_on"]))),
-        ("Period", f"{first.day} \u2013 {_long((last - timedelta(seconds=1)).date())}"),
+        ("Period", _span(period, zone)),
         ("Time zone", period["time_zone"]),
         ("Customer", document["customer"]["number"]),
         ("Tax id", document["customer"]["tax_id"]),
@@ -89,12 +88,31 @@ def _facts(document: Mapping[str, Any]) -> list[list[str]]:
     return [[name, value] for name, value in facts if value]
 
 
+def _span(period: Mapping[str, str], zone: ZoneInfo) -> str:
+    """The days of a period, as short as they can be said."""
+    first, after = (_in_zone(period[name], zone) for name in ("start", "end"))
+    last = (after - timedelta(seconds=1)).date()
+    begins = _long(first.date())
+    if first.year == last.year:
+        begins = begins.removesuffix(f" {first.year}")
+    if (first.year, first.month) == (last.year, last.month):
+        begins = str(first.day)
+    return f"{begins} \u2013 {_long(last)}"
+
+
+def _head(line: Mapping[str, Any]) -> tuple[str, str]:
+    """What a line stands under: its service, with whose it is where another pays."""
+    if line["kind"] != "charge":
+        return "Corrections of earlier months", ""
+    owner = f", {line['owner']['number']} {line['owner']['name']}" if "owner" in line else ""
+    return line["service"]["name"] or "Other charges", line["service"]["number"] + owner
+
+
 def _groups(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Lines under the service they are for; corrections of earlier months under a heading of their own, as they stand."""
     groups: list[dict[str, Any]] = []
     for line in document["lines"]:
-        charge = line["kind"] == "charge"
-        head = (line["service"]["name"], line["service"]["number"]) if charge else ("Corrections of earlier months", "")
+        head = _head(line)
         if not groups or (groups[-1]["name"], groups[-1]["number"]) != head:
             groups.append({"name": head[0], "number": head[1], "lines": []})
         groups[-1]["lines"].append(_line(line, document))
@@ -106,7 +124,7 @@ def _line(line: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any
     return {
         "no": line["no"],
         "description": line["description"],
-        "details": _details(line, ZoneInfo(document["period"]["time_zone"])),
+        "details": _details(line, document),
         "quantity": "" if credit else _grouped(line["quantity"]),
         "unit": "" if credit else line["unit"],
         "unit_price": "" if credit else _grouped(line["unit_price"]),
@@ -114,9 +132,9 @@ def _line(line: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def _details(line: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
+def _details(line: Mapping[str, Any], document: Mapping[str, Any]) -> list[str]:
     """The facts behind the amount, in small print."""
-    computed = line["computation"]
+    computed, zone = line["computation"], ZoneInfo(document["period"]["time_zone"])
     found = [] if line["kind"] == "charge" else [f"{line['service']['number']} {line['service']['name']}"]
     if computed.get("rank"):
         at = datetime.fromtimestamp(computed["slot_ns"] // NS_PER_S, UTC).astimezone(zone)
@@ -124,8 +142,23 @@ def _details(line: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
         found.append(f"{computed['rate_mbps']} Mbit/s {computed['direction']}, {ranked}, {_long(at.date())} {at:%H:%M}")
     if "used_gb" in computed:
         found.append(f"{_grouped(computed['used_gb'])} GB used, {_grouped(computed['included_gb'])} GB included")
-    if computed.get("proration", {}).get("whole", 1) != 1:
-        found.append(f"{computed['proration']['part']} of {computed['proration']['whole']} days")
+    if (shares := computed.get("proration", {})).get("whole", 1) != 1:
+        found.append(f"{shares['part']} of {shares['whole']} {'seconds' if shares.get('policy') == 'by_seconds' else 'days'}")
+    return found + _said(line, document, zone)
+
+
+def _said(line: Mapping[str, Any], document: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
+    """What else a customer must know of an amount: other days, another currency, a share, a price with tax."""
+    found = []
+    if line["kind"] == "charge" and line["period"]["name"] != document["period"]["name"]:
+        found.append(_span(line["period"], zone))
+    if exchanged := line.get("exchange"):
+        amount = _amount(exchanged["amount_minor"], exchanged["currency"])
+        found.append(f"{amount} {exchanged['currency']}, {exchanged['rate']} ({exchanged['source']}, {exchanged['day']})")
+    if share := line.get("share"):
+        found.append(f"{share['ppm'] / 10_000:g} % of {_amount(share['amount_minor'], document['currency'])}")
+    if "gross_minor" in line:
+        found.append(f"{_amount(line['gross_minor'], document['currency'])} with tax")
     return found
 
 
@@ -135,10 +168,11 @@ def _quality(row: Mapping[str, Any]) -> dict[str, Any]:
     return dict(row) | {"percent": f"{hundredths // 100}.{hundredths % 100:02d} %"}
 
 
-def _tax(row: Mapping[str, int], currency: str) -> list[str]:
+def _tax(row: Mapping[str, Any], currency: str) -> list[str]:
     whole, part = divmod(row["rate_ppm"], 10_000)
     rate = f"{whole}.{part:04d}".rstrip("0").rstrip(".")
-    return [f"Tax {rate} % on {_amount(row['net_minor'], currency)}", _amount(row["tax_minor"], currency)]
+    why = f", {row['reason']}" if row.get("reason") else ""
+    return [f"Tax {rate} % on {_amount(row['net_minor'], currency)}{why}", _amount(row["tax_minor"], currency)]
 
 
 def _amount(amount_minor: int, currency: str) -> str:

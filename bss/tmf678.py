@@ -217,5 +217,10 @@ def _rate(row: Mapping[str, Any], document: Mapping[str, Any], line: Mapping[str
         "product": {"id": service["id"], "href": href("productInventory/v4", "product", service["id"]), "name": service["name"]},
         "characteristic": [{"name": name, "valueType": "string", "value": value} for name, value in facts],
         "taxExcludedAmount": money_of(line["amount_minor"], currency),
-        "appliedTax": [{"taxCategory": "S", "taxRate": line["tax_rate_ppm"] / 10_000}],
+        "appliedTax": [{"taxCategory": _category(line), "taxRate": line["tax_rate_ppm"] / 10_000}],
     }
+
+
+def _category(line: Mapping[str, Any]) -> str:
+    """The tax category that was decided for a line, else whether it is taxed at all."""
+    return str((line.get("tax") or {}).get("category") or ("S" if line["tax_rate_ppm"] else "Z"))

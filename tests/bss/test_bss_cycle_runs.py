@@ -1,5 +1,7 @@
 """Bill runs of every cycle: spans that meet, fees in advance, changes of plan, payers, currencies and taxes on the invoice."""
 
+import csv
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,9 +9,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pypdf import PdfReader
 
 from billing_bridge.settings import BillingSettings
 from bss.billing import Biller, reproduce
+from bss.invoice_csv import as_csv
+from bss.pdf import render
 from bss.settings import BssSettings, LegalEntity, TaxRounding
 from bss.store import bill_split, billed_period, billing_profile, exchange_rate, invoice, leakage, one_off, service_plan
 from bss.tariffs import Tariffs
@@ -312,3 +317,24 @@ async def test_a_customer_elsewhere_is_billed_by_its_own_days(state: State, tmp_
     assert found["totals"]["net_minor"] == 107  # 25 of 721 hours
     async with state.read() as conn:
         assert len((await conn.execute(sa.select(invoice.c.id))).all()) == 1
+
+
+async def test_the_page_and_the_table_tell_what_a_parent_pays_for(shop: Shop) -> None:
+    shop.taxes("DE", GERMANY)
+    shop.taxes("FR", 'eu = true\n[[rates]]\nclass = "standard"\nfrom = 2014-01-01\npercent = "20"\n')
+    shop.flat("t", "31", 'billed = "advance"')
+    for n in (1, 2):
+        await add_service(shop.state, n, await add_customer(shop.state, n, tax_id="FR83404833048"), "t", {})
+    await shop.profile(1, tax_jurisdiction="auto", country="FR", cycle="R/2026-01-16/P1M")
+    await shop.profile(2, payer_id="customer-1")
+    row = {"tenant": 1, "id": "o1", "customer_id": "customer-2", "day": "2026-06-20", "description": "Router", "unit": "piece"}
+    row |= {"quantity": "1", "unit_price": "50", "currency": "EUR", "tax_class": "standard", "made_ns": 1, "made_by": "clerk"}
+    async with shop.state.write() as conn:
+        await conn.execute(sa.insert(one_off).values(**row))
+    (found,) = await shop.run("2026-06-16/2026-07-16", "2026-07-17")
+    page = " ".join(text.extract_text() for text in PdfReader(io.BytesIO(render(found))).pages)
+    page = " ".join(page.split())
+    for said in ("16 June \u2013 15 July 2026", "16 July \u2013 15 August 2026", "K-2 Customer 2", "Other charges", "Reverse charge"):
+        assert said in page, page
+    rows = list(csv.DictReader(io.StringIO(as_csv(found).decode("utf-8-sig"))))
+    assert [line["charge"] for line in rows][-1] == "once.o1" and len(rows) == 5
