@@ -92,9 +92,9 @@ class Receiver:
         found: list[Notification] = []
         replies: list[tuple[bytes, bytes]] = []
         for _ in range(RECEIVES_A_TURN):
-            datagrams = udp.receive()
+            datagrams, now_ns = udp.receive(), self._clock.now_ns()
             for data, name in datagrams:
-                notification, reply = self.heard(data, self._address_of(name))
+                notification, reply = self._heard_at(data, self._addresses.get(name[2:]) or self._address_of(name), now_ns)
                 if notification is not None:
                     found.append(notification)
                 if reply:
@@ -111,17 +111,17 @@ class Receiver:
         udp.send(replies)
 
     def _address_of(self, name: bytes) -> str:
-        """Who a datagram is from, as text; the same few senders say most."""
-        address = self._addresses.get(name[2:])
-        if address is None:
-            if len(self._addresses) >= SENDERS_MAX:
-                self._addresses.clear()
-            address = self._addresses[name[2:]] = peer_of(name)[0]
+        """Who a datagram is from, as text, remembered without the port: the same few senders say most."""
+        if len(self._addresses) >= SENDERS_MAX:
+            self._addresses.clear()
+        address = self._addresses[name[2:]] = peer_of(name)[0]
         return address
 
     def heard(self, data: bytes, source: str) -> tuple[Notification | None, bytes]:
         """(the notification or None, the answer to send back or b"") for one datagram."""
-        now_ns = self._clock.now_ns()
+        return self._heard_at(data, source, self._clock.now_ns())
+
+    def _heard_at(self, data: bytes, source: str, now_ns: int) -> tuple[Notification | None, bytes]:
         if not self._senders.allow(source, now_ns):
             TRAPS_REFUSED.labels("storm").inc()
             return None, b""

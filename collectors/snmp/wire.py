@@ -31,7 +31,7 @@ _steps: ModuleType | None = None
 
 Table = npt.NDArray[Any]
 _BESIDE: Final = Path(__file__).parent
-_KERNELS: Final = ("wire_kernels", "seal_kernels", "snmp_kernels", "octet_kernels", "aes_kernels", "digest_kernels")
+_KERNELS: Final = ("wire_kernels", "answer_kernels", "seal_kernels", "snmp_kernels", "octet_kernels", "aes_kernels", "digest_kernels")
 _SOURCES: Final = (*_BESIDE.glob("*_kernels.py"), *(_BESIDE.parent / "codecs").glob("*_kernels.py"), _BESIDE / "wire_state.py")
 _FIRST_AGENTS: Final = 256
 _FIRST_SEALS: Final = 16

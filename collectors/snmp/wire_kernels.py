@@ -13,9 +13,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from collectors.codecs.octet_kernels import copy, number_before, octet, word
-from collectors.codecs.snmp_kernels import FLOATING, INTEGER, INTEGER_32, INTEGER_64, OCTETS, Int, compiled, content, number, small
+from collectors.codecs.octet_kernels import copy
+from collectors.codecs.snmp_kernels import FLOATING, INTEGER_32, INTEGER_64, OCTETS, Int, compiled
 from collectors.snmp import seal_kernels
+from collectors.snmp.answer_kernels import SCRATCH, SHEETS, message, read, table
 from collectors.snmp.wire_state import (
     ABSENT,
     AGENT,
@@ -24,7 +25,6 @@ from collectors.snmp.wire_state import (
     COUNTER,
     DEADLINE,
     DONE_N,
-    ERROR_STATUS,
     EVENT,
     EVENTS,
     EVENTS_N,
@@ -47,12 +47,9 @@ from collectors.snmp.wire_state import (
     KEPT_N,
     KEPT_ROW,
     LATE,
-    MALFORMED,
     MATCHED,
-    MISMATCH,
     NAME,
     POLLING,
-    QUESTION,
     RENAMED,
     REPLIES,
     RESTARTED,
@@ -61,11 +58,9 @@ from collectors.snmp.wire_state import (
     ROWS_N,
     SEALED,
     SENDS_N,
-    SLOT,
     TIMEOUT,
     TIMEOUTS,
     UNLIKE,
-    UNMATCHED,
     UPTIME_SLACK_CS,
     VARIABLES_MAX,
     VERSION,
@@ -75,23 +70,13 @@ key, DIGESTS = seal_kernels.key, seal_kernels.DIGESTS  # for `Wire`, which loads
 _types: Any = numba.types
 Array = npt.NDArray[Any]
 Tables = tuple[Array, ...]
-
-
-def _table(dtype: np.dtype[Any]) -> Any:
-    return _types.Array(numba.from_dtype(dtype), 1, "C")
-
-
 _INT, _U8, _I32, _I64 = numba.int64, numba.uint8[::1], numba.int32[::1], numba.int64[::1]
 _U64, _F64 = numba.uint64[::1], numba.float64[::1]
-_WIRE = _types.Tuple((_table(AGENT), _table(FLIGHT), _I32, _I32, _I32, _I64))
-_SHEETS = _types.Tuple((_U8, _table(QUESTION), _table(SLOT)))
-_OUT = _types.Tuple((_I64, _U64, _F64, _U64, _I64, _I64, _U8, _table(KEPT_ROW), _table(EVENT)))
-_SCRATCH = _types.Tuple((_U64, _F64, _I64))
-_NUMBER = _types.Tuple((numba.int64, numba.uint64, numba.float64))
-_MESSAGE = _types.UniTuple(_INT, 6)
+_WIRE = _types.Tuple((table(AGENT), table(FLIGHT), _I32, _I32, _I32, _I64))
+_OUT = _types.Tuple((_I64, _U64, _F64, _U64, _I64, _I64, _U8, table(KEPT_ROW), table(EVENT)))
 
 
-@compiled(None, _INT, _INT, _WIRE)
+@compiled(None, _INT, _INT, _WIRE, inlined=True)
 def _depart(flight_no: Int, now_ns: Int, wire: Tables) -> None:
     """Give a flight a new id and its time, and put it on the list of what is to be sent."""
     agents, flights, _, sends, _, counters = wire
@@ -127,7 +112,7 @@ def _launch(agent_no: Int, now_ns: Int, wire: Tables) -> None:
         _depart(flight_no, now_ns, wire)
 
 
-@compiled(None, _INT, _WIRE)
+@compiled(None, _INT, _WIRE, inlined=True)
 def _land(flight_no: Int, wire: Tables) -> None:
     """Free a flight; the one freed longest ago is used next, so that late answers are known for long."""
     agents, flights, free, _, _, counters = wire
@@ -217,7 +202,7 @@ def expire(now_ns: Int, wire: Tables) -> Int:
     return expired
 
 
-@compiled(None, _INT, _INT, _WIRE)
+@compiled(None, _INT, _INT, _WIRE, inlined=True)
 def _timed(agent_no: Int, rtt_ns: Int, wire: Tables) -> None:
     """RFC 6298, section 2; and an agent whose answers come much later than at its best is asked one thing at a time."""
     agent = wire[0][agent_no]
@@ -233,41 +218,7 @@ def _timed(agent_no: Int, rtt_ns: Int, wire: Tables) -> None:
         agent["window"] += 1
 
 
-@compiled(_MESSAGE, OCTETS, _INT, _INT)
-def _message(data: Array, at: Int, end: Int) -> tuple[Int, Int, Int, Int, Int, Int]:
-    """(version, id, start and stop of the community, of the PDU) of one message; version -1 where it is none.
-
-    Of a v3 message the id is its msgID. Octets after the message are padding of some agents and are ignored.
-    """
-    bad = (-1, 0, 0, 0, 0, 0)
-    start, stop = content(data, at, end)
-    if start < 0 or data[at] != 0x30:
-        return bad
-    first, pos = content(data, start, stop)
-    if first < 0 or data[start] != 0x02:
-        return bad
-    version = small(data, first, pos)
-    if version == 3:
-        head, head_end = content(data, pos, stop)
-        if head < 0 or data[pos] != 0x30:
-            return bad
-        first, last = content(data, head, head_end)
-        if first < 0 or data[head] != 0x02:
-            return bad
-        return version, small(data, first, last), 0, 0, pos, stop
-    community, pdu = content(data, pos, stop)
-    if community < 0 or data[pos] != 0x04 or version < 0:
-        return bad
-    inner, inner_end = content(data, pdu, stop)
-    if inner < 0:
-        return bad
-    first, last = content(data, inner, inner_end)
-    if first < 0 or data[inner] != 0x02:
-        return bad
-    return version, small(data, first, last), community, pdu, pdu, stop
-
-
-@compiled(numba.boolean, OCTETS, _INT, _table(AGENT), _INT)
+@compiled(numba.boolean, OCTETS, _INT, table(AGENT), _INT, inlined=True)
 def _from(names: Array, i: Int, agents: Array, agent_no: Int) -> Any:
     """Whether the i-th sender is this agent: family, port and address."""
     name = agents[agent_no]["name"]
@@ -281,124 +232,6 @@ def _from(names: Array, i: Int, agents: Array, agent_no: Int) -> Any:
     return different == 0
 
 
-@compiled(_types.UniTuple(_INT, 3), OCTETS, _INT, _INT, _INT)
-def _variable(data: Array, at: Int, end: Int, length: Int) -> tuple[Int, Int, Int]:
-    """(name, start and stop of the value) of the variable at `at`, whose name has `length` octets; else -reason first."""
-    bound, bound_end = content(data, at, end)
-    name, name_end = content(data, bound, bound_end) if bound >= 0 else (-1, 0)
-    if name < 0 or data[at] != 0x30 or data[bound] != 0x06:
-        return -MALFORMED, 0, 0
-    held, held_end = content(data, name_end, bound_end)
-    if held < 0 or held_end != bound_end:
-        return -MALFORMED, 0, 0
-    if name_end - name != length:
-        return -MISMATCH, 0, 0
-    return name, held, held_end
-
-
-@compiled(numba.boolean, OCTETS, _INT, _U8, _INT, _INT, inlined=True)
-def _equal(data: Array, at: Int, arena: Array, there: Int, n: Int) -> Any:
-    """Whether n octets of both are the same: word by word, the last of them overlapping."""
-    if n < 8:
-        different = np.int64(0)
-        for i in range(n):
-            different |= octet(data, at + i) ^ octet(arena, there + i)
-        return different == 0
-    unlike = (word(data, at) ^ word(arena, there)) | (word(data, at + n - 8) ^ word(arena, there + n - 8))
-    for i in range(8, n - 8, 8):
-        unlike |= word(data, at + i) ^ word(arena, there + i)
-    return unlike == 0
-
-
-@compiled(_INT, OCTETS, _INT, _INT, _U8, _INT, _INT, inlined=True)
-def _usual(data: Array, at: Int, end: Int, arena: Array, name: Int, length: Int) -> Int:
-    """Where the value of the variable at `at` begins, if every length takes one octet and its name is the one in the arena; else -1.
-
-    Nearly always it is so: the first four octets (SEQUENCE, length, OBJECT IDENTIFIER, length) are looked at as one number.
-    """
-    value = at + 6 + length
-    if length < 2 or length >= 0x80 or value > end:
-        return -1
-    head = np.int64(number_before(data, at + 8) >> np.uint64(32))
-    stop = at + 2 + (head >> 16 & 0x7F)
-    if head & 0xFF80FFFF != 0x30000600 | length or stop > end or value + octet(data, value - 1) != stop:
-        return -1
-    return value if _equal(data, at + 4, arena, name, length) else -1
-
-
-@compiled(_NUMBER, OCTETS, _INT, _INT, _INT, inlined=True)
-def _number(data: Array, tag: Int, start: Int, stop: Int) -> tuple[Int, Int, Any]:
-    """`number` of the shapes that nearly all have, read by one word."""
-    if stop - start >= 1 and stop - start <= 8 and start >= 8:
-        raw = number_before(data, stop) & (~np.uint64(0) >> np.uint64(64 - 8 * (stop - start)))
-        if tag == 0x46:
-            return INTEGER_64, raw, float(raw)
-        if (tag == 0x41 or tag == 0x42 or tag == 0x43) and raw >> np.uint64(32) == 0:
-            return INTEGER_32, raw, float(raw)
-        if tag == 0x02 and octet(data, start) < 0x80:
-            return INTEGER, raw, float(raw)
-    return number(data, tag, start, stop)
-
-
-@compiled(numba.boolean, OCTETS, _INT, _INT, _U8, _table(SLOT), _INT)
-def _same(data: Array, start: Int, stop: Int, arena: Array, slots: Array, slot_no: Int) -> Any:
-    """Whether the name in data[start:stop] is the one that a slot expects."""
-    slot = slots[slot_no]
-    if stop - start != slot["expect_octets"]:
-        return False
-    return _equal(data, start, arena, slot["expect"], stop - start)
-
-
-@compiled(_INT, OCTETS, _INT, _INT, _INT, _SHEETS, _SCRATCH)
-def _read(data: Array, start: Int, stop: Int, question_no: Int, sheets: Tables, scratch: Tables) -> Int:
-    """Read the Response PDU in data[start:stop] into `scratch`; return the number of variables or what is wrong.
-
-    Each variable must carry the name that was asked, in order, and all octets must be accounted for.
-    """
-    arena, questions, slots = sheets
-    raw, value, kind = scratch
-    question = questions[question_no]
-    pos, end = content(data, start, stop)
-    if pos < 0 or data[start] != 0xA2 or end != stop:
-        return -MALFORMED
-    for i in range(3):
-        first, after = content(data, pos, end)
-        if first < 0 or data[pos] != 0x02 or after == first:
-            return -MALFORMED
-        if i == 1:
-            status = small(data, first, after)
-            if status != 0:
-                return -(ERROR_STATUS | (status & 0xFF) << 8)
-        pos = after
-    at, last = content(data, pos, end)
-    if at < 0 or data[pos] != 0x30 or last != end:
-        return -MALFORMED
-    names = question["names"]
-    for i in range(question["count"]):
-        if at >= end:
-            return -MISMATCH
-        length = octet(arena, names) << 8 | octet(arena, names + 1)
-        held = _usual(data, at, end, arena, names + 2, length)
-        if held >= 0:
-            tag, held_end = octet(data, held - 2), held + octet(data, held - 1)
-        else:
-            name, held, held_end = _variable(data, at, end, length)
-            if name < 0:
-                return name
-            if not _equal(data, name, arena, names + 2, length):
-                return -MISMATCH
-            tag = octet(data, name + length)
-        names += 2 + length
-        if tag == 0x04 and slots[question["slot"] + i]["use"] & GUARD:
-            kind[i] = MATCHED if _same(data, held, held_end, arena, slots, question["slot"] + i) else UNMATCHED
-        else:
-            kind[i], raw[i], value[i] = _number(data, tag, held, held_end)
-        if kind[i] < 0:
-            return -MALFORMED
-        at = held_end
-    return question["count"] if at == end else -MISMATCH
-
-
 @compiled(None, _INT, _INT, _INT, _INT, _OUT, _I64)
 def _tell(what: Int, agent_no: Int, question_no: Int, detail: Int, out: Tables, counters: Array) -> None:
     event = out[8][counters[EVENTS_N]]
@@ -406,7 +239,7 @@ def _tell(what: Int, agent_no: Int, question_no: Int, detail: Int, out: Tables, 
     counters[EVENTS_N] += 1
 
 
-@compiled(None, _INT, _INT, _INT, _SHEETS, _OUT, _SCRATCH, _WIRE)
+@compiled(None, _INT, _INT, _INT, SHEETS, _OUT, SCRATCH, _WIRE)
 def _write(agent_no: Int, question_no: Int, time_ns: Int, sheets: Tables, out: Tables, scratch: Tables, wire: Tables) -> None:
     """The variables of one answer as sample rows, kept values and events."""
     agents, _, _, _, _, counters = wire
@@ -454,7 +287,7 @@ def _write(agent_no: Int, question_no: Int, time_ns: Int, sheets: Tables, out: T
     counters[ROWS_N] = n
 
 
-@compiled(None, OCTETS, _INT, _INT, _INT, _INT, _INT, _SHEETS, _OUT, _SCRATCH, _WIRE)
+@compiled(None, OCTETS, _INT, _INT, _INT, _INT, _INT, SHEETS, _OUT, SCRATCH, _WIRE)
 def take(
     data: Array,
     start: Int,
@@ -476,9 +309,9 @@ def take(
     agent["answers"] += 1
     _timed(agent_no, now_ns - flight["sent_ns"], wire)
     _land(flight_no, wire)
-    read = _read(data, start, stop, question_no, sheets, scratch)
-    if read < 0:
-        _tell(-read & 0xFF, agent_no, question_no, -read >> 8, out, counters)
+    found = read(data, start, stop, question_no, sheets, scratch)
+    if found < 0:
+        _tell(-found & 0xFF, agent_no, question_no, -found >> 8, out, counters)
     else:
         _write(agent_no, question_no, time_ns, sheets, out, scratch, wire)
     agent["left"] -= 1
@@ -488,12 +321,12 @@ def take(
         _launch(agent_no, now_ns, wire)
 
 
-@compiled(_INT, OCTETS, _INT, _INT, _INT, OCTETS, _SHEETS, _OUT, _WIRE)
+@compiled(_INT, OCTETS, _INT, _INT, _INT, OCTETS, SHEETS, _OUT, _WIRE)
 def _flight_of(data: Array, at: Int, end: Int, i: Int, names: Array, sheets: Tables, out: Tables, wire: Tables) -> Int:
     """The flight that a datagram may answer, -1 where there is none: each reason has its counter."""
     agents, flights, _, _, _, counters = wire
     arena, questions, _ = sheets
-    version, request_id, community, community_end, _, _ = _message(data, at, end)
+    version, request_id, community, community_end, _, _ = message(data, at, end)
     if version < 0:
         counters[BAD] += 1
         _tell(GARBAGE, -1, -1, i, out, counters)
@@ -523,7 +356,7 @@ def _flight_of(data: Array, at: Int, end: Int, i: Int, names: Array, sheets: Tab
     return flight_no
 
 
-@compiled(_INT, OCTETS, _INT, numba.uint32[::1], OCTETS, _INT, _INT, _INT, _INT, _SHEETS, _OUT, _SCRATCH, _WIRE, seal_kernels.VAULT)
+@compiled(_INT, OCTETS, _INT, numba.uint32[::1], OCTETS, _INT, _INT, _INT, _INT, SHEETS, _OUT, SCRATCH, _WIRE, seal_kernels.VAULT)
 def arrived(
     data: Array,
     slot_octets: Int,
@@ -558,7 +391,7 @@ def arrived(
             continue
         seal_no = wire[0][wire[1][flight_no]["agent"]]["seal"]
         if seal_no < 0:
-            _, _, _, _, pdu, stop = _message(data, at, end)
+            _, _, _, _, pdu, stop = message(data, at, end)
             take(data, pdu, stop, flight_no, now_ns, time_ns, sheets, out, scratch, wire)
             continue
         pdu, stop = np.int64(-1), np.int64(0)
@@ -571,7 +404,7 @@ def arrived(
     return n
 
 
-@compiled(None, _U8, _INT, numba.uint32[::1], _U64, _U8, _I32, _INT, _INT, _INT, _SHEETS, _WIRE, seal_kernels.VAULT)
+@compiled(None, _U8, _INT, numba.uint32[::1], _U64, _U8, _I32, _INT, _INT, _INT, SHEETS, _WIRE, seal_kernels.VAULT)
 def pack(
     payload: Array,
     slot_octets: Int,

@@ -163,7 +163,7 @@ def test_the_table_of_senders_is_bounded() -> None:
     senders = Senders(rate=10, burst=5)
     for n in range(SENDERS_MAX + 10):
         senders.allow(str(n), 0)
-    assert len(senders) == SENDERS_MAX
+    assert SENDERS_MAX * 0.9 < len(senders) <= SENDERS_MAX
 
 
 @pytest.fixture
