@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_bridge.guiding import FOREVER_NS
 from billing_bridge.periods import Period
-from bss.store import bill_run_closed, rated_usage
+from bss import membership, snapshot
+from bss.store import bill_run_closed, billed_period, rated_usage
 from inventory.store import service
 from station.scope import Role, Scope
 
@@ -26,12 +27,25 @@ async def unbilled_active(conn: AsyncConnection, scope: Scope, period: Period) -
     exceptions = (await conn.execute(sa.select(bill_run_closed.c.exceptions).where(*_of_run(scope, period)))).scalar()
     reasons = {row["service"]: row["reason"] for row in json.loads(exceptions or "[]") if row["period"] == period.name}
     billed = {row["service_id"] for row in await _ratings(conn, scope, period)}
+    elsewhere = await _billed_otherwise(conn, scope, period)
     default = "no charge of its tariff applied" if exceptions is not None else "the period is not billed yet"
     return [
         _named(row) | {"customer_id": row["customer_id"], "reason": reasons.get(row["number"], default)}
         for row in (await _services(conn, scope)).values()
-        if _active(row, period) and row["id"] not in billed
+        if _active(row, period) and row["id"] not in billed and row["customer_id"] not in elsewhere
     ]
+
+
+async def _billed_otherwise(conn: AsyncConnection, scope: Scope, period: Period) -> set[str]:
+    """The customers of whose cycle the period is none: they are billed for other spans."""
+    everybody = {row["id"]: row for row in await snapshot.customers_of(conn, scope.tenant)}
+    payers = {id_: everybody[membership.payer_of(everybody, id_)] for id_ in everybody}
+    other = {id_: payer["id"] for id_, payer in payers.items() if payer.get("cycle") or payer.get("time_zone")}
+    if not other:
+        return set()
+    c = billed_period.c
+    members = set((await conn.execute(sa.select(c.customer_id).where(c.tenant == scope.tenant, c.period == period.name))).scalars())
+    return {id_ for id_, payer in other.items() if payer not in members}
 
 
 async def billed_inactive(conn: AsyncConnection, scope: Scope, period: Period) -> list[Found]:

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from pypdf import PdfReader
 
 from billing_bridge.settings import BillingSettings
+from bss.assurance import unbilled_active
 from bss.billing import Biller, reproduce
+from bss.cycles import parse
 from bss.invoice_csv import as_csv
 from bss.pdf import render
 from bss.settings import BssSettings, LegalEntity, TaxRounding
@@ -338,3 +340,15 @@ async def test_the_page_and_the_table_tell_what_a_parent_pays_for(shop: Shop) ->
         assert said in page, page
     rows = list(csv.DictReader(io.StringIO(as_csv(found).decode("utf-8-sig"))))
     assert [line["charge"] for line in rows][-1] == "once.o1" and len(rows) == 5
+
+
+async def test_who_is_billed_by_another_cycle_is_not_missing_from_the_month(shop: Shop) -> None:
+    shop.flat("t", "31")
+    for n in (1, 2):
+        await add_service(shop.state, n, await add_customer(shop.state, n), "t", {})
+    await shop.profile(1, cycle="R/2026-01-16/P1M")
+    await shop.run("2026-06", "2026-07-01")
+    async with shop.state.read() as conn:
+        assert await unbilled_active(conn, CLERK, parse("2026-06", shop.biller.billing.zone)) == []
+        missing = await unbilled_active(conn, CLERK, parse("2026-05", shop.biller.billing.zone))
+    assert [row["number"] for row in missing] == ["S-2"]
