@@ -229,6 +229,21 @@ def device_gnmi(
     raise typer.Exit(gnmi(address, port, certificate))
 
 
+@device_app.command("netconf")
+def device_netconf(
+    address: str,
+    host_key: Annotated[str, typer.Option(help="The server's public key in base64, as in known_hosts.")],
+    user: Annotated[str, typer.Option(help="Name to log in with.")],
+    password_file: Annotated[Path, typer.Option(help="File with its password.")],
+    port: Annotated[int, typer.Option(help="TCP port of the server.")] = 830,
+    schema: Annotated[str, typer.Option(help="Print the text of this module instead.")] = "",
+) -> None:
+    """What a NETCONF server has: modules, event streams, what the station would read."""
+    from station.commands.ask import netconf
+
+    raise typer.Exit(netconf(address, port, host_key, (user, password_file), schema))
+
+
 @user_app.command("add")
 def user_add(
     name: str,

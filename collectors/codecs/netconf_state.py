@@ -25,6 +25,7 @@ LIBRARIES: Final = (
     (":yang-library:1.0", f'<modules-state xmlns="{_LIBRARY}"><module><name/><revision/></module></modules-state>'),
     (_MONITORING, f'<netconf-state xmlns="{_MONITORING}"><schemas><schema><identifier/><version/></schema></schemas></netconf-state>'),
 )
+STREAMS: Final = '<netconf xmlns="urn:ietf:params:xml:ns:netmod:notification"><streams/></netconf>'
 _MODULE = re.compile(r"[?&]module=([^&]+)")
 _REVISION = re.compile(r"[?&]revision=([^&]+)")
 
@@ -108,6 +109,16 @@ def library_modules(reply: str) -> dict[str, str]:
         texts = {name_of(child): (child.text or "").strip() for child in element}
         name, revision = texts.get("name") or texts.get("identifier", ""), texts.get("revision") or texts.get("version", "")
         found[name] = max(found.get(name, ""), revision)
+    return found
+
+
+def streams_of(reply: str) -> dict[str, bool]:
+    """Event streams (RFC 5277, 3.2.5.1) in a reply to STREAMS: whether each can be replayed."""
+    found: dict[str, bool] = {}
+    for element in parsed(reply).iter("{urn:ietf:params:xml:ns:netmod:notification}stream"):
+        texts = {name_of(child): (child.text or "").strip() for child in element}
+        if texts.get("name"):
+            found[texts["name"]] = texts.get("replaySupport") == "true"
     return found
 
 

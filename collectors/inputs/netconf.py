@@ -8,7 +8,7 @@ import asyncio
 import random
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import cache
@@ -146,41 +146,16 @@ class Netconf:
 
     @asynccontextmanager
     async def _session(self, target: NetconfTarget) -> AsyncIterator[Any]:
-        session = await self._call(self._connect, target)
+        session = await self._call(connect, target, self._secret(target.credential))
         NETCONF_SESSIONS.inc()
         try:
             yield session
         finally:
             NETCONF_SESSIONS.dec()
-            self._threads.submit(_close, session)
+            self._threads.submit(close, session)
 
     async def _call(self, act: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _mapped, act, arguments)
-
-    def _connect(self, target: NetconfTarget) -> Any:
-        from ncclient import manager
-
-        login = self._secret(target.credential)
-        if not login.get("username"):
-            raise NetconfSessionError("no_credential", f"the vault has no login {target.credential!r}")
-        sock = socket.create_connection((target.address, target.port), CONNECT_WITHIN_S)
-        try:
-            return manager.connect(
-                sock=sock,
-                host=target.address,
-                port=target.port,
-                username=login["username"],
-                password=login.get("password"),
-                hostkey_b64=target.host_key,
-                hostkey_verify=True,
-                allow_agent=False,
-                look_for_keys=False,
-                keepalive=KEEPALIVE_S,
-                timeout=CONNECT_WITHIN_S,
-            )
-        except BaseException:
-            sock.close()  # the library leaves it open where it refuses the host key
-            raise
+        return await asyncio.get_running_loop().run_in_executor(self._threads, mapped, act, arguments)
 
     # -- notifications -----------------------------------------------------------------------------
 
@@ -258,16 +233,48 @@ class Netconf:
             await self._samples.put(rows.batch())
 
 
+def connect(target: NetconfTarget, login: Mapping[str, str]) -> Any:
+    """A session with the target, once it has shown its host key; the library's errors, or NetconfSessionError without a login."""
+    from ncclient import manager
+
+    if not login.get("username"):
+        raise NetconfSessionError("no_credential", f"the vault has no login {target.credential!r}")
+    sock = socket.create_connection((target.address, target.port), CONNECT_WITHIN_S)
+    try:
+        return manager.connect(
+            sock=sock,
+            host=target.address,
+            port=target.port,
+            username=login["username"],
+            password=login.get("password"),
+            hostkey_b64=target.host_key,
+            hostkey_verify=True,
+            allow_agent=False,
+            look_for_keys=False,
+            keepalive=KEEPALIVE_S,
+            timeout=CONNECT_WITHIN_S,
+        )
+    except BaseException:
+        sock.close()  # the library leaves it open where it refuses the host key
+        raise
+
+
 def _served(session: Any) -> list[NetconfModel]:
     """The models that a server announces: in its hello, else in its YANG library."""
-    said = list(session.server_capabilities)
-    modules = modules_of(said)
-    for marker, subtree in LIBRARIES:
+    modules = modules_of(session.server_capabilities)
+    for more in listed(session):
         if any(model.serves(modules) for model in models()):
             break
-        if any(marker in one for one in said):
-            modules |= library_modules(session.get(("subtree", subtree)).xml)
+        modules |= more
     return [model for model in models() if model.serves(modules)]
+
+
+def listed(session: Any) -> Iterator[dict[str, str]]:
+    """Modules and revisions from each list that the server says it has, asked for one after the other."""
+    said = list(session.server_capabilities)
+    for marker, subtree in LIBRARIES:
+        if any(marker in one for one in said):
+            yield library_modules(session.get(("subtree", subtree)).xml)
 
 
 def _state(session: Any, model: NetconfModel, by: str) -> str:
@@ -292,7 +299,7 @@ def _subscribe(session: Any, stream: str, since: str) -> bool:
     return False
 
 
-def _mapped(act: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def mapped(act: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """The result of a library call; what it raises becomes NetconfSessionError, once, here."""
     import paramiko  # type: ignore[import-untyped]
     from ncclient import NCClientError
@@ -313,11 +320,11 @@ def _mapped(act: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         raise NetconfSessionError(reason, str(error)) from error
 
 
-def _close(session: Any) -> None:
+def close(session: Any) -> None:
     """Say goodbye; whoever does not answer is cut off."""
     try:
         if session.connected:
-            _mapped(session.close_session, ())
+            mapped(session.close_session, ())
     except NetconfSessionError:
         NETCONF_EVENTS.labels("no_goodbye").inc()
     finally:

@@ -1,4 +1,4 @@
-"""`trunkline device ask` and `device gnmi`: a second opinion on a device, by clients that are not ours."""
+"""`trunkline device ask`, `device gnmi` and `device netconf`: a second opinion on a device, and what it says it has."""
 
 import asyncio
 import json
@@ -37,6 +37,27 @@ def snmp(config: Path | None, data: Path | None, address: str, port: int, creden
         return OK
 
     return with_store(config, data, act)
+
+
+def netconf(address: str, port: int, host_key: str, login: tuple[str, Path], schema: str) -> int:
+    """What a NETCONF server has, as JSON; with `schema` the text of that module."""
+    from collectors import netconf_check
+    from collectors.inputs.netconf import NetconfSessionError, NetconfTarget
+
+    try:
+        user, password = login[0], login[1].read_text().strip()
+        target, known = (
+            NetconfTarget(address=address, port=port, credential=user, host_key=host_key),
+            {"username": user, "password": password},
+        )
+        if schema:
+            say(netconf_check.schema(target, known, schema))
+        else:
+            say(json.dumps(netconf_check.look(target, known), indent=2))
+    except (NetconfSessionError, OSError) as error:
+        complain(str(error))
+        return FAILED
+    return OK
 
 
 def gnmi(address: str, port: int, certificate: Path) -> int:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.codecs.ber import DecodeError
-from collectors.codecs.netconf_state import NetconfModel, leaves, library_modules, modules_of
+from collectors.codecs.netconf_state import NetconfModel, leaves, library_modules, modules_of, streams_of
 from collectors.inputs.netconf import models
 
 BY_NAME = {model.name: model for model in models()}
@@ -71,5 +71,6 @@ def test_any_reply_is_read_or_refused(text: str) -> None:
     try:
         assert all(isinstance(path, str) for _, path, _ in leaves(text, model))
         library_modules(text)
+        streams_of(text)
     except DecodeError:
         return

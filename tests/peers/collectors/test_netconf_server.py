@@ -2,16 +2,20 @@
 
 import asyncio
 import base64
+import json
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import paramiko  # type: ignore[import-untyped]
 import pytest
 from ncclient import manager
 
-from collectors.inputs.netconf import NETCONF_RECONNECTS, Netconf, NetconfSettings, NetconfTarget
+from collectors.inputs.netconf import NETCONF_RECONNECTS, Netconf, NetconfSessionError, NetconfSettings, NetconfTarget
+from collectors.netconf_check import look, schema
 from inventory.topology import Device, Entity, Topology
 from station.batch import Notification, SampleBatch
 from station.catalogue import code_of
@@ -127,6 +131,23 @@ async def test_what_happened_while_no_session_stood_is_heard_afterwards_and_noth
         await asyncio.gather(again, return_exceptions=True)
     assert missed.fields["eventTime"] >= first.fields["eventTime"]
     assert missed.fields["changed-by/session-id"] != first.fields["changed-by/session-id"]
+
+
+def test_a_server_says_its_modules_streams_and_schemas(server: SshServer, tmp_path: Path) -> None:
+    target = target_of(server)
+    said = look(target, LOGIN)
+    assert "ietf_interfaces_state" in said["read"] or "ietf_interfaces" in said["read"]
+    assert said["streams"] == {"NETCONF": True}
+    assert set(said["modules"]) >= {"ietf-interfaces", "ietf-system"}
+    assert "module ietf-interfaces" in schema(target, LOGIN, "ietf-interfaces")
+    with pytest.raises(NetconfSessionError):
+        schema(target, LOGIN, "no-such-module")
+    password = tmp_path / "password"
+    password.write_text(LOGIN["password"])
+    arguments = ["--host-key", server.key.get_base64(), "--user", LOGIN["username"], "--password-file", str(password)]
+    command = [sys.executable, "-m", "station.cli", "device", "netconf", "127.0.0.1", "--port", str(server.port), *arguments]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    assert json.loads(told)["streams"] == {"NETCONF": True}
 
 
 async def test_a_wrong_host_key_is_refused_before_a_password_is_shown(server: SshServer) -> None:
