@@ -71,6 +71,7 @@ class Share:
     documents: Mapping[int, Document] = field(default_factory=dict)
     digests: Mapping[int, str] = field(default_factory=dict)
     digest: str = ""
+    credentials: tuple[str, ...] = ()  # names of those that its devices ask for
 
 
 def shares(topology: Topology, owner: Mapping[int, str]) -> dict[str, Share]:
@@ -92,7 +93,8 @@ def shares(topology: Topology, owner: Mapping[int, str]) -> dict[str, Share]:
 
 def _share(documents: dict[int, Document]) -> Share:
     digests = {no: digest_of(one) for no, one in documents.items()}
-    return Share(documents, digests, digest_over(digests))
+    names = dict.fromkeys(str(one["device"]["credential"]) for one in documents.values())
+    return Share(documents, digests, digest_over(digests), tuple(names))
 
 
 def document(device: Device, entities: Iterable[Entity], addresses: Iterable[str]) -> Document:

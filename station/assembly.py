@@ -260,7 +260,7 @@ class Station:
             events=self.fault.events,
             settings=settings.perf,
             folder=ground.plan.folder,
-            unseen=lambda: self.pops.unseen(),
+            unseen=lambda: self.pops.unseen(),  # noqa: PLW0108 - it is made below
         )
         self._add_questions()
         self.engine = Engine()

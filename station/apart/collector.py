@@ -12,6 +12,7 @@ import structlog
 from collectors.facts import look
 from collectors.inputs import snmp
 from collectors.inputs.gnmi import Gnmi
+from collectors.inputs.mqtt import Mqtt
 from collectors.inputs.netconf import Netconf
 from collectors.inputs.probes import Probes
 from collectors.inputs.syslog import Syslog
@@ -34,6 +35,7 @@ from station.bus.spool import Spool
 from station.channel import Channel
 from station.clock import NS_PER_S, Clock, SystemClock
 from station.config import StationSettings
+from station.journal import Journal
 from station.lifecycle import keep, stop_on_signals
 from station.loop_lag import watch
 from station.metrics import REGISTRY
@@ -69,6 +71,9 @@ class Collector:
         self.syslog = Syslog(settings.syslog, topology, self.clock, self.heard)
         self.gnmi = Gnmi(settings.gnmi, topology, self.clock, self.targets.login, self.streamed)
         self.netconf = Netconf(settings.netconf, topology, self.clock, self.targets.login, self.streamed, self.heard)
+        messages = Journal(folder / "journal" / "mqtt", settings.mqtt.journal_mb << 20)
+        self._kept = 0  # so many batches of the streamed channel are durable
+        self.mqtt = Mqtt(settings.mqtt, topology, self.clock, self.targets.login, self.streamed, self.heard, messages, lambda: self._kept)
         self.probes = Probes(settings.probes, topology, self.clock, self.streamed, self.heard)
         self.contact = Contact(identity.id, self.targets, self.spools, self.poller, self.engine, self.profiles)
         inventory = settings.inventory
@@ -100,6 +105,7 @@ class Collector:
             "syslog": self.syslog.run,
             "gnmi": self.gnmi.run,
             "netconf": self.netconf.run,
+            "mqtt": self.mqtt.run,
             "probes": self.probes.run,
             "discovery": self.sweep.run,
             "keep polled": lambda: self._keep_samples(self.polled, lambda: self.gnmi.covered | self.netconf.covered),
@@ -142,10 +148,13 @@ class Collector:
                         gathered.append(await channel.get())
                 except TimeoutError:
                     break
+            taken = channel.taken
             batch = without_covered(SampleBatch.concat(gathered), covered())
             if len(batch):
                 parts = await asyncio.to_thread(blocks.encode_all, batch)
                 await self.spools[subjects.SAMPLES].put([(int(part.time_ns.max()), len(part), block) for part, block in parts])
+            if channel is self.streamed:
+                self._kept = taken
 
     async def _keep_notices(self) -> None:
         while True:

@@ -281,7 +281,7 @@ class Pops:
 
     def _secrets(self, row: Mapping[str, Any], share: Share) -> dict[str, Any]:
         """What the collector shows to its devices: by vault name."""
-        names = dict.fromkeys([*json.loads(row["credentials"]), *(one["device"]["credential"] for one in share.documents.values())])
+        names = dict.fromkeys([*json.loads(row["credentials"]), *share.credentials])
         found = {f"snmp/{name}": asdict(credential) for name in names if (credential := self._credential(name)) is not None}
         return found | {f"{LOGIN}{name}": dict(login) for name in names if (login := self._login(name))}
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Iterable, Mapping
@@ -184,6 +185,8 @@ class BusServer:
 
 async def version() -> tuple[int, ...]:
     """Of the nats-server that is installed; OSError when none is."""
+    if shutil.which(PROGRAM) is None:
+        raise OSError(f"{PROGRAM} is not installed: install it, or name a cluster in [bus] url")
     process = await asyncio.create_subprocess_exec(PROGRAM, "--version", stdout=asyncio.subprocess.PIPE)
     said, _ = await process.communicate()
     found = re.search(rb"v(\d+)\.(\d+)", said)

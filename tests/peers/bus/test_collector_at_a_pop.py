@@ -1,13 +1,19 @@
 """Two POPs with the same addresses: a station, two collectors and two of net-snmp's agents, each a process of its own."""
 
 import asyncio
+import sqlite3
 import subprocess
+import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from station.catalogue import code_of
+from station.series import series_of
+from station.telemetry.client import TelemetryClient
 from tests.peers.bus.roles import CollectorRole, StationRole, Way, agents, trunkline
 from tests.ports import UDP, free_port
 
@@ -88,9 +94,9 @@ async def _all_up(world: World) -> Any:
 async def test_a_trap_is_of_the_device_in_its_collectors_own_space(world: World) -> None:
     south = (await world.until("both routers", lambda: _all_up(world)))["router-south"]
     command = ["snmptrap", "-v2c", "-c", "public", "--clientaddr=" + ADDRESS, f"127.0.0.1:{world.south.trap_port}"]
-    await asyncio.to_thread(subprocess.run, [*command, "", "1.3.6.1.6.3.1.1.5.1"], check=True)
 
     async def restarted() -> list[Any]:
+        await asyncio.to_thread(subprocess.run, [*command, "", "1.3.6.1.6.3.1.1.5.1"], check=True)  # until somebody listens
         return [one for one in await world.alarms() if one["alarm_type"] == "equipment.restarted"]
 
     raised = await world.until("an alarm of the trap", restarted)
@@ -114,6 +120,7 @@ async def test_a_severed_pop_is_one_alarm_and_its_devices_are_unknown_until_the_
     await world.until("the device behind it unknown, the other up", unknown)
     assert (await world.collectors())["north"]["state"] == "blind"
     assert [one for one in await world.alarms() if one["alarm_type"] == "communications.device_unreachable"] == []
+    cut_ns, mended_ns = await _spoke_last(world, "north"), time.time_ns()
     world.way.mend()
 
     async def healed() -> bool:
@@ -121,8 +128,48 @@ async def test_a_severed_pop_is_one_alarm_and_its_devices_are_unknown_until_the_
         return not await blind() and await _all_up(world) is not None and bool(state["state"] == "alive")
 
     await world.until("all as before", healed)
+
+    async def filled_in() -> bool:
+        return await _polls(world, "router-north", cut_ns, mended_ns) >= 3
+
+    await world.until("the polls of the time between", filled_in)
     said = await world.get("/api/v1/alarms", state="all")
     assert "communications.device_unreachable" not in {one["alarm_type"] for one in said["items"]}
+
+
+async def _spoke_last(world: World, name: str) -> int:
+    heard = datetime.fromisoformat((await world.collectors())[name]["last_heard_at"])
+    return int(heard.timestamp() * 1e9) + 2_000_000_000
+
+
+async def _polls(world: World, name: str, from_ns: int, to_ns: int) -> int:
+    """Polls of a device between two instants, as the station's store has them."""
+    with sqlite3.connect(world.station.data / "state.db") as state:
+        ((number,),) = state.execute("SELECT no FROM device WHERE name = ?", (name,)).fetchall()
+    client = TelemetryClient((world.station.data / "telemetry.url").read_text().strip())
+    query = (
+        "SELECT uniqExact(time) AS n FROM sample_raw WHERE series = {series:UInt64} "
+        "AND time > fromUnixTimestamp64Nano({from:Int64}) AND time < fromUnixTimestamp64Nano({to:Int64})"
+    )
+    series = series_of(number, 0, code_of("device.availability"))
+    try:
+        return int((await client.query(query, {"series": series, "from": from_ns, "to": to_ns}))["n"][0])
+    finally:
+        await client.close()
+
+
+async def test_a_doubtful_trap_is_looked_into_by_the_collector_and_cleared_for_good(world: World) -> None:
+    """A linkDown over v2c of a port that is up: it raises, and what the collector sees clears it."""
+    await world.until("both routers", lambda: _all_up(world))
+    command = ["snmptrap", "-v2c", "-c", "public", "--clientaddr=" + ADDRESS, f"127.0.0.1:{world.south.trap_port}"]
+    await asyncio.to_thread(subprocess.run, [*command, "", "1.3.6.1.6.3.1.1.5.3", "1.3.6.1.2.1.2.2.1.1.1", "i", "1"], check=True)
+
+    async def cleared() -> list[Any]:
+        found = (await world.get("/api/v1/alarms", state="all"))["items"]
+        return [one for one in found if one["alarm_type"] == "communications.link_down" and one["is_cleared"]]
+
+    (alarm,) = await world.until("raised and cleared", cleared)
+    assert (alarm["device"], alarm["object"]) == ("router-south", "lo")
 
 
 async def test_who_is_revoked_is_cut_off_at_once(world: World) -> None:
