@@ -2,6 +2,9 @@
 
 Its name is the event that a rule of `config/syslog_rules` read in the line, with the rule's fields beside it; a line
 that no rule knows keeps its own name. Only a client certificate that our authority signed makes a message authenticated.
+
+A message is of the device of its source address; what a relay passes on, of the device that its HOSTNAME names (RFC 5424,
+6.2.4), and each of those has a share of its own.
 """
 
 import asyncio
@@ -49,6 +52,7 @@ class SyslogSettings(Settings):
     receive_buffer_mb: int = Field(16, ge=1)
     connections_max: int = Field(1000, ge=1)
     idle_s: float = Field(3600.0, gt=0)
+    relays: tuple[str, ...] = Field((), description="addresses that pass on the messages of others, which their hostnames tell apart")
     sender_rate: float = Field(500.0, gt=0, description="messages per second and sender, sustained")
     sender_burst: int = Field(5000, ge=1)
 
@@ -114,7 +118,7 @@ class Syslog:
             await server.serve_forever()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        source = writer.get_extra_info("peername")[0]
+        source = writer.get_extra_info("peername")[0].partition("%")[0].removeprefix("::ffff:")
         if self._connections >= self._settings.connections_max:
             SYSLOG_REFUSED.labels("too_many_connections").inc()
             writer.close()
@@ -143,8 +147,8 @@ class Syslog:
             await self._out.put(tuple(heard))
 
     def _notification(self, payload: bytes, source: str, now_ns: int, *, authenticated: bool) -> Notification | None:
-        if not self._senders.allow(source, now_ns):
-            SYSLOG_REFUSED.labels("storm").inc()
+        relayed = source in self._settings.relays
+        if not relayed and not self._allowed(source, now_ns):
             return None
         try:
             message = decode(payload)
@@ -153,10 +157,27 @@ class Syslog:
             if self._senders.first_time_malformed(source):
                 log.warning("syslog without text", source=source)
             return None
-        device = self._topology().addresses.get(source, 0)
+        if relayed and not self._allowed(f"{source} {message.hostname}", now_ns):
+            return None
+        device = _named(self._topology(), message.hostname) if relayed else self._topology().addresses.get(source, 0)
         meaning = self._rules.meaning(message)
         SYSLOG_LINES.labels("known" if meaning else "unknown").inc()
         name, fields = message.name, message.fields
         if meaning is not None:
             name, fields = meaning[0], {**fields, "mnemonic": name, **meaning[1]}
         return Notification(now_ns, source, device, "syslog", name, message.text, fields, authenticated)
+
+    def _allowed(self, sender: str, now_ns: int) -> bool:
+        if self._senders.allow(sender, now_ns):
+            return True
+        SYSLOG_REFUSED.labels("storm").inc()
+        return False
+
+
+def _named(topology: Topology, hostname: str) -> int:
+    """The number of the device that a hostname means: its address, its name, or its name without the domain; 0 if none."""
+    found = topology.addresses.get(hostname, 0)
+    if found:
+        return found
+    named = topology.device_by_name.get(hostname) or topology.device_by_name.get(hostname.partition(".")[0])
+    return named.no if named else 0

@@ -13,7 +13,7 @@ from collectors.codecs.syslog import MESSAGE_OCTETS_MAX, _rfc3164, decode
 from collectors.codecs.syslog_framing import FRAME_OCTETS_MAX, Frames
 from collectors.inputs.syslog import Syslog, SyslogSettings
 from collectors.senders import SENDERS_MAX, Senders
-from inventory.topology import Topology
+from inventory.topology import Device, Topology
 from station.batch import Notification
 from station.channel import Channel
 from station.clock import NS_PER_S, SystemClock
@@ -108,9 +108,7 @@ def test_any_bytes_decode_or_raise_decode_error(octets: bytes) -> None:
 
 
 _HEADS = st.sampled_from(["", "Nov 22 00:33:17 ", "Nov  2 00:33:17 ", "Nov 22 00:33:17.123 ", "2026 ", "UTC: ", "CET ", "*"])
-_WORDS = st.sampled_from(
-    ["h1 ", "CORE ", "2001:db8::1 ", "a: ", "CEF: ", "CEF:0|", "app: ", "app[7]: ", "x y ", "%A-3-B: ", "é: ", ""]
-)
+_WORDS = st.sampled_from(["h1 ", "CORE ", "2001:db8::1 ", "a: ", "CEF: ", "CEF:0|", "app: ", "app[7]: ", "x y ", "%A-3-B: ", "é: ", ""])
 
 
 @given(st.lists(_HEADS, max_size=3), st.lists(_WORDS, max_size=5), st.sampled_from(["<13>", "<013>", "<200>", ""]))
@@ -175,6 +173,33 @@ async def receiver() -> AsyncIterator[tuple[SyslogSettings, Channel[tuple[Notifi
     yield settings, out
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_relay_s_messages_are_of_the_devices_that_they_name() -> None:
+    settings = SyslogSettings(udp_port=free_port(UDP), relays=("127.0.0.1",), sender_rate=0.001, sender_burst=1)
+    devices = {n: Device(no=n, id=f"d{n}", name=f"r{n}", site_id="", management_address=f"192.0.2.{n}") for n in (8, 9)}
+    network = Topology(devices=devices, addresses={"127.0.0.1": 7, "192.0.2.9": 9})
+    out: Channel[tuple[Notification, ...]] = Channel("syslog_relay_test", 100)
+    task = asyncio.create_task(Syslog(settings, lambda: network, SystemClock(), out).run())
+    for _ in range(3):  # run, its task group, its receiver: then the socket is open
+        await asyncio.sleep(0)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for name in ("r8", "r8.example.net", "192.0.2.9", "r9", "stranger", "r8"):
+                sender.sendto(f"<13>Nov 22 00:00:00 {name} app: x".encode(), ("127.0.0.1", settings.udp_port))
+        heard: list[Notification] = []
+        while len(heard) < 5:  # the second of r8 is beyond its share
+            heard += await asyncio.wait_for(out.get(), 60)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [(one.device, one.fields["hostname"]) for one in heard] == [
+        (8, "r8"),
+        (8, "r8.example.net"),
+        (9, "192.0.2.9"),
+        (9, "r9"),
+        (0, "stranger"),
+    ]
 
 
 async def test_datagrams_and_streams_reach_the_channel_with_their_device(
