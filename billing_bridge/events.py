@@ -24,7 +24,7 @@ from billing_bridge.settings import BillingSettings
 from billing_bridge.store import usage_event, usage_event_batch, usage_event_guiding, usage_rejected
 from billing_bridge.usage import INT64_MAX, MeterKind, Verdict, VerdictKind, Window
 from inventory.store import customer, service
-from station.ids import derived_id
+from station.ids import derived_id, prefixed
 from station.scope import Role, Scope
 from station.state import State, among, insert_whole
 
@@ -32,7 +32,7 @@ GUIDING = "event guiding"
 GUIDED_AT_ONCE = 5_000  # events in one guiding transaction
 OURS = frozenset(MeterKind)
 Row = Mapping[str, Any]
-Facts = list[Any]
+Facts = tuple[Any, ...]
 
 
 class EventIn(BaseModel):
@@ -50,13 +50,24 @@ class EventIn(BaseModel):
 
     @property
     def id(self) -> str:
-        named = self.external_id or derived_id(*map(str, self.facts))
-        return derived_id("event", self.source, named)
+        return _Ids(self.source).of(self.external_id, self.facts)
 
     @property
     def facts(self) -> Facts:
         """What it says, beside who says it: (meter, service, time, quantity, key)."""
-        return [self.meter, self.service, self.time_ns, self.quantity, self.key]
+        return self.meter, self.service, self.time_ns, self.quantity, self.key
+
+
+class _Ids:
+    """The ids of one source's events: derived_id("event", source, its id there), with the hash of what they share made once."""
+
+    def __init__(self, source: str) -> None:
+        self._shared = hashlib.sha256(prefixed("event", source))
+
+    def of(self, external_id: str, facts: Facts) -> str:
+        one, text = self._shared.copy(), (external_id or derived_id(*map(str, facts))).encode()
+        one.update(len(text).to_bytes(4) + text)  # as derived_id has its last part
+        return one.hexdigest()
 
 
 def fault_of(event: EventIn, window: Window) -> str:
@@ -82,6 +93,7 @@ class Unread:
 
 
 Arrived = EventIn | Unread
+Accepted = tuple[str, str, Facts]  # id, external id, facts
 
 
 async def take(state: State, scope: Scope, arrived: Sequence[Arrived], settings: BillingSettings, now_ns: int) -> list[Verdict]:
@@ -97,20 +109,21 @@ async def take_in(conn: AsyncConnection, scope: Scope, arrived: Sequence[Arrived
     scope.require(Role.BILLING, "taking in usage")
     assert len(arrived) <= settings.batch_max, len(arrived)
     known_ns = await book.known_now(conn, scope.tenant, now_ns)
-    named = [(item.id, item) if isinstance(item, EventIn) else ("", item) for item in arrived]
-    held = await _held(conn, scope.tenant, {id_ for id_, item in named if id_})
+    ids = {source: _Ids(source) for source in {item.source for item in arrived}}
+    named = [_named(item, ids[item.source]) for item in arrived]
+    held = await _held(conn, scope.tenant, {id_ for id_, _ in named if id_})
     verdicts, window = [], Window.at(now_ns, settings)
-    accepted: dict[str, list[tuple[str, EventIn]]] = {}
+    accepted: dict[str, list[Accepted]] = {}
     refused: dict[str, list[Row]] = {}
-    for id_, item in named:
-        verdict = _judge(id_, item, held, window)
+    for item, (id_, facts) in zip(arrived, named, strict=True):
+        verdict = _judge(id_, facts, item, held, window)
         verdicts.append(verdict)
-        if verdict.kind == VerdictKind.ACCEPTED and isinstance(item, EventIn):
-            held[id_] = item.facts
-            accepted.setdefault(item.source, []).append((id_, item))
-        elif verdict.kind != VerdictKind.DUPLICATE_SAME:
+        if verdict.kind is VerdictKind.ACCEPTED and isinstance(item, EventIn):
+            held[id_] = facts
+            accepted.setdefault(item.source, []).append((id_, item.external_id, facts))
+        elif verdict.kind is not VerdictKind.DUPLICATE_SAME:
             refused.setdefault(item.source, []).append(_refused(item, verdict, known_ns))
-    owners = await _owners(conn, scope.tenant, {event.service for mine in accepted.values() for _, event in mine})
+    owners = await _owners(conn, scope.tenant, {facts[1] for mine in accepted.values() for _, _, facts in mine})
     for source, mine in sorted(accepted.items()):
         await _append(conn, scope.tenant, source, mine, owners, known_ns)
     for source, rows in sorted(refused.items()):
@@ -119,11 +132,19 @@ async def take_in(conn: AsyncConnection, scope: Scope, arrived: Sequence[Arrived
     return verdicts
 
 
-def _judge(id_: str, item: Arrived, held: Mapping[str, Facts], window: Window) -> Verdict:
+def _named(item: Arrived, ids: _Ids) -> tuple[str, Facts]:
+    """(id, facts) of an event; "" and nothing of what is none."""
+    if isinstance(item, Unread):
+        return "", ()
+    facts = item.facts
+    return ids.of(item.external_id, facts), facts
+
+
+def _judge(id_: str, facts: Facts, item: Arrived, held: Mapping[str, Facts], window: Window) -> Verdict:
     if isinstance(item, Unread):
         return Verdict("", VerdictKind.REJECTED, item.reason)
     if (known := held.get(id_)) is not None:
-        return Verdict(id_, VerdictKind.DUPLICATE_SAME if known == item.facts else VerdictKind.DUPLICATE_CONFLICT)
+        return Verdict(id_, VerdictKind.DUPLICATE_SAME if known == facts else VerdictKind.DUPLICATE_CONFLICT)
     reason = fault_of(item, window)
     return Verdict(id_, VerdictKind.REJECTED, reason) if reason else Verdict(id_, VerdictKind.ACCEPTED)
 
@@ -138,14 +159,17 @@ async def _held(conn: AsyncConnection, tenant: int, ids: set[str]) -> dict[str, 
     """What is held of these ids. The id says nothing of the instant, so that an event whose time was changed is a conflict."""
     c = usage_event.c
     query = sa.select(c.id, c.meter, c.service, c.start_ns, c.quantity, c.key).where(c.tenant == tenant, among(conn, c.id, ids))
-    return {id_: facts for id_, *facts in map(tuple, await conn.execute(query))} if ids else {}
+    return {row[0]: tuple(row[1:]) for row in await conn.execute(query)} if ids else {}
 
 
 async def _append(
-    conn: AsyncConnection, tenant: int, source: str, events: Sequence[tuple[str, EventIn]], owners: Mapping[str, "_Owner"], known_ns: int
+    conn: AsyncConnection, tenant: int, source: str, events: Sequence[Accepted], owners: Mapping[str, "_Owner"], known_ns: int
 ) -> None:
     """The events of one source as a batch: a link of its chain, and a row each with its first guiding."""
-    facts = sorted((id_, event.external_id, *event.facts, *_place(event.time_ns, owners.get(event.service))) for id_, event in events)
+    always = {name: _place(0, owner) for name, owner in owners.items() if owner.always}
+    facts = sorted(
+        (id_, external_id, *said, *(always.get(said[1]) or _place(said[2], owners.get(said[1])))) for id_, external_id, said in events
+    )
     row = {"known_ns": known_ns, "n": len(facts), "sha256": _sha256(facts)}
     batch = await book.append(conn, tenant, usage_event_batch, source, [row])
     await insert_whole(conn, usage_event, [(tenant, source, batch, known_ns, *fact) for fact in facts])
@@ -214,6 +238,11 @@ class _Owner:
     tariff: str
     active_from_ns: int
     active_to_ns: int
+
+    @property
+    def always(self) -> bool:
+        """Whether it is active at every instant that an event can have."""
+        return self.active_from_ns <= 0 and not self.active_to_ns
 
 
 async def _owners(conn: AsyncConnection, tenant: int, named: set[str]) -> dict[str, _Owner]:

@@ -17,5 +17,10 @@ def new_id(now_ns: int | None = None) -> str:
 
 def derived_id(*parts: str | int) -> str:
     """SHA-256 over length-prefixed parts, in hex: the same facts give the same id, so a replay changes nothing."""
+    return hashlib.sha256(prefixed(*parts)).hexdigest()
+
+
+def prefixed(*parts: str | int) -> bytes:
+    """The parts as UTF-8, each after its length in four octets: no two lists of parts give the same octets."""
     texts = [str(part).encode() for part in parts]
-    return hashlib.sha256(b"".join([len(text).to_bytes(4) + text for text in texts])).hexdigest()
+    return b"".join([len(text).to_bytes(4) + text for text in texts])
