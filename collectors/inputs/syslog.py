@@ -82,6 +82,7 @@ class Syslog:
         self._settings, self._topology, self._clock, self._out = settings, topology, clock, out
         self._senders = Senders(settings.sender_rate, settings.sender_burst)
         self._connections = 0
+        self._names_of, self._names = -1, dict[str, int]()
 
     @cached_property
     def _rules(self) -> SyslogRules:
@@ -159,13 +160,21 @@ class Syslog:
             return None
         if relayed and not self._allowed(f"{source} {message.hostname}", now_ns):
             return None
-        device = _named(self._topology(), message.hostname) if relayed else self._topology().addresses.get(source, 0)
+        device = self._named(message.hostname) if relayed else self._topology().addresses.get(source, 0)
         meaning = self._rules.meaning(message)
         SYSLOG_LINES.labels("known" if meaning else "unknown").inc()
         name, fields = message.name, message.fields
         if meaning is not None:
             name, fields = meaning[0], {**fields, "mnemonic": name, **meaning[1]}
         return Notification(now_ns, source, device, "syslog", name, message.text, fields, authenticated)
+
+    def _named(self, hostname: str) -> int:
+        """The number of the device that a hostname means: its address or its name, with or without the domain; 0 if none."""
+        topology = self._topology()
+        if topology.version != self._names_of or not self._names:
+            self._names_of, self._names = topology.version, names_of(topology)
+        said = hostname.lower()
+        return topology.addresses.get(hostname, 0) or self._names.get(said, 0) or self._names.get(said.partition(".")[0], 0)
 
     def _allowed(self, sender: str, now_ns: int) -> bool:
         if self._senders.allow(sender, now_ns):
@@ -174,10 +183,10 @@ class Syslog:
         return False
 
 
-def _named(topology: Topology, hostname: str) -> int:
-    """The number of the device that a hostname means: its address, its name, or its name without the domain; 0 if none."""
-    found = topology.addresses.get(hostname, 0)
-    if found:
-        return found
-    named = topology.device_by_name.get(hostname) or topology.device_by_name.get(hostname.partition(".")[0])
-    return named.no if named else 0
+def names_of(topology: Topology) -> dict[str, int]:
+    """Device numbers by name and by name without its domain, in lower case; a short name that two devices have is nobody's."""
+    short: dict[str, int] = {}
+    for device in topology.devices.values():
+        name = device.name.lower().partition(".")[0]
+        short[name] = 0 if name in short else device.no
+    return short | {device.name.lower(): device.no for device in topology.devices.values()}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from collectors.codecs.ber import DecodeError
 from collectors.codecs.syslog import MESSAGE_OCTETS_MAX, _rfc3164, decode
 from collectors.codecs.syslog_framing import FRAME_OCTETS_MAX, Frames
-from collectors.inputs.syslog import Syslog, SyslogSettings
+from collectors.inputs.syslog import Syslog, SyslogSettings, names_of
 from collectors.senders import SENDERS_MAX, Senders
 from inventory.topology import Device, Topology
 from station.batch import Notification
@@ -200,6 +200,13 @@ async def test_a_relay_s_messages_are_of_the_devices_that_they_name() -> None:
         (9, "r9"),
         (0, "stranger"),
     ]
+
+
+def test_a_device_is_known_by_its_short_name_unless_two_have_it() -> None:
+    names = ("R1.ham.example.net", "r2.ham.example.net", "r2.ber.example.net", "r3")
+    devices = {n: Device(no=n, id=f"d{n}", name=name, site_id="", management_address="") for n, name in enumerate(names, 1)}
+    known = names_of(Topology(devices=devices))
+    assert (known["r1"], known["r2"], known["r2.ber.example.net"], known["r3"]) == (1, 0, 3, 4)
 
 
 async def test_datagrams_and_streams_reach_the_channel_with_their_device(
