@@ -29,7 +29,7 @@ def view(month: str, said: Mapping[str, Any], now_ns: int, *, simulated: bool) -
     return {
         "title": datetime.strptime(month, "%Y-%m").strftime("%B %Y"),  # noqa: DTZ007 - a month has no zone
         "made": f"{datetime.fromtimestamp(now_ns // NS_PER_S, UTC):%Y-%m-%d %H:%M} UTC",
-        "span": f"{said['from'][:16]} to {said['to'][:16]} UTC".replace("T", " "),
+        "span": " to ".join(said[name][:16].replace("T", " ") for name in ("from", "to")) + " UTC",
         "simulated": simulated,
         "whole": said["whole"],
         "counts": [

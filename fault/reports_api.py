@@ -37,16 +37,16 @@ def router(service: FaultService, teams: Teams, *, simulated: bool = False) -> A
     async def report(caller: Caller, from_: From = "", to: str = "") -> dict[str, Any]:
         """The last 30 days where no span is given; `whole` false when there was more than is looked at."""
         to_ns = time_ns(to) if to else service.clock.now_ns()
-        return await _report(service, caller, (time_ns(from_) if from_ else to_ns - 30 * DAY_NS, to_ns), teams)
+        return await report_of(service, caller, (time_ns(from_) if from_ else to_ns - 30 * DAY_NS, to_ns), teams)
 
     @api.get("/fault-report.pdf", response_class=Response)
     async def pages(caller: Caller, month: Month) -> Response:
         """One calendar month (UTC) as a PDF; of the month that runs what there is."""
         now_ns = service.clock.now_ns()
-        begin, end = _month(month)
+        begin, end = month_span(month)
         if begin > now_ns:
             raise ProblemError(422, "Not a span", "This month has not begun.")
-        said = await _report(service, caller, (begin, min(end, now_ns)), teams)
+        said = await report_of(service, caller, (begin, min(end, now_ns)), teams)
         content = await asyncio.to_thread(pdf, month, said, now_ns, simulated=simulated)
         headers = {"Content-Disposition": f'attachment; filename="faults-{month}.pdf"'}
         return Response(content, media_type="application/pdf", headers=headers)
@@ -54,14 +54,16 @@ def router(service: FaultService, teams: Teams, *, simulated: bool = False) -> A
     return api
 
 
-def _month(month: str) -> tuple[int, int]:
+def month_span(month: str) -> tuple[int, int]:
+    """The bounds of `2026-11` in UTC (ns)."""
     year, number = (int(part) for part in month.split("-"))
     after = (year + number // 12, number % 12 + 1)
     begin, end = (datetime(y, m, 1, tzinfo=UTC) for y, m in ((year, number), after))
     return int(begin.timestamp()) * NS_PER_S, int(end.timestamp()) * NS_PER_S
 
 
-async def _report(service: FaultService, caller: Scope, span_ns: tuple[int, int], teams: Teams) -> dict[str, Any]:
+async def report_of(service: FaultService, caller: Scope, span_ns: tuple[int, int], teams: Teams) -> dict[str, Any]:
+    """The report of what a caller may see; ProblemError 422 for no span."""
     if not 0 < span_ns[1] - span_ns[0] <= DAYS_MAX * DAY_NS:
         raise ProblemError(422, "Not a span", f"A span begins before it ends and has at most {DAYS_MAX} days.")
     async with service.state.read() as conn:

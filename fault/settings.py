@@ -37,4 +37,5 @@ class FaultSettings(Settings):
     first_check_timeout_s: float = Field(20.0, gt=0)
     runbooks: str = ""  # a folder of runbooks beside those that are shipped; one of the same file name replaces a shipped one
     notices: str = ""  # a folder of texts of notices that replace those that are shipped
+    monthly_report: str = ""  # the e-mail webhook that gets the report of each month as a PDF
     status_page: bool = False  # whether /status tells the public which regions are disturbed

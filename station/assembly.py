@@ -89,6 +89,7 @@ from fault.notices.desk import Desk
 from fault.notices.texts import load_texts
 from fault.notify.outbox import Notifier
 from fault.outages import down_types, outages
+from fault.report_mail import MonthlyReport
 from fault.rules import Rules, load_rules
 from fault.runbooks import load_runbooks
 from fault.service import FaultService
@@ -419,6 +420,7 @@ class Station:
             "fault": self.fault.run,
             "causes": self.causes.run,
             "first checks": self.checks.run,
+            "fault report": MonthlyReport(self.fault, self.notifier, simulated=ground.plan.simulated).run,
             "notify": self.notifier.run,
             "tmf": Deliveries(ground.state, self.guard, ground.clock).run,
             "snmp": lambda: snmp.run(self.poller, ground.plan.folder / "cache"),

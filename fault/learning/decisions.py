@@ -13,6 +13,7 @@ from station.scope import OPERATOR_TENANT, Role, Scope
 from station.security import audit
 from station.state import State
 
+EXPLAINED_LEAST: Final = 10.0  # effects that a cause explains before anybody is asked about it
 LOOK_EVERY_S: Final = 10.0  # a command may have decided beside the running station
 STATES: Final = ("proposed", "accepted", "rejected")
 
@@ -55,13 +56,14 @@ class Causes:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def propose(self, topology: Topology, days: int) -> Learnt:
-        """Learn from the last days, one at a time, beside the loop; what was found waits for decisions."""
+        """Learn from the last days, one at a time, beside the loop; what was found often enough waits for decisions."""
         async with self._learning:
             now_ns = self.clock.now_ns()
             async with self.state.read() as conn:
                 known = await store.history_of(conn, topology, now_ns, days, self._tenant)
             found = await asyncio.to_thread(learn, known)
-            said = [(edge.cause, edge.effect, evidence(edge, found, days)) for edge in found.edges]
+            strong = [edge for edge in found.edges if sum(edge.explained) >= EXPLAINED_LEAST]
+            said = [(edge.cause, edge.effect, evidence(edge, found, days)) for edge in strong]
             async with self.state.write() as conn:
                 await store.propose(conn, self._tenant, said, now_ns)
         return found

@@ -3,6 +3,7 @@
 Messages about one object refer to one root id (RFC 5322, section 3.6.4), so that mail programs show them as one thread.
 """
 
+import base64
 import html
 import re
 import ssl
@@ -59,6 +60,10 @@ def message(it: Announcement, to: list[str], sender: str) -> EmailMessage:
     if it.about == LETTER:
         made = _enveloped(it, to, sender, str(it.body["subject"]), str(it.body["thread"]))
         made.set_content(_clean(str(it.body["text"])))
+        if attached := it.body.get("attached"):
+            kind, _, subkind = attached["type"].partition("/")
+            data = base64.b64decode(attached["data"])
+            made.add_attachment(data, maintype=kind, subtype=subkind, filename=attached["name"])
         return made
     made = _enveloped(it, to, sender, f"[Trunkline] {it.title}", it.object_id)
     if it.reply_to:

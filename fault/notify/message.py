@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JSON = "application/json"
-LETTER = "letter"  # what a person wrote: its body has `to`, `subject`, `text` and `thread`
+LETTER = "letter"  # what a person wrote: its body has `to`, `subject`, `text`, `thread`, perhaps `attached`
 EVIDENCE_MAX = 5
 NAMES_MAX = 20
 

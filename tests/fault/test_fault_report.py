@@ -8,14 +8,17 @@ from pypdf import PdfReader
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fault.notify.plans import plan_of
+from fault.report_mail import MonthlyReport, before
 from fault.reports import Entry, Hurt, customer_minutes, episodes, figures, repeats
-from fault.reports_api import router
+from fault.reports_api import month_span, router
+from fault.settings import FaultSettings
 from station.clock import NS_PER_S, VirtualClock
 from station.scope import STATION, Role, Scope
 from station.web import iso
 from tests.billing_bridge.calling import client
 from tests.fault.network import at, down, service_on, store_at, up
-from tests.fault.notifying import ENGINEER, notifier_on
+from tests.fault.notifying import ENGINEER, QUICK, notifier_on, running, until_quiet
+from tests.fault.test_notify_mail import Inbox, serving
 
 MINUTE = 60 * NS_PER_S
 
@@ -100,3 +103,30 @@ async def test_a_month_is_a_pdf_with_the_figures_of_each_team(tmp_path: Path) ->
         assert word in text, word
     assert (empty.status_code, future.status_code, wrong.status_code) == (200, 422, 422)
     await state.close()
+
+
+async def test_the_month_goes_out_by_mail_once_whatever_is_started_again(tmp_path: Path) -> None:
+    state, inbox, clock = await store_at(tmp_path), Inbox(), VirtualClock(at(0))
+    settings = FaultSettings(lone_after_s=0, announce_after_s=0, monthly_report="bosses")
+    async with serving(inbox, tmp_path) as smtp:
+        notifier = notifier_on(state, QUICK.model_copy(update={"smtp": smtp}))
+        service = await service_on(state, clock, settings=settings)
+        await service.handle([down("if-r3-9", 0), up("if-r3-9", 600)])
+        clock.advance(20 * 86_400 * NS_PER_S)
+        async with running(notifier):
+            assert not await MonthlyReport(service, notifier).look()  # there is no such webhook yet
+            await notifier.add_webhook(ENGINEER, "bosses", "mailto:boss@example.org", "email", filter="severity:critical")
+            sent = [await MonthlyReport(service, notifier).look() for _ in range(2)]
+            await until_quiet(state)
+    (mail,) = inbox.mails
+    (page,) = mail.iter_attachments()
+    assert sent == [True, False]
+    assert (mail["To"], mail["Subject"], page.get_filename()) == ("boss@example.org", "Faults 2023-11", "faults-2023-11.pdf")
+    assert page.get_payload(decode=True)[:5] == b"%PDF-"  # type: ignore[index]
+    assert "1 faults in 2023-11" in str(mail.get_body(("plain",)).get_content())  # type: ignore[union-attr]
+    await state.close()
+
+
+def test_the_month_before_is_found_over_new_year() -> None:
+    assert before(1_767_225_600 * NS_PER_S) == "2025-12"  # 2026-01-01 00:00 UTC
+    assert month_span("2025-12")[1] == 1_767_225_600 * NS_PER_S

@@ -186,6 +186,18 @@ async def test_history_proposes_and_a_decision_stays(state: State) -> None:
     assert (again["state"], again["decided_by"], again["reason"]) == ("rejected", "eva", "chance")
 
 
+async def test_what_was_seen_a_few_times_is_proposed_to_nobody(state: State) -> None:
+    clock = VirtualClock(at(0))
+    service, causes = await fault(state, clock)
+    for n in range(4):
+        clock.advance(at(1000 * n) - clock.now_ns())
+        await service.handle([event("dev-r1", "major", 1000 * n, FAN), event("dev-r2", "minor", 1000 * n + 1, HEAT)])
+        await service.handle([event("dev-r1", "cleared", 1000 * n + 2, FAN), event("dev-r2", "cleared", 1000 * n + 2, HEAT)])
+    await causes.propose(NETWORK, 30)
+    async with state.read() as conn:
+        assert await store.edges(conn, 1) == []
+
+
 class Scripted:
     """Says what it is told to say."""
 
