@@ -6,7 +6,6 @@ speed from the inventory. The same formula is evaluated over arrays (as samples 
 
 import ast
 import operator
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from perf.files import load
+from perf.files import metric as metric_of
 from station.catalogue import metrics_by_name
 from station.data import data_dir
 from station.settings import Settings
@@ -142,8 +143,8 @@ class Kpi:
 
 def read(path: Path) -> Kpi:
     """One KPI; its metric must be a derived one of the catalogue, its names metrics of the same entity or `speed_bps`."""
-    file = KpiFile.model_validate(tomllib.loads(path.read_text()))
-    metric = metrics_by_name()[file.metric]
+    file = load(KpiFile, path)
+    metric = metric_of(file.metric, path, "metric")
     assert metric.derived, f"{path}: {file.metric} is measured, not derived"
     formula = Formula.parse(file.formula)
     family = metric.name.rpartition(".")[0]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +14,7 @@ from perf.thresholds import Comparison
 from perf.visible import within
 from station.catalogue import metrics_by_name
 from station.scope import Role
+from station.series import metrics_of
 from station.web import Caller, ProblemError, iso, time_ns
 
 
@@ -33,10 +35,11 @@ def router(pipeline: Pipeline, store: TelemetryStore) -> APIRouter:
 
     @made.get("/thresholds")
     async def thresholds(_caller: Caller) -> dict[str, Any]:
-        items = [
-            {"name": rule.name, "unit": rule.metric.unit, **rule.file.model_dump(exclude={"examples"}, exclude_none=True)}
-            for rule in pipeline.thresholds.rules
-        ]
+        known = np.bincount(metrics_of(pipeline.last.heard()[0]), minlength=256)  # a rule over what nobody has is seen to watch nothing
+        items = []
+        for rule in pipeline.thresholds.rules:
+            about = {"name": rule.name, "unit": rule.metric.unit, "series": int(known[rule.metric.code])}
+            items.append(about | rule.file.model_dump(exclude={"examples"}, exclude_none=True))
         return {"items": items, "next": None, "total": len(items)}
 
     @made.post("/thresholds/preview")

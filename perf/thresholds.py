@@ -4,7 +4,6 @@ A rule compares whole columns; only series that meet its raise condition, or tha
 looked at one by one. So the cost is that of a comparison, and the state that of what is wrong.
 """
 
-import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +15,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from perf.compared import UNITS, Burn, Of, Speed
+from perf.files import load
+from perf.files import metric as metric_of
 from perf.metrics import EVENTS, THRESHOLD_DROPPED
 from perf.slots import U64, SlotIndex
 from station.batch import Event
@@ -229,8 +230,12 @@ class Rule:
 
 
 def read(path: Path) -> Rule:
-    """One rule; it names a metric of the catalogue."""
-    return rule_of(path.stem, RuleFile.model_validate(tomllib.loads(path.read_text())))
+    """One rule; SettingsError names file, line and key of what is wrong, a metric that nobody has among it."""
+    file = load(RuleFile, path)
+    metric_of(file.metric, path, "metric")
+    if file.only_when is not None:
+        metric_of(file.only_when.metric, path, "only_when.metric")
+    return rule_of(path.stem, file)
 
 
 def rule_of(name: str, file: RuleFile) -> Rule:

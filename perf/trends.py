@@ -5,7 +5,6 @@ expected within so many days and the interval says so too (its late end is not "
 What is unknown, because a series is silent or has too few days, changes nothing.
 """
 
-import tomllib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,10 +15,11 @@ import numpy.typing as npt
 from pydantic import Field
 
 from perf.capacity import DAYS_MIN, Trend, trend
+from perf.files import load, metric
 from perf.query import BUSY_DAYS_LIMIT, Daily, DailyStatistic
 from perf.slots import U64
 from station.batch import Event
-from station.catalogue import Metric, metrics_by_name
+from station.catalogue import Metric
 from station.clock import NS_PER_S
 from station.data import data_dir
 from station.settings import Settings
@@ -181,9 +181,9 @@ def would_have(rule: Wearing, daily: Daily) -> list[tuple[int, int, int | None]]
 
 
 def read(path: Path) -> TrendRule:
-    """One rule; it names a metric of the catalogue."""
-    file = TrendFile.model_validate(tomllib.loads(path.read_text()))
-    return TrendRule(path.stem, file, metrics_by_name()[file.metric])
+    """One rule; SettingsError names file, line and key of what is wrong."""
+    file = load(TrendFile, path)
+    return TrendRule(path.stem, file, metric(file.metric, path, "metric"))
 
 
 @cache

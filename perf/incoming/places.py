@@ -4,7 +4,6 @@ A metric of ours is known under its own name for Prometheus as well, so that one
 name or an address of its management, with or without a port behind; an interface by ifName, ifDescr, ifAlias or ifIndex.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +12,7 @@ from typing import Final
 
 from pydantic import Field
 
+from perf.files import load, metric
 from perf.names import Names
 from station.catalogue import Metric, metrics_by_name
 from station.data import data_dir
@@ -88,24 +88,24 @@ class Place:
 
 
 def read(path: Path) -> MappingFile:
-    """One mapping; KeyError names a metric that is none of ours."""
-    file = MappingFile.model_validate(tomllib.loads(path.read_text()))
+    """One mapping; SettingsError names file, line and key, a metric that is none of ours among it."""
+    file = load(MappingFile, path)
     for one in file.metrics:
-        _ = metrics_by_name()[one.ours]
+        metric(one.ours, path, "metrics")
     return file
 
 
 def meanings(files: list[MappingFile]) -> dict[str, list[Meaning]]:
     """What each foreign name may mean, our own names first."""
     found: dict[str, list[Meaning]] = {}
-    for metric in metrics_by_name().values():
-        own = Meaning(metric, 1.0, (), _OWN["device"], _OWN.get(metric.entity, ()))
-        found.setdefault(f"trunkline_{metric.prometheus}", []).append(own)
+    for ours in metrics_by_name().values():
+        own = Meaning(ours, 1.0, (), _OWN["device"], _OWN.get(ours.entity, ()))
+        found.setdefault(f"trunkline_{ours.prometheus}", []).append(own)
     for file in files:
         for one in file.metrics:
-            metric = metrics_by_name()[one.ours]
-            entity = getattr(file, metric.entity, ()) if metric.entity != "device" else ()
-            found.setdefault(one.theirs, []).append(Meaning(metric, one.factor, tuple(one.where.items()), file.device, entity))
+            ours = metrics_by_name()[one.ours]
+            entity = getattr(file, ours.entity, ()) if ours.entity != "device" else ()
+            found.setdefault(one.theirs, []).append(Meaning(ours, one.factor, tuple(one.where.items()), file.device, entity))
     return found
 
 

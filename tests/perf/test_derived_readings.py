@@ -17,7 +17,9 @@ DEVICE = 3 << 16
 
 
 def told(metric: str, key: int, value: float, time_ns: int = NOW) -> SampleBatch:
-    return SampleBatch.of(np.array([time_ns], np.int64), np.array([key << 8 | code_of(metric)], np.uint64), value=np.array([value], np.float64))
+    return SampleBatch.of(
+        np.array([time_ns], np.int64), np.array([key << 8 | code_of(metric)], np.uint64), value=np.array([value], np.float64)
+    )
 
 
 def made(*batches: SampleBatch, kpis: tuple[Kpi, ...] | None = None) -> list[tuple[int, int, float]]:

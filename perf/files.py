@@ -1,0 +1,35 @@
+"""Reading the data files of this package: whatever is wrong in one is told with its file, line and key."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from station.catalogue import Metric, metrics_by_name
+from station.settings import Fault, Settings, SettingsError, faults_of
+from station.toml_positions import positions
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(model: type[S], path: Path) -> S:
+    """One file; SettingsError names file, line and key."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        return model.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(Fault(path.name, 0, "", str(error))) from error
+    except ValidationError as error:
+        raise SettingsError(*faults_of(error, model, path.name, text)) from error
+
+
+def metric(name: str, path: Path, key: str) -> Metric:
+    """A metric that a file names under a key; SettingsError with the nearest name where the catalogue has none."""
+    known = metrics_by_name().get(name)
+    if known is None:
+        near = difflib.get_close_matches(name, metrics_by_name(), 1)
+        line = positions(path.read_text(encoding="utf-8")).get(tuple(key.split(".")), 1)
+        raise SettingsError(Fault(path.name, line, key, f"{name!r} is no metric" + (f"; nearest: {near[0]}" if near else "")))
+    return known
