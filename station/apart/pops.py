@@ -178,7 +178,7 @@ class Pops:
 
     async def _make_intakes(self) -> None:
         """Each goes on behind what is durable."""
-        window = self.settings.window_blocks
+        window, aside = self.settings.window_blocks, self._folder.path / "refused" if self._folder else None
         places = {kind: await self.registry.places(kind) for kind in subjects.KINDS}
         async with self._state.read() as conn:
             for source, place in (await positions_of(conn, self._fault.tenant, "bus/")).items():
@@ -190,7 +190,7 @@ class Pops:
             subjects.NOTICES: (self._take_notices, lambda: 0),
         }
         for kind, (take, settled) in takes.items():
-            self._intakes[kind] = Intake(kind, window, take, settled, self._saver(kind), places[kind], lambda key: key in self.rows)
+            self._intakes[kind] = Intake(kind, window, take, settled, self._saver(kind), places[kind], lambda key: key in self.rows, aside)
 
     def _saver(self, kind: str) -> Callable[[Mapping[tuple[str, str], int]], Awaitable[None]]:
         return lambda places: self.registry.save_places(kind, places)

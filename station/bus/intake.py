@@ -6,9 +6,11 @@ although its spool still has it is asked for again; one that the spool let go of
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import nats
@@ -35,6 +37,9 @@ ACK_WAIT_S: Final = 600.0
 FETCH_BLOCKS: Final = 16
 AGAIN_S: Final = 1.0
 LAG_EVERY_S: Final = 5.0
+SETTLE_EVERY_S: Final = 0.25
+TRIES: Final = 3
+ASIDE_MAX: Final = 1_000  # files
 SETTLE_S: Final = 0.05  # how often to look whether what was taken is durable
 log = structlog.get_logger("bus")
 
@@ -66,7 +71,10 @@ class Intake:
         save: Save,
         durable: Mapping[tuple[str, str], int],
         known: Callable[[str], bool],
+        aside: Path | None = None,
     ) -> None:
+        """`aside` is a folder for blocks that cannot be taken; without one they are counted only."""
+        self._aside, self._settled_s = aside, 0.0
         self.kind, self._window, self._take, self._settled, self._save, self._known = kind, window, take, settled, save, known
         self.durable = dict(durable)
         self.wanted: dict[tuple[str, str], int] = {}
@@ -138,16 +146,40 @@ class Intake:
             BUS_BLOCKS.labels(self.kind, "stranger").inc()
             label = None
         elif self._is_next(label):
-            try:
-                ticket = await self._take(label, message.data)
-                BUS_BLOCKS.labels(self.kind, "taken").inc()
-            except BlockError as error:
-                BUS_BLOCKS.labels(self.kind, "malformed").inc()
-                log.warning("a block cannot be read", collector=label.collector, sequence=label.sequence, error=str(error)[:200])
+            ticket = await self._taken_or_aside(label, message.data)
             self._taken[label.collector, label.epoch] = label.sequence
         else:
             label = None
         self._waiting.append(Unsettled(message, label, ticket))
+
+    async def _taken_or_aside(self, label: Label, block: bytes) -> int:
+        """The ticket of a block; one that cannot be taken, now or at a second and third try, holds up nobody behind it."""
+        for n in range(TRIES):
+            try:
+                ticket = await self._take(label, block)
+                BUS_BLOCKS.labels(self.kind, "taken").inc()
+                return ticket
+            except BlockError as error:
+                log.warning("a block cannot be read", collector=label.collector, sequence=label.sequence, error=str(error)[:200])
+                BUS_BLOCKS.labels(self.kind, "malformed").inc()
+                break
+            except Exception:  # a stage's mistake with one block must not end the taking of the others
+                log.exception("a block was not taken", collector=label.collector, sequence=label.sequence, again=n + 1 < TRIES)
+                await asyncio.sleep(AGAIN_S)
+        else:
+            BUS_BLOCKS.labels(self.kind, "failed").inc()
+        await asyncio.to_thread(self._set_aside, label, block)
+        return 0
+
+    def _set_aside(self, label: Label, block: bytes) -> None:
+        """Keep what could not be taken as a file, as many as there is a share for."""
+        if self._aside is None:
+            return
+        self._aside.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if len(list(self._aside.iterdir())) < ASIDE_MAX:
+            (self._aside / f"{self.kind}-{label.collector}-{label.epoch}-{label.sequence}.block").write_bytes(block)
+        else:
+            BUS_BLOCKS.labels(self.kind, "lost").inc()
 
     def _is_next(self, label: Label) -> bool:
         """Whether the block is the next of its spool; what is there already, or comes before what is missing, is left."""
@@ -165,8 +197,11 @@ class Intake:
         return True
 
     async def _settle(self) -> None:
-        """Acknowledge what is durable, in order."""
-        settled = self._settled()
+        """Acknowledge what is durable, in order; a few times a second, since each time is a transaction."""
+        now_s = time.monotonic()
+        if now_s - self._settled_s < SETTLE_EVERY_S and len(self._waiting) < self._window:
+            return
+        self._settled_s, settled = now_s, self._settled()
         ready: list[Unsettled] = []
         while self._waiting and self._waiting[0].ticket <= settled:
             ready.append(self._waiting.popleft())

@@ -117,7 +117,9 @@ async def make_streams(client: Client, octets: int, replicas: int) -> None:
             duplicate_window=DUPLICATES_S,
         )
         try:
-            await js.stream_info(subjects.stream_of(kind))
+            known = (await js.stream_info(subjects.stream_of(kind))).config
+            if (known.max_bytes, known.num_replicas) != (octets, replicas):
+                await js.update_stream(config)
         except NotFoundError:
             await js.add_stream(config)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
+from station.bus import intake as intake_module
+from station.bus.columns import BlockError
 from station.bus.intake import Intake
 from station.bus.link import connect, make_streams, publish
 from station.bus.settings import SpoolSettings
@@ -42,6 +44,7 @@ class Sink:
     def __init__(self) -> None:
         self.taken: list[int] = []
         self.places: dict[tuple[str, str], int] = {}
+        self.aside: Path | None = None
         self.settled: Callable[[], int] = lambda: len(self.taken)
 
     async def take(self, label: Label, block: bytes) -> int:
@@ -52,7 +55,7 @@ class Sink:
         self.places |= places
 
     def intake(self) -> Intake:
-        return Intake(SAMPLES, 8, self.take, lambda: self.settled(), self.save, self.places, lambda name: name == MINE)
+        return Intake(SAMPLES, 8, self.take, lambda: self.settled(), self.save, self.places, lambda name: name == MINE, self.aside)
 
 
 @asynccontextmanager
@@ -179,6 +182,31 @@ async def test_strangers_and_unreadable_labels_are_counted_and_not_taken(server:
             await keep(spool, range(1))
             await until(lambda: sink.places.get((MINE, spool.epoch)) == 1)
     assert sink.taken == [0] and list(sink.places) == [(MINE, spool.epoch)]
+
+
+async def test_a_block_that_can_never_be_taken_is_set_aside_and_the_next_ones_are_taken(
+    server: Server, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_module, "AGAIN_S", 0.01)
+    sink, tries = Sink(), 0
+
+    async def take(label: Label, block: bytes) -> int:
+        nonlocal tries
+        if block == b"1":
+            tries += 1
+            raise ZeroDivisionError
+        if block == b"2":
+            raise BlockError("poisoned")
+        return await Sink.take(sink, label, block)
+
+    sink.take = take  # type: ignore[method-assign]
+    sink.aside = tmp_path / "aside"
+    async with receiving(sink, server), sending(spool, server):
+        await keep(spool, range(5))
+        await until(lambda: sink.places.get((MINE, spool.epoch)) == 5)
+    assert (sink.taken, tries) == ([0, 3, 4], intake_module.TRIES)
+    kept = {path.name: path.read_bytes() for path in sink.aside.iterdir()}
+    assert kept == {f"samples-{MINE}-{spool.epoch}-{n + 1}.block": b"%d" % n for n in (1, 2)}
 
 
 @pytest.mark.slow
