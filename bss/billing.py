@@ -116,7 +116,7 @@ class Biller:
             found, refused = await asyncio.to_thread(_drafts, inputs, customers[at : at + AT_ONCE])
             exceptions += refused
             fresh = await self._issue(scope, inputs, found, now_ns)
-            made, stood = made + fresh, stood + len(found) - fresh
+            made, stood = made + fresh, stood + sum(bool(one.lines) for one in found) - fresh
         progress(len(customers), len(customers))
         report = RunReport(inputs.run_id, month, made, stood, exceptions)
         await self._close(scope, period, now_ns, report)
@@ -176,15 +176,17 @@ class Biller:
         self.checkpoint(f"before_invoices:{_name(found[0])}")
         async with self.state.write() as conn:
             # the series is locked first: of two runs at once the second finds what the first has issued
-            series = [series_of(inputs, one) for one in found]
+            billed = [one for one in found if one.lines]
+            series = [series_of(inputs, one) for one in billed]
             numbers = await Numbers.locked(conn, scope.tenant, series)
-            stands = await _standing(conn, scope.tenant, inputs.period, [one.customer["id"] for one in found])
+            stands = await _standing(conn, scope.tenant, inputs.period, [one.customer["id"] for one in billed])
             made = []
-            for one, name in zip(found, series, strict=True):
+            for one, name in zip(billed, series, strict=True):
                 if one.customer["id"] not in stands:
                     made.append(Issued.of(scope.tenant, inputs, one, numbers.next(name)))
                     self.checkpoint(f"numbered:{_name(one)}")
             await issue.write(conn, scope.tenant, inputs, made, now_ns)
+            await issue.note_leaks(conn, scope.tenant, inputs, found, now_ns)
             await numbers.keep(conn)
             if made:
                 after = {of.row["number"]: of.row["sha256"] for of in made}
@@ -226,7 +228,7 @@ def _name(found: Draft) -> str:
 
 
 def _drafts(inputs: Inputs, customers: Sequence[Any]) -> tuple[list[Draft], list[dict[str, str]]]:
-    """The drafts with lines, and what could not be billed: a customer whose two ratings differ gets no invoice."""
+    """The drafts that come to something, and what could not be billed: a customer whose two ratings differ gets no invoice."""
     found = [draft.draft(inputs, customer) for customer in customers]
     exceptions = [dict(row) for one in found for row in one.exceptions]
     numbered = [(n, rating) for n, one in enumerate(found) for rating in one.ratings]
@@ -235,7 +237,7 @@ def _drafts(inputs: Inputs, customers: Sequence[Any]) -> tuple[list[Draft], list
     for difference in wrong.values():
         service = inputs.snapshot.services[difference.rating.service]["number"]
         exceptions.append({"period": difference.rating.period, "service": service, "reason": str(difference)})
-    return [one for n, one in enumerate(found) if one.lines and n not in refused], exceptions
+    return [one for n, one in enumerate(found) if (one.lines or one.leaks) and n not in refused], exceptions
 
 
 async def _standing(conn: AsyncConnection, tenant: int, period: Period, customer_ids: Sequence[str]) -> set[str]:

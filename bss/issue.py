@@ -12,6 +12,7 @@ from billing_bridge.guiding import by_start
 from billing_bridge.store import usage_billed, usage_rated
 from bss import canonical, document, ledger, snapshot, tmf678
 from bss.lines import Draft, Inputs
+from bss.metrics import LEAKED
 from bss.receivables.account import row_of
 from bss.receivables.store import receivable
 from bss.store import document_series, invoice, leakage, rated_usage
@@ -55,8 +56,6 @@ async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequen
     """The invoices, their ratings, and for each portion of usage the facts that it was rated and billed."""
     if not made:
         return
-    leaked = [row for of in made for row in document.leaked_rows(inputs, of.found, tenant, now_ns)]
-    await insert_new(conn, leakage, leaked, ("tenant", "id"))
     await conn.execute(sa.insert(invoice), [of.row for of in made])
     rows = [row for of in made for row in document.rated_rows(inputs, of.found, tenant, of.row["id"])]
     if rows:
@@ -71,6 +70,14 @@ async def write(conn: AsyncConnection, tenant: int, inputs: Inputs, made: Sequen
     if await subscribed(conn, tenant, tmf678.API):
         told = [("CustomerBillCreateEvent", "customerBill", of.row["customer_id"], tmf678.customer_bill(of.row)) for of in made]
         await publish(conn, tenant, tmf678.API, told, now_ns)
+
+
+async def note_leaks(conn: AsyncConnection, tenant: int, inputs: Inputs, found: Sequence[Draft], now_ns: int) -> None:
+    """What is too old to be billed, each once, whether its payer has an invoice in this run or none."""
+    rows = [row for one in found for row in document.leaked_rows(inputs, one, tenant, now_ns)]
+    await insert_new(conn, leakage, rows, ("tenant", "id"))
+    for row in rows:
+        LEAKED.labels(row["currency"]).inc()
 
 
 class Numbers:

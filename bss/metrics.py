@@ -3,6 +3,7 @@
 from station.metrics import counter, gauge
 
 INVOICES = counter("invoices", "Invoices issued, by currency.", "currency")
+LEAKED = counter("leaked_debits", "Debits that were too old to be billed, by currency.", "currency")
 EXCEPTIONS = gauge("bill_run_exceptions", "Services the last bill run could not bill.")
 PDFS = counter("invoice_pdfs", "Invoices set as PDF, by result.", "result")
 RATED_BY_ORACLE = counter("rated_by_oracle", "Services that the columnar engine left to the scalar oracle, for the size of their numbers.")

@@ -306,6 +306,22 @@ async def test_a_debit_that_is_too_old_is_a_leak_and_a_credit_never_is(shop: Sho
     assert [tuple(row) for row in leaks] == [("2026-04", 1_000), ("2026-05", 1_000)]
 
 
+async def test_a_leak_is_noted_once_also_where_no_invoice_is_due(shop: Shop) -> None:
+    shop.taxes("DE", "back_billing_months = 0\n" + GERMANY)
+    shop.flat("cheap", "10")
+    shop.flat("dear", "20")
+    await add_service(shop.state, 1, await add_customer(shop.state, 1), "cheap", {}, active_to_ns=at("2026-06-01"))
+    await shop.profile(1, tax_jurisdiction="auto", country="DE")
+    await shop.run("2026-05", "2026-06-01")
+    async with shop.state.write() as conn:
+        row = {"tenant": 1, "service_id": "service-1", "day": "2026-05-01", "made_ns": at("2026-06-02"), "made_by": "clerk"}
+        await conn.execute(sa.insert(service_plan).values(**row, tariff="dear", was="cheap"))
+    for month, day in (("2026-06", "2026-07-01"), ("2026-07", "2026-08-01")):
+        assert await shop.run(month, day) == []
+    async with shop.state.read() as conn:
+        assert [tuple(row) for row in await conn.execute(sa.select(leakage.c.period, leakage.c.amount_minor))] == [("2026-05", 1_000)]
+
+
 async def test_a_customer_elsewhere_is_billed_by_its_own_days(state: State, tmp_path: Path) -> None:
     shop = Shop(state, tmp_path, zone="Europe/Berlin")
     shop.flat("t", "31", 'proration = "by_seconds"')
