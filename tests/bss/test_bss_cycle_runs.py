@@ -197,6 +197,19 @@ async def test_a_tariff_in_another_currency_is_converted_by_the_rate_of_the_last
     }  # fmt: skip
 
 
+async def test_tax_of_an_invoice_in_another_currency_is_told_in_the_sellers_own(shop: Shop) -> None:
+    shop.taxes("DE", GERMANY)
+    shop.flat("t", "100", currency="USD")
+    await add_service(shop.state, 1, await add_customer(shop.state, 1, currency="USD"), "t", {})
+    await shop.profile(1, tax_jurisdiction="auto", country="DE")
+    async with shop.state.write() as conn:
+        row = {"tenant": 1, "day": "2026-06-30", "base": "EUR", "quote": "USD", "rate": "1.25", "source": "ECB", "made_ns": 1}
+        await conn.execute(sa.insert(exchange_rate).values(**row))
+    (found,) = await shop.run("2026-06", "2026-07-01")
+    accounted = found["tax_accounting"]
+    assert (found["totals"]["tax_minor"], accounted["currency"], accounted["tax_minor"]) == (1_900, "EUR", 1_520)
+
+
 async def test_without_a_rate_the_service_is_an_exception(shop: Shop) -> None:
     shop.flat("t", "10")
     await add_service(shop.state, 1, await add_customer(shop.state, 1, currency="JPY"), "t", {})
