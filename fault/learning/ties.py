@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from itertools import islice
 from typing import Final
 
 from fault.correlation.contract import AlarmChange
@@ -12,6 +13,7 @@ from station.clock import NS_PER_S
 
 EARLY_NS: Final = 3 * NS_PER_S  # an effect may seem to begin this much before its cause: clocks, order of arrival
 OUTLIVES_NS: Final = 120 * NS_PER_S  # an effect that stands this long after its cause ended is a problem of its own
+STANDING_MAX: Final = 64  # alarms of one class on one device that are looked at, the latest first
 KEPT_MAX: Final = 200_000  # alarms of known classes; the oldest are forgotten first
 
 
@@ -139,7 +141,7 @@ class Ties:
 
     def _standing(self, alarm_type: str, device: str, hops: int) -> Iterator[AlarmChange]:
         for each in self._near.of(device, hops):
-            for key in self._at.get((alarm_type, each), ()):
+            for key in islice(reversed(self._at.get((alarm_type, each), {})), STANDING_MAX):
                 yield self.alarms[key]
 
     # -- time --------------------------------------------------------------------------------------
