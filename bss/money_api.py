@@ -1,12 +1,14 @@
 """Credit and debit notes, the ledger, and prepaid balances over HTTP."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from bss import ledger, money
@@ -14,13 +16,14 @@ from bss.balance import AMOUNT_MAX, HOLD_S_MAX, Balances, BusyError, Outcome
 from bss.notes import LINES_MAX, Change, NoteError, Notes
 from bss.store import credit_note, credit_proposal
 from station.clock import Clock
-from station.scope import Role
+from station.scope import Role, Scope
 from station.state import State
 from station.web import PAGE_LIMIT, Caller, ProblemError, iso, not_found, time_ns
 
 Minor = Annotated[int, Field(strict=True, ge=-(1 << 53), le=1 << 53)]
 Units = Annotated[int, Field(strict=True, gt=0, le=AMOUNT_MAX)]
 Key = Annotated[str, Field(min_length=1, max_length=128)]
+STEPS_MAX = 500  # of one request
 Unit = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,31}$")]
 Day = Annotated[str, Query(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
@@ -65,6 +68,36 @@ class Debit(Body):
     unit: Unit
     amount: Units
     key: Key
+
+
+class ReserveStep(Reserve):
+    act: Literal["reserve"]
+    owner: Key
+
+
+class DebitStep(Debit):
+    act: Literal["debit"]
+    owner: Key
+
+
+class CommitStep(Body):
+    act: Literal["commit"]
+    hold: Key
+    used: Annotated[int, Field(ge=0, le=AMOUNT_MAX, strict=True)]
+
+
+class ReleaseStep(Body):
+    act: Literal["release"]
+    hold: Key
+
+
+Step = Annotated[ReserveStep | DebitStep | CommitStep | ReleaseStep, Field(discriminator="act")]
+
+
+class StepsIn(Body):
+    """Steps of many sessions at once: each has its own answer, in order, and none waits for another."""
+
+    steps: Annotated[list[Step], Field(min_length=1, max_length=STEPS_MAX)]
 
 
 class Commit(Body):
@@ -179,6 +212,14 @@ def balance_router(held: Balances, clock: Clock) -> APIRouter:
         expires_ns = time_ns(body.expires) if body.expires else 0
         return {"bucket": await held.top_up(caller, owner, body.unit, body.amount, body.key, clock.now_ns(), expires_ns)}
 
+    @routes.post("/steps")
+    async def steps(caller: Caller, body: StepsIn) -> JSONResponse:
+        """What each came to: `done` with its hold, `insufficient`, `closed`, or `unknown`."""
+        now_ns = clock.now_ns()
+        with _busy():
+            found = await asyncio.gather(*(_step(held, caller, step, now_ns) for step in body.steps))
+        return JSONResponse({"items": [{"outcome": outcome.value} | ({"hold": hold} if hold else {}) for outcome, hold in found]})
+
     @routes.post("/{owner}/reservations")
     async def reserve(caller: Caller, owner: str, body: Reserve) -> dict[str, Any]:
         _own(caller, owner)
@@ -205,6 +246,19 @@ def balance_router(held: Balances, clock: Clock) -> APIRouter:
             return _answer(await held.release(caller, hold_id, clock.now_ns()))
 
     return routes
+
+
+async def _step(held: Balances, caller: Scope, step: Any, now_ns: int) -> tuple[Outcome, str]:
+    """One of several steps; another customer's balance is unknown to a limited caller."""
+    if isinstance(step, CommitStep):
+        return await held.commit(caller, step.hold, step.used, now_ns), ""
+    if isinstance(step, ReleaseStep):
+        return await held.release(caller, step.hold, now_ns), ""
+    if caller.customers and step.owner not in caller.customers:
+        return Outcome.UNKNOWN, ""
+    if isinstance(step, ReserveStep):
+        return await held.reserve(caller, step.owner, step.unit, step.amount, step.key, now_ns, step.hold_s)
+    return await held.debit(caller, step.owner, step.unit, step.amount, step.key, now_ns)
 
 
 @contextmanager

@@ -229,3 +229,21 @@ async def test_authorisation_over_http_says_what_is_not_there(state: State) -> N
     assert (await call(state, "POST", "/balances/holds/none/release")).status_code == 404
     other = replace(CLERK, customers=("customer-2",))
     assert (await call(state, "GET", "/balances/customer-1/EUR", other)).status_code == 404
+
+
+@pytest.mark.slow
+async def test_steps_of_many_sessions_have_each_their_own_answer_in_one_request(state: State) -> None:
+    for n in (1, 2):
+        await call(state, "POST", f"/balances/customer-{n}/top-ups", json={"unit": "octets", "amount": 500, "key": "t"})
+    asked = [{"act": "debit", "owner": f"customer-{1 + n % 2}", "unit": "octets", "amount": 100, "key": f"k{n}"} for n in range(12)]
+    asked += [{"act": "reserve", "owner": "customer-3", "unit": "octets", "amount": 1, "key": "r"}, {"act": "release", "hold": "none"}]
+    said = (await call(state, "POST", "/balances/steps", json={"steps": asked})).json()["items"]
+    assert [one["outcome"] for one in said] == ["done"] * 10 + ["insufficient"] * 3 + ["unknown"]
+    again = (await call(state, "POST", "/balances/steps", json={"steps": asked})).json()["items"]
+    assert again == said  # told again nothing more is taken
+    other = replace(CLERK, customers=("customer-2",))
+    seen = (await call(state, "POST", "/balances/steps", other, json={"steps": asked[:2]})).json()["items"]
+    assert [one["outcome"] for one in seen] == ["unknown", "done"]
+    refused: list[Any] = [{"steps": []}, {"steps": [{"act": "take"}]}, {"steps": [asked[0] | {"amount": -1}]}]
+    for wrong in refused:
+        assert (await call(state, "POST", "/balances/steps", json=wrong)).status_code == 422

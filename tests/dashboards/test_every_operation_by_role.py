@@ -512,6 +512,7 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
         "",
         {"partyAccount": {"id": "x"}, "usageType": "octets", "remainingValue": {"amount": 1, "units": "octets"}},
     ),
+    ("POST /api/v1/balances/steps", Role.BILLING, "", {"steps": [{"act": "release", "hold": "none"}]}),
     ("GET /api/v1/ledger/months", Role.BILLING, "", None),
     ("POST /api/v1/ledger/months/{month}/close", Role.BILLING, "", None),
     ("GET /api/v1/ledger/accounts/{account}", Role.BILLING, "", None),
