@@ -13,14 +13,18 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 import numpy as np
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from billing_bridge.periods import Period
 from billing_bridge.slots import SLOT_NS, SLOT_S, Mark
+from bss.activity import activity_of
+from bss.cycles import whole_months
 from bss.money import CURRENCIES, Rounding, exact
+from bss.plans import Stretch
 from bss.rating.price import Bandwidth, Head, Price, PricedItem, ServiceUsage, UsageEvent, prices
 from bss.rating.terms import Exact, Terms
 from station.clock import NS_PER_S
@@ -60,8 +64,16 @@ class ExampleEvent(Settings):
 
 
 class MonthUsage(Settings):
-    """Usage of one service in one month. `carried` and `pooled` are base units by the place of an allowance in the file."""
+    """Usage of one service in one month, or in the days from `from` until before `until`, of which it was active from
+    `active_from` until before `active_until`; `changed` says on which side it had another tariff. `ended_after`: the whole
+    months of a service that ended here. `carried` and `pooled` are base units by the place of an allowance in the file."""
 
+    first: Annotated[date | None, Field(alias="from")] = None
+    until: date | None = None
+    active_from: date | None = None
+    active_until: date | None = None
+    changed: tuple[Literal["before", "after"], ...] = ()
+    ended_after: Annotated[int, Field(ge=-1, le=10_000, strict=True)] = -1
     days: Annotated[int, Field(ge=28, le=31)] = 30
     active_days: Annotated[int, Field(ge=0, le=31)] = 30
     in_gb: Exact = Decimal(0)
@@ -72,20 +84,36 @@ class MonthUsage(Settings):
     carried: Mapping[int, int] = {}
     pooled: Mapping[int, int] = {}
 
+    @model_validator(mode="after")
+    def whole_days(self) -> Self:
+        if (self.first is None) != (self.until is None) or (self.first and self.until and not self.first < self.until):
+            raise ValueError("from and until stand together, in this order")
+        if self.first is None and (self.active_from or self.active_until or self.changed):
+            raise ValueError("active_from, active_until and changed want from and until")
+        return self
+
+    def _activity(self) -> dict[str, Any]:
+        """What `ServiceUsage` is told of the period."""
+        if self.first is None or self.until is None:
+            seconds = {"active_seconds": self.active_days * 86_400, "seconds": self.days * 86_400}
+            thirty = {"active_days_360": 30 if self.active_days >= self.days else min(self.active_days, 30)}
+            return {"days": self.days, "active_days": self.active_days} | seconds | thirty
+        low, high = self.active_from or self.first, self.active_until or self.until
+        stretch = Stretch({}, 0, "", low, high, "before" in self.changed, "after" in self.changed)
+        served = {"active_from_ns": 0, "active_to_ns": 0}
+        return activity_of(served, stretch, (self.first, self.until), whole_months(self.first, self.until), ZoneInfo("UTC"))
+
     def usage(self) -> ServiceUsage:
         return ServiceUsage(
             period=Period(0, 0, "example"),
-            days=self.days,
-            active_days=self.active_days,
             volume_in_octets=int(self.in_gb * 10**9),
             volume_out_octets=int(self.out_gb * 10**9),
             bandwidth=_bandwidth(self.slots),
-            active_seconds=self.active_days * 86_400,
-            seconds=self.days * 86_400,
             quantities=self.quantities,
             events={meter: [one for event in events for one in [_event(event)] * event.n] for meter, events in self.events.items()},
             carried=self.carried,
             pooled=self.pooled,
+            **self._activity() | {"ended_after": self.ended_after},
         )
 
 
