@@ -12,8 +12,9 @@ from perf.slots import U64, SlotIndex, grown
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-Of = Literal["value", "change_per_hour", "burn_rate", "silent_s"]
-UNITS: Final[dict[Of, str]] = {"burn_rate": "times the budget", "silent_s": "s without a value"}
+Of = Literal["value", "change_per_hour", "burn_rate", "silent_s", "spreads"]
+UNITS: Final[dict[Of, str]] = {"burn_rate": "times the budget", "silent_s": "s without a value", "spreads": "spreads from what is usual"}
+NOT_BY_SAMPLE: Final[tuple[Of, ...]] = ("silent_s", "spreads")  # rules that look at other moments than samples come
 SHORT: Final = 12  # the short window of a burn rate is so much shorter than the long one
 
 

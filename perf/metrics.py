@@ -19,3 +19,6 @@ DISK_WAITING = counter("perf_disk_waiting_seconds", "Seconds for which samples w
 REMOTE_WRITE_SAMPLES = counter("remote_write_samples", "Samples for the remote-write receiver: sent, again, refused, lost.", "outcome")
 REMOTE_WRITE_WAITING = gauge("remote_write_waiting", "Requests that wait for the remote-write receiver.")
 INCOMING = counter("perf_incoming_samples", "Samples sent by others (remote-write, OTLP): taken, or why they were refused.", "outcome")
+UNUSUAL = counter(
+    "perf_unusual", "Five minutes far from what is usual, and those of them that the second look found to be often so.", "what"
+)

@@ -7,11 +7,13 @@ from typing import Final
 
 import numpy as np
 
+from perf.baseline import SLOTS_A_DAY
 from perf.compared import silences
 from perf.query import History, HistoryQuery
 from perf.slots import U64
 from perf.store import TelemetryStore
 from perf.thresholds import F64, Change, Comparison, RuleFile, rule_of
+from perf.usual import DAY_NS, DAYS, SLOT_NS, usual_of
 
 SHOWN: Final = 200  # firings that an answer names; all are counted
 
@@ -40,17 +42,20 @@ class Preview:
 async def preview(store: TelemetryStore, wanted: Comparison, span: tuple[int, int], entities: tuple[int, ...] | None) -> Preview:
     """Let the rule live through [start, end) of these entities (None: all)."""
     beside = wanted.only_when.metric if wanted.only_when else ""
-    history = await store.history(HistoryQuery(wanted.metric, *span, beside, entities))
-    return await asyncio.to_thread(replayed, wanted, history, span[1])
+    start_ns = span[0] - DAYS * DAY_NS if wanted.of == "spreads" else span[0]
+    history = await store.history(HistoryQuery(wanted.metric, start_ns, span[1], beside, entities))
+    return await asyncio.to_thread(replayed, wanted, history, span[1], span[0])
 
 
-def replayed(wanted: Comparison, history: History, end_ns: int) -> Preview:
-    """The same over history that is there, until `end_ns`."""
+def replayed(wanted: Comparison, history: History, end_ns: int, start_ns: int = 0) -> Preview:
+    """The same over history that is there, from `start_ns` until `end_ns`; what is before is only learned from."""
     values = len(history.value)
     if wanted.of == "silent_s":
         assert wanted.raise_when.above is not None
         entity, time_ns, value = silences(history.entity, history.time_ns, end_ns, wanted.raise_when.above)
         history = History(history.tier, entity, time_ns, value, np.full(len(value), np.nan))
+    if wanted.of == "spreads":
+        history = _from_usual(history, start_ns)
     same = wanted.model_dump(exclude_unset=True)
     about = {"summary": "preview", "reference": "", "alarm_type": "preview", "perceived_severity": "indeterminate", "examples": []}
     rule = rule_of("preview", RuleFile.model_validate(same | about))
@@ -66,6 +71,25 @@ def replayed(wanted: Comparison, history: History, end_ns: int) -> Preview:
             changes += rule.changes(history.entity[finite], history.time_ns[finite], history.value[finite], latest)
     fired = _paired(changes)
     return Preview(history.tier, values, len(fired), len({it.entity for it in fired}), tuple(fired[:SHOWN]))
+
+
+def _from_usual(history: History, start_ns: int) -> History:
+    """Each five minutes as spreads from what the days before made usual; of days with too few before them nothing is known."""
+    times, entities, spreads = [], [], []
+    days = history.time_ns // DAY_NS
+    for day in np.unique(days[history.time_ns >= start_ns]).tolist():
+        rows = np.flatnonzero((days == day) & (history.time_ns >= start_ns))
+        usual = usual_of(history, day * DAY_NS, DAYS, frozenset())
+        for slot in range(SLOTS_A_DAY):
+            here = rows[history.time_ns[rows] // SLOT_NS % SLOTS_A_DAY == slot]
+            if len(here) and len(usual.key):
+                spreads.append(usual.spreads(slot, history.entity[here], history.value[here]))
+                times.append(history.time_ns[here])
+                entities.append(history.entity[here])
+    nothing = np.zeros(0)
+    value = np.concatenate([nothing, *spreads])
+    key, time_ns = np.concatenate([nothing.astype(np.uint64), *entities]), np.concatenate([nothing.astype(np.int64), *times])
+    return History(history.tier, key, time_ns, value, np.full(len(value), np.nan))
 
 
 def _instants(history: History) -> Iterator["np.ndarray[tuple[int], np.dtype[np.intp]]"]:

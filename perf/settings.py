@@ -1,5 +1,6 @@
 """Settings of the performance pipeline, `[perf]`."""
 
+from datetime import date
 from typing import Annotated
 
 from pydantic import Field
@@ -36,5 +37,7 @@ class PerfSettings(Settings):
     disk_low_share: float = Field(0.1, gt=0, lt=1)  # less free than this is an alarm
     disk_low_days: float = Field(7.0, gt=0)  # full sooner than this is one as well
     trends_hours: float = Field(6.0, gt=0)  # how often the trends of `config/trends/` are looked at
+    usual_series: int = Field(20_000, ge=0)  # interfaces whose usual day is learned; 2.3 KB each and metric
+    holidays: tuple[date, ...] = ()  # UTC days that are no usual days: neither learned from nor compared with the usual
     exposition_series: int = Field(500_000, ge=1)  # the most one scrape of /metrics/network carries
     remote_write: RemoteWriteSettings = RemoteWriteSettings()

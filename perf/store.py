@@ -186,6 +186,16 @@ class TelemetryStore:
         k, time_ns, v, w = (_column(found, name, dtype) for name, dtype in _HISTORY_COLUMNS.items())
         return History("raw" if raw else "5m", k, time_ns, v, w)
 
+    async def slot(self, metric_name: str, slot_ns: int) -> Top:
+        """The mean of every interface over the five minutes that begin at `slot_ns`, in order of key."""
+        metric = _metric(metric_name)
+        sql = (
+            f"SELECT entity, toFloat64({_expression(metric, '_mean')}) AS value FROM interface_5m FINAL "  # noqa: S608 - names come from the schema, values are bound
+            f"WHERE {_BOUNDS['tier']} ORDER BY entity"
+        )
+        found = await self._client.query(sql, {"start": slot_ns, "end": slot_ns + TIER_S["5m"] * NS_PER_S, "speed": 0.0})
+        return Top(_column(found, "entity", np.uint64), _column(found, "value", np.float64))
+
     async def daily(
         self, metric_name: str, statistic: DailyStatistic, end_ns: int, days: int, entities: tuple[int, ...] | None = None
     ) -> Daily:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from perf.compared import UNITS, Burn, Of, Speed
+from perf.compared import NOT_BY_SAMPLE, UNITS, Burn, Of, Speed
 from perf.files import load
 from perf.files import metric as metric_of
 from perf.metrics import EVENTS, THRESHOLD_DROPPED
@@ -82,8 +82,9 @@ class Example(Settings):
 
 class Comparison(Settings):
     """What is compared with what (`perf.compared`): a metric's value, how fast it changes (per hour, from sample to sample),
-    how many times faster than allowed it uses up `budget` (over `window_s` and a twelfth of it), or for how many seconds
-    nothing was heard of it."""
+    how many times faster than allowed it uses up `budget` (over `window_s` and a twelfth of it), for how many seconds
+    nothing was heard of it, or how many usual spreads its five minutes are from what is usual at that time of the day
+    (`perf.usual`)."""
 
     metric: str
     of: Of = "value"
@@ -258,7 +259,7 @@ class Thresholds:
         self.rules = tuple(read(path) for path in _paths()) if rules is None else tuple(rules)
         self.listens = any(rule.file.of == "silent_s" for rule in self.rules)  # whether any rule is about silence
         self.watches = np.zeros(256, np.bool_)  # by metric code: whether any rule looks at it
-        self.watches[[rule.metric.code for rule in self.rules if rule.file.of != "silent_s"]] = True
+        self.watches[[rule.metric.code for rule in self.rules if rule.file.of not in NOT_BY_SAMPLE]] = True
 
     def events(self, key: U64, code: npt.NDArray[np.uint8], time_ns: I64, value: F64) -> list[Event]:
         """The alarm changes of these samples (entity key, metric code, time, value; columns of one length)."""
@@ -277,7 +278,7 @@ class Thresholds:
             key, time_ns, value = key[finite], time_ns[finite], value[finite]
         made: list[Event] = []
         for rule in self.rules:
-            if rule.metric.code == code and rule.file.of != "silent_s" and len(key):
+            if rule.metric.code == code and rule.file.of not in NOT_BY_SAMPLE and len(key):
                 made += self._named(rule, rule.changes(key, time_ns, value, self.latest))
         return made
 
@@ -289,6 +290,15 @@ class Thresholds:
                 rows = np.flatnonzero(metrics_of(series) == rule.metric.code)
                 silent_s = (now_ns - time_ns[rows]) / NS_PER_S
                 made += self._named(rule, rule.changes(entity_keys(series[rows]), np.full(len(rows), now_ns), silent_s, self.latest))
+        return made
+
+    def unusual(self, code: int, key: U64, time_ns: I64, spreads: F64) -> list[Event]:
+        """What the rules about the unusual say of five minutes of one metric (entity key, their end, spreads from the usual)."""
+        rows = np.flatnonzero(np.isfinite(spreads))
+        made: list[Event] = []
+        for rule in self.rules:
+            if rule.metric.code == code and rule.file.of == "spreads" and len(rows):
+                made += self._named(rule, rule.changes(key[rows], time_ns[rows], spreads[rows], self.latest))
         return made
 
     def arm(self, keys: Iterable[int]) -> None:

@@ -109,6 +109,7 @@ from perf.sla.slots import StoredSlots
 from perf.sla.terms import shipped
 from perf.store import TelemetryStore
 from perf.totals import Totals
+from perf.usual import Unusual
 from perf.visible import visible
 from station import __version__
 from station.apart.pops import Pops
@@ -330,6 +331,7 @@ class Station:
         settings, topology = ground.settings.perf, ground.picture.current
         self.telemetry = TelemetryStore(client, names)
         self.foresight = Foresight(self.telemetry, names, clock, self.fault.events, settings.trends_hours * 3600)
+        self.unusual = Unusual(self.telemetry, names, self.pipeline.thresholds, clock, self.fault.events, settings)
         self.remote_write = RemoteWrite(settings.remote_write, self.pipeline.last, names, ground.login)
         self.incoming = Intake(Places(names), self.samples, lambda: self.pipeline.durable)
         self.totals = Totals(self.pipeline, self.telemetry, clock)
@@ -416,6 +418,7 @@ class Station:
             "picture": ground.picture.run,
             "pipeline": self.pipeline.run,
             "trends": self.foresight.run,
+            "unusual": self.unusual.run,
             "remote write": self.remote_write.run,
             "fault": self.fault.run,
             "causes": self.causes.run,

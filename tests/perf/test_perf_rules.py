@@ -25,6 +25,9 @@ def happened(rule: Rule, samples: list[tuple[float, ...]]) -> list[tuple[float, 
     for second, value, *rest in samples:
         guard = rest[0] if rest else guard
         code = np.array([rule.metric.code], np.uint8)
+        if rule.file.of == "spreads":
+            events += names.unusual(rule.metric.code, np.array([KEY], np.uint64), np.array([S + int(second * S)]), np.array([float(value)]))
+            continue
         events += names.events(np.array([KEY], np.uint64), code, np.array([S + int(second * S)], np.int64), np.array([value], np.float64))
     return [((event.time_ns - S) / S, "cleared" if event.severity == "cleared" else "raised") for event in events]
 
