@@ -100,7 +100,10 @@ def router(service: FaultService) -> APIRouter:
 
 
 async def act(service: FaultService, caller: Scope, body: AlarmAction) -> dict[str, Any]:
-    """Do it in one transaction with its audit; honest counts of what matched, what changed and why the rest did not."""
+    """Do it in one transaction with its audit; honest counts of what matched, what changed and why the rest did not.
+
+    `ids` are those that changed, where these are few enough to be taken back.
+    """
     caller.require(Role.OPERATOR, f"{body.action} alarms")
     if body.filter is None and not body.ids:
         raise ProblemError(422, "Nothing named", "Give `ids` or a `filter`.")
@@ -123,7 +126,9 @@ async def act(service: FaultService, caller: Scope, body: AlarmAction) -> dict[s
     refused = hidden | await service.change(targets, doing, note)
     matched = len(targets) + len(hidden)
     failed = [{"id": key, "reason": why} for key, why in list(refused.items())[:PAGE_LIMIT]]
-    return {"matched": matched, "succeeded": matched - len(refused), "failed": failed}
+    changed = [key for key in targets if key not in refused]
+    named = {"ids": changed} if len(changed) <= PAGE_LIMIT else {}  # so few can be taken back
+    return {"matched": matched, "succeeded": matched - len(refused), "failed": failed, **named}
 
 
 def _act(caller: Scope, body: AlarmAction, service: FaultService) -> Act:

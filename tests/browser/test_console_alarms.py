@@ -107,3 +107,14 @@ def test_what_stands_under_roots_is_a_list_of_its_own(page: Page, console: Conso
     expect(page.locator("[data-testid=alarm-row]").first).to_contain_text("core-01")
     page.get_by_role("button", name="Under roots").click()
     expect(page.locator("[data-testid=alarm-row][data-severity=critical]")).to_have_count(1)
+
+
+def test_what_was_done_to_all_that_match_is_taken_back(page: Page, console: Console) -> None:
+    open_alarms(page, console, "?q=severity%3Aminor")
+    page.keyboard.press("*")
+    page.get_by_test_id("bulk-bar").get_by_role("button", name="Acknowledge").click()
+    page.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("acknowledged")
+    expect(page.locator("[data-testid=alarm-row][data-state=active]")).to_have_count(0)
+    page.keyboard.press("z")
+    expect(page.locator("[data-testid=alarm-row][data-state=active]")).not_to_have_count(0)

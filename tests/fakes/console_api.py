@@ -148,7 +148,7 @@ def _add_actions(routes: APIRouter, network: Network, hub: Hub) -> None:
         for key in ids:
             network.alarms[key] = {**network.alarms[key], **_changed(body, caller.user)}
             hub.publish("alarm", network.alarms[key])
-        return {"matched": len(ids), "succeeded": len(ids), "failed": []}
+        return {"matched": len(ids), "succeeded": len(ids), "failed": [], "ids": list(ids)}
 
 
 def _changed(body: dict[str, Any], user: str) -> dict[str, Any]:

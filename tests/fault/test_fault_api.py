@@ -66,7 +66,8 @@ async def test_an_action_tells_what_matched_and_what_failed(service: FaultServic
         detail = (await http.get(f"/api/v1/alarms/{ids[0]}")).json()
         summary = (await http.get("/api/v1/alarms/summary")).json()
         incidents = (await http.get("/api/v1/incidents")).json()
-    assert done == {"matched": 3, "succeeded": 2, "failed": [{"id": "none", "reason": "there is no such alarm"}]}
+    assert done == {"matched": 3, "succeeded": 2, "failed": [{"id": "none", "reason": "there is no such alarm"}], "ids": ids}
+    assert len(said["ids"]) == 1
     assert (said["matched"], detail["ack_user"], [c["text"] for c in detail["comments"]]) == (1, "ito", ["looking"])
     assert (summary["counts"]["major"], len(summary["rate_10min"]), incidents["total"]) == (2, 24, 2)
 

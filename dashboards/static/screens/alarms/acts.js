@@ -13,7 +13,8 @@ async function answered(action, whom, given) {
   try {
     const answer = await post("/api/v1/alarms/actions", { action, ...whom, ...given });
     const failed = answer.failed?.length ? `, ${answer.failed.length} not: ${answer.failed[0].reason}` : "";
-    const undo = UNDO[action] && whom.ids && answer.succeeded ? ["Undo", () => act(UNDO[action], whom)] : null;
+    const ids = whom.ids || answer.ids;
+    const undo = UNDO[action] && ids?.length && answer.succeeded ? ["Undo", () => act(UNDO[action], { ids })] : null;
     toast(`${answer.succeeded} of ${plural(answer.matched, "alarm")} ${DONE[action]}${failed}`, { kind: failed ? "problem" : "done", act: undo });
     return true;
   } catch (error) {
