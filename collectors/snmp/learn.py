@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from collectors.codecs.ber import Oid, parse_oid
 from collectors.snmp.client import SnmpClient
-from collectors.snmp.plan import FAST, TIERS, Item, Plan, Port, Ratio, build, interface_items, is_polled_metric, work_out
+from collectors.snmp.plan import FAST, OPER_STATUS, TIERS, Item, Plan, Port, Ratio, build, interface_items, is_polled_metric, work_out
 from collectors.snmp.profile_model import DeviceMetric, Reading, SensorTable, SessionTable, admits_arc
 from collectors.snmp.profiles import Profile
 from collectors.snmp.text import number_of, text_of, value_text
@@ -186,7 +186,9 @@ def learned_plan(device: Device, topology: Topology, learned: Learned, client: S
         if entity.kind == "interface":
             if_index = _if_index_now(entity, learned, by_name)
             port = learned.ports.get(if_index, Port(if_index))
-            if if_index and port.name_oid not in absent:
+            if port.name_oid in absent:  # the row is gone, or the agent walks its name and does not give it
+                port = Port(0 if (*OPER_STATUS, if_index) in absent else if_index)
+            if port.if_index:
                 items += interface_items(device.no, entity.entity_no, port, wide=wide, absent=absent, tiers=tiers)
         elif entity.oid and is_polled_metric(entity.metric):
             tier = learned.tier(metrics_by_code()[entity.metric].name)

@@ -121,10 +121,9 @@ def follow_absent(polled: Polled, plan: Plan, slots: Sequence[int], now_ns: int)
         return
     polled.absent.update(missing)
     polled.plan = None
-    names = {plan.oids[slot] for slot in slots if slot in plan.expected}
-    gone = {oid[-1] for oid in missing if oid in names or oid[:-1] == OPER_STATUS}
+    gone = sum(oid[:-1] == OPER_STATUS for oid in missing)
     if gone:
-        polled.client.problem("row_gone", len(gone))
+        polled.client.problem("row_gone", gone)
     if gone and now_ns - polled.learned_ns > _RELEARN_MIN_S * NS_PER_S:
         polled.learned = None
 

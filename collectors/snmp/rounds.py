@@ -26,6 +26,7 @@ from station.clock import NS_PER_S, Clock
 _NUMBERS_MIN_S = 20.0  # between two times that a device is learned because of interfaces with unknown numbers
 _UNLEARNED_MIN_S = 30.0  # what could not be learned whole is tried again after twice this, four times this, ...
 _UNLEARNED_MAX = 16
+_KEPT_MAX = 3  # what is known whole is kept so many times
 _VARBINDS_MIN = 4  # below this an answer is not made smaller
 _REFUSED = frozenset({"timeout", "deadline", "wrong_digest", "unknown_user", "unsupported_security_level", "decryption_error"})
 
@@ -104,12 +105,13 @@ class Rounds:
         return polled.plan
 
     async def _learn(self, polled: Polled, now_ns: int) -> None:
-        """Learn the device; what is known whole is kept where this time it could be learned only in part."""
+        """Learn the device; what is known whole is kept for a while where it can be learned only in part."""
         profile = self._profiles.named(polled.device.profile)
         polled.client.limits = profile.client_limits()
         learned = await learn(polled.client, profile)
         polled.unlearned = 0 if learned.is_whole else min(polled.unlearned + 1, _UNLEARNED_MAX)
-        if learned.is_whole or polled.learned is None:
+        known = polled.learned
+        if learned.is_whole or known is None or not known.is_whole or polled.unlearned > _KEPT_MAX:
             polled.learned = learned
         polled.learned_ns, polled.turn = now_ns, 0
         polled.absent.clear()

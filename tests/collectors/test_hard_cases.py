@@ -393,3 +393,14 @@ async def test_a_table_of_twenty_thousand_interfaces(path: str) -> None:
     async with lab(Agent(interfaces(*range(1, 20_001))), indexes=indexes, budget_s=60) as station:
         answered, found = await station.poll()
     assert (answered, told(found), station.problems) == (True, rows(*indexes), {})
+
+
+async def test_an_agent_that_walks_a_name_and_does_not_give_it_is_polled_all_the_same(path: str) -> None:
+    def behave(asked: Asked) -> None:
+        names = {(*IFX, 1, n): VarBind((*IFX, 1, n), NO_SUCH_INSTANCE, None) for n in PORTS}
+        asked.send(asked.answer(tuple(names.get(cell.oid, cell) for cell in asked.agent.found(asked.pdu))))
+
+    async with lab(Agent(interfaces(*PORTS), only_get(behave))) as station:
+        await station.poll()
+        answered, found = await station.poll()
+    assert (answered, told(found), station.problems) == (True, WHOLE, {})
