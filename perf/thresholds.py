@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from perf.compared import NOT_BY_SAMPLE, UNITS, Burn, Of, Speed
-from perf.files import load
+from perf.files import AlarmWords, load
 from perf.files import metric as metric_of
 from perf.metrics import EVENTS, THRESHOLD_DROPPED
 from perf.slots import U64, SlotIndex
@@ -102,17 +102,9 @@ class Comparison(Settings):
             raise ValueError("silence is raised above so many seconds, which are its duration: no for_s")
 
 
-class RuleFile(Comparison):
+class RuleFile(Comparison, AlarmWords):
     """One file of `config/thresholds/`."""
 
-    summary: str
-    reference: str
-    alarm_type: str
-    qualifier: str = ""
-    perceived_severity: Literal["critical", "major", "minor", "warning", "indeterminate"]
-    event_type: str = "qualityOfServiceAlarm"
-    probable_cause: str = "thresholdCrossed"
-    proposed_repair: str = ""
     examples: list[Example]
 
 
@@ -215,19 +207,7 @@ class Rule:
         """The alarm change that fault is told."""
         _, time_ns, raised, value = change
         unit = UNITS.get(self.file.of) or self.metric.unit + (" per hour" if self.file.of == "change_per_hour" else "")
-        said = f"{self.file.summary}: {value:.4g} {unit}"
-        return Event(
-            time_ns=time_ns,
-            resource=resource,
-            alarm_type=self.file.alarm_type,
-            severity=self.file.perceived_severity if raised else "cleared",
-            text=said,
-            qualifier=self.file.qualifier,
-            source=f"threshold:{self.name}",
-            event_type=self.file.event_type,
-            probable_cause=self.file.probable_cause,
-            proposed_repair=self.file.proposed_repair,
-        )
+        return self.file.event(time_ns, resource, f"{value:.4g} {unit}", f"threshold:{self.name}", raised=raised)
 
 
 def read(path: Path) -> Rule:

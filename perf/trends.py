@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from perf.capacity import DAYS_MIN, Trend, trend
-from perf.files import load, metric
+from perf.files import AlarmWords, load, metric
 from perf.query import BUSY_DAYS_LIMIT, Daily, DailyStatistic
 from perf.slots import U64
 from station.batch import Event
@@ -66,17 +66,9 @@ class Wearing(Settings):
             raise ValueError("the logarithm of a level is of one above 0")
 
 
-class TrendFile(Wearing):
+class TrendFile(Wearing, AlarmWords):
     """One file of `config/trends/`."""
 
-    summary: str
-    reference: str
-    alarm_type: str
-    qualifier: str = ""
-    perceived_severity: Literal["critical", "major", "minor", "warning", "indeterminate"]
-    event_type: str = "qualityOfServiceAlarm"
-    probable_cause: str = "thresholdCrossed"
-    proposed_repair: str = ""
     examples: list[TrendExample]
 
 
@@ -111,23 +103,9 @@ class TrendRule:
             if resource is None:
                 continue
             (self.raised.add if raising[row] else self.raised.discard)(entity)
-            made.append(self._event(found, row, now_ns, resource, raised=bool(raising[row])))
+            said = self.reason(found, row, now_ns)
+            made.append(self.file.event(now_ns, resource, said, f"trend:{self.name}", raised=bool(raising[row])))
         return made
-
-    def _event(self, found: Reached, row: int, now_ns: int, resource: str, *, raised: bool) -> Event:
-        said = self.reason(found, row, now_ns)
-        return Event(
-            time_ns=now_ns,
-            resource=resource,
-            alarm_type=self.file.alarm_type,
-            severity=self.file.perceived_severity if raised else "cleared",
-            text=f"{self.file.summary}: {said}",
-            qualifier=self.file.qualifier,
-            source=f"trend:{self.name}",
-            event_type=self.file.event_type,
-            probable_cause=self.file.probable_cause,
-            proposed_repair=self.file.proposed_repair,
-        )
 
     def reason(self, found: Reached, row: int, now_ns: int) -> str:
         """Where the trend stands, how fast it goes and when it arrives, with the interval."""
