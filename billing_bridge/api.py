@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_bridge.completeness import accounts
 from billing_bridge.export import Export, Format, export
+from billing_bridge.flow_meter import Flows, against_flows
 from billing_bridge.guiding import FOREVER_NS
 from billing_bridge.portions import Place, Span, portions, with_progress
 from billing_bridge.reconcile import TOLERANCE_PPM, reconciled
@@ -35,8 +36,8 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
 Asked = Callable[..., Span]
 
 
-def router(state: State, clock: Clock) -> APIRouter:
-    """The routes under /api/v1."""
+def router(state: State, clock: Clock, flows: Flows | None = None) -> APIRouter:
+    """The routes under /api/v1; `flows` is the second meter of ports, where there is one."""
     routes = APIRouter(prefix="/api/v1/usage", tags=["usage"])
 
     def asked(since: From = "", until: To = "", service: Service = "", known: Instant = "") -> Span:
@@ -69,6 +70,8 @@ def router(state: State, clock: Clock) -> APIRouter:
             return await _page(conn, caller, found, cursor, limit)
 
     _add_reconciliation(routes, state, asked)
+    if flows is not None:
+        _add_flows(routes, state, asked, flows)
     _add_export(routes, state, asked)
     return routes
 
@@ -83,6 +86,19 @@ def _add_reconciliation(routes: APIRouter, state: State, asked: Asked) -> None:
         whole_view(caller, "reconciliation")
         async with state.read() as conn:
             rows = await reconciled(conn, caller, span, tolerance_ppm)
+        return {"items": rows, "next": None, "total": len(rows), "verdicts": dict(Counter(row["verdict"] for row in rows))}
+
+
+def _add_flows(routes: APIRouter, state: State, asked: Asked, flows: Flows) -> None:
+    @routes.get("/reconciliation/flows")
+    async def against(
+        caller: Caller, span: Annotated[Span, Depends(asked)], tolerance_ppm: Annotated[int, Query(ge=0, le=1_000_000)] = TOLERANCE_PPM
+    ) -> dict[str, Any]:
+        """Interface octets against those of flow records, port by port."""
+        caller.require(Role.BILLING, "reconciling usage")
+        whole_view(caller, "reconciliation")
+        async with state.read() as conn:
+            rows = await against_flows(conn, caller, span, flows, tolerance_ppm)
         return {"items": rows, "next": None, "total": len(rows), "verdicts": dict(Counter(row["verdict"] for row in rows))}
 
 

@@ -52,6 +52,7 @@ import perf.sla.tmf657
 import perf.trends_api
 import station.apart.api
 from billing_bridge import sessions
+from billing_bridge.flow_meter import StoredFlows
 from billing_bridge.meter import Meter
 from billing_bridge.sessions import SessionReport
 from bss.balance import Balances
@@ -478,7 +479,7 @@ class Station:
             fault.notify.api.router(self.notifier),
             fault.notify.plan_api.router(self.notifier),
             fault.notify.ack_api.router(self.notifier, self.fault),
-            fault.notify.replies_api.router(self.notifier, self.fault),
+            fault.notify.replies_api.router(self.notifier, self.fault, lambda: ground.login("replies").get("password", "")),
             inventory.api.router(ground.picture, self.discovery, severity=colours.severity, utilisation=colours.utilisation),
             perf.api.router(self.pipeline, self.telemetry, self.totals),
             perf.api.metrics_router(self.pipeline),
@@ -494,7 +495,7 @@ class Station:
             perf.export_api.router(self.client, self.pipeline.names),
             station.apart.api.router(self.pops),
             perf.capacity_api.router(self.pipeline.names, self.telemetry, self.totals),
-            billing_bridge.api.router(ground.state, clock),
+            billing_bridge.api.router(ground.state, clock, StoredFlows(FlowStore(self.client))),
             bss.api.router(ground.state, self.biller, self.telemetry, clock),
             billing_bridge.tmf635.router(ground.state, ground.settings.billing, self.guard, clock),
             bss.dunning.station.router(self.dunning),
