@@ -18,7 +18,8 @@ from bss.taxes import Tax
 
 
 def settle(inputs: Inputs, customer: Row, now: Sequence[Line]) -> list[Line | Leak]:
-    """Fees of this period that may stand on an earlier bill already: charged where they do not, else settled."""
+    """Charges of this period, some of which stand on an earlier bill already, as fees in advance: charged where they do not, else
+    settled, whatever the tariff is now."""
     first = inputs.days[0]
     booked: dict[tuple[str, str], dict[str, Row]] = {}
     for row in inputs.booked.get(customer["id"], ()):

@@ -31,13 +31,7 @@ def draft(inputs: Inputs, customer: Row) -> Draft:
     rated, exceptions = rate_all(inputs, customer, inputs.usage)
     ahead = _ahead(inputs, customer)
     found = _Lines()
-    for key, rating in rated.ratings.items():
-        for line in charges_of(inputs, customer, rated, key):
-            if rating.tariff.is_ahead(line.item.charge):
-                found.compared.append(line)
-            else:
-                found.lines.append(line)
-    found.add(settle(inputs, customer, found.compared))
+    found.add(settle(inputs, customer, [line for key in rated.ratings for line in charges_of(inputs, customer, rated, key)]))
     for key, rating in ahead.ratings.items():
         found.lines += [line for line in charges_of(inputs, customer, ahead, key) if rating.tariff.is_ahead(line.item.charge)]
     once, refused = _once(inputs, customer)
@@ -56,14 +50,13 @@ def draft(inputs: Inputs, customer: Row) -> Draft:
 
 @dataclass(slots=True)
 class _Lines:
-    """What a draft comes to: charges, corrections by kind, and what is still to be compared with earlier bills."""
+    """What a draft comes to: charges, corrections by kind, and leaks."""
 
     lines: list[Line] = field(default_factory=list)
     credits: list[Line] = field(default_factory=list)
     debits: list[Line] = field(default_factory=list)
     settled: list[Line] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
-    compared: list[Line] = field(default_factory=list)
 
     def add(self, found: "Iterable[Line | Leak]") -> None:
         of = {"charge": self.lines, "credit": self.credits, "debit": self.debits, "settled": self.settled}

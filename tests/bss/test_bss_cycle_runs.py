@@ -381,3 +381,40 @@ async def test_who_is_billed_by_another_cycle_is_not_missing_from_the_month(shop
         assert await unbilled_active(conn, CLERK, parse("2026-06", shop.biller.billing.zone)) == []
         missing = await unbilled_active(conn, CLERK, parse("2026-05", shop.biller.billing.zone))
     assert [row["number"] for row in missing] == ["S-2"]
+
+
+@pytest.mark.slow
+async def test_every_engine_bills_the_same(any_state: State, tmp_path: Path) -> None:
+    """A charge once in another currency, a shared service, a fee in advance and a change of tariff that came late."""
+    await any_state.create_all()
+    shop = Shop(any_state, tmp_path)
+    shop.flat("t", "31", 'billed = "advance"')
+    shop.flat("large", "62")
+    for n in (1, 2):
+        await add_service(any_state, n, await add_customer(any_state, n), "t", {})
+    once = {"tenant": 1, "id": "o1", "customer_id": "customer-1", "day": "2026-06-20", "description": "Router", "unit": "piece"}
+    once |= {"quantity": "1", "unit_price": "50", "currency": "USD", "tax_class": "standard", "made_ns": 1, "made_by": "clerk"}
+    rate = {"tenant": 1, "day": "2026-06-19", "base": "EUR", "quote": "USD", "rate": "1.25", "source": "ECB", "made_ns": 1}
+    async with any_state.write() as conn:
+        await conn.execute(sa.insert(one_off).values(**once))
+        await conn.execute(sa.insert(exchange_rate).values(**rate))
+        await conn.execute(sa.insert(bill_split).values(tenant=1, service_id="service-2", payer_id="customer-1", share_ppm=500_000))
+    june = await shop.run("2026-06", "2026-07-01")
+    async with any_state.write() as conn:
+        row = {"tenant": 1, "service_id": "service-1", "day": "2026-06-16", "made_ns": at("2026-07-02"), "made_by": "clerk"}
+        await conn.execute(sa.insert(service_plan).values(**row, tariff="large", was="t"))
+    july = await shop.run("2026-07", "2026-08-01")
+    assert await shop.biller.due(CLERK, at("2026-08-02")) == []
+    assert [[row[1:] for row in lines(found)] for found in june] == [
+        [("1.flat", "2026-06", 3_100), ("1.flat", "2026-06", 1_550), ("1.flat", "2026-07", 3_100), ("1.flat", "2026-07", 1_550),
+         ("once.o1", "2026-06", 4_000)],
+        [("1.flat", "2026-06", 1_550), ("1.flat", "2026-07", 1_550)],
+    ]  # fmt: skip
+    assert sorted(lines(july[0])) == [
+        ("charge", "1.flat", "2026-08", 1_550),
+        ("credit", "1.flat", "2026-06", -3_100),
+        ("credit", "1.flat", "2026-07", -3_100),
+        ("debit", "1.flat", "2026-06", 1_550),
+        ("debit", "1.flat", "2026-07", 6_200),  # the other tariff's fee stands for the one that was paid in advance
+        ("debit", "1.flat#1", "2026-06", 3_100),
+    ]
