@@ -103,6 +103,7 @@ class SyslogRules:
     rules: tuple[SyslogRule, ...]
     by_key: dict[str, list[SyslogRule]] = field(init=False, default_factory=dict)
     others: list[SyslogRule] = field(init=False, default_factory=list)
+    hinted: dict[str, list[int]] = field(init=False, default_factory=dict)  # by a word that lines have: places among the others
     shapes: dict[bytes, _Candidates] = field(init=False, default_factory=dict)
     numbered: set[bytes] = field(init=False, default_factory=set)
     numbered_keys: set[str] = field(init=False, default_factory=set)
@@ -112,6 +113,8 @@ class SyslogRules:
             for key in rule.keys:
                 self.by_key.setdefault(key.upper(), []).append(rule)
             if not rule.keys:
+                for hint in rule.hints:
+                    self.hinted.setdefault(hint, []).append(len(self.others))
                 self.others.append(rule)
         self.numbered_keys = {_numberless(key) for key in self.by_key if _DIGIT.search(key)}
 
@@ -145,7 +148,8 @@ class SyslogRules:
         """A rule without a literal number fits all lines of a shape or none, and what follows one that fits is never tried."""
         low = _numberless(tagged.lower())
         keyed = ((rule, True) for key in keys for rule in self.by_key.get(key.upper(), ()))
-        others = ((rule, False) for rule in self.others if any(hint in low for hint in rule.hints))
+        places = sorted({place for hint, those in self.hinted.items() if hint in low for place in those})
+        others = ((self.others[place], False) for place in places)
         for rule, by_key in chain(keyed, islice(others, RULES_PER_LINE_MAX)):
             fits = rule.meant(text if by_key else tagged) is not None
             if fits or rule.has_number:
