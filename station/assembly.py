@@ -13,15 +13,6 @@ from fastapi import APIRouter
 
 import billing_bridge.api
 import billing_bridge.tmf635
-import bss.api
-import bss.cash.station
-import bss.dunning.station
-import bss.parties.station
-import bss.receivables.tmf676
-import bss.sla_credits
-import bss.tmf654
-import bss.tmf678
-import bss.tmf_catalogue
 import fault.api
 import fault.checks.api
 import fault.foreign
@@ -55,9 +46,8 @@ from billing_bridge import sessions
 from billing_bridge.flow_meter import StoredFlows
 from billing_bridge.meter import Meter
 from billing_bridge.sessions import SessionReport
-from bss.balance import Balances
 from bss.billing import Biller
-from bss.notes import Notes
+from bss.business import Business
 from bss.tariffs import Tariffs
 from collectors import flow_api
 from collectors.facts import look
@@ -289,16 +279,11 @@ class Station:
     def _add_money(self) -> None:
         """From usage to invoices, balances and what happens to those who do not pay."""
         ground, settings, clock = self.ground, self.ground.settings, self.ground.clock
-        self.balances = Balances(ground.state)
         self.meter = Meter(ground.state, STATION, self.telemetry, settings.billing)
         self.biller = Biller(
             ground.state, Tariffs(data_dir("config") / "tariffs"), settings.bss, settings.billing, simulated=ground.plan.simulated
         )
-        proposals, login = bss.api.proposals_of(ground.state, self.biller), ground.login
-        self.cash = bss.cash.station.Cash(proposals.payments, settings.bss, login, clock)
-        self.dunning = bss.dunning.station.runner(
-            proposals, settings.bss, settings.notify.smtp, self.guard, login, clock, self._out_of_service
-        )
+        self.business = Business.of(self.biller, settings.notify.smtp, self.guard, ground.login, clock, self._out_of_service)
 
     def _out_of_service(self) -> Collection[str]:
         """The customers of whom a service is out now, by the alarms that say their resource carries nothing."""
@@ -441,9 +426,7 @@ class Station:
             "discovery": self.discovery.run,
             "collectors": lambda: self.pops.run(self.follower),
             "measurements": self.measurements.run,
-            "prepaid acts": lambda: bss.tmf654.Acts(ground.state, self.balances, ground.clock).resume(STATION),
-            "dunning": self.dunning.run,
-            "cash": self.cash.resume,
+            **self.business.works(),
             "meter": lambda: self.meter.run(ground.clock),
             "freshness": lambda: freshness.publish(self.totals, ground.hub),
         }
@@ -496,18 +479,8 @@ class Station:
             station.apart.api.router(self.pops),
             perf.capacity_api.router(self.pipeline.names, self.telemetry, self.totals),
             billing_bridge.api.router(ground.state, clock, StoredFlows(FlowStore(self.client))),
-            bss.api.router(ground.state, self.biller, self.telemetry, clock),
             billing_bridge.tmf635.router(ground.state, ground.settings.billing, self.guard, clock),
-            bss.dunning.station.router(self.dunning),
-            *self.cash.routers(),
-            bss.sla_credits.router(ground.state, self.levels, Notes(ground.state, ground.settings.bss), clock),
-            bss.tmf654.router(ground.state, self.balances, self.guard, clock),
-            bss.tmf678.router(ground.state, self.guard, clock),
-            bss.receivables.tmf676.router(bss.api.proposals_of(ground.state, self.biller), self.guard, clock),
-            *bss.parties.station.routers(
-                ground.state, ground.settings.bss, self.biller.billing.zone, self.guard, clock, self.fault, self.levels
-            ),
-            *bss.tmf_catalogue.routers(ground.state, self.biller.tariffs, self.guard, clock),
+            *self.business.routers(self.telemetry, self.fault, self.levels),
         ]
 
     async def components(self) -> Mapping[str, Mapping[str, Any]]:
