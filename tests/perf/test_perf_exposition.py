@@ -4,11 +4,13 @@ import shutil
 import subprocess
 
 import numpy as np
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from perf.exposition import Exposition, Wanted, targets
 from perf.last import LastColumns
 from perf.names import Names
-from station.catalogue import code_of
+from station.catalogue import code_of, metrics_by_code
 from tests.perf.conftest import METERED, PLAIN, SENSOR, topology
 
 IN, OPER = code_of("interface.in_octets"), code_of("interface.oper_status")
@@ -67,3 +69,21 @@ def test_promtool_finds_nothing_to_say() -> None:
     assert promtool, "apt-get install prometheus"
     checked = subprocess.run([promtool, "check", "metrics"], input=encoded(Wanted()), capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("snmp_names", [False, True])
+def test_an_independent_parser_of_openmetrics_takes_every_metric_of_the_catalogue(snmp_names: bool) -> None:
+    codes = np.array(sorted(metrics_by_code()), np.uint64)
+    key_of = {"interface": METERED, "sensor": SENSOR}
+    keys = np.array([key_of.get(metrics_by_code()[int(code)].entity, METERED >> 16 << 16) for code in codes], np.uint64)
+    values = np.where(codes % np.uint64(3) == 0, np.nan, 0.5)
+    raw = np.full(len(codes), 2**53, np.uint64)
+    heard = LastColumns(keys << np.uint64(8) | codes, np.full(len(codes), 1), values, raw, np.zeros(len(codes), np.uint8))
+    picture = topology()
+    wanted = Wanted(openmetrics=True, snmp_names=snmp_names)
+    text = Exposition(Names(lambda: picture), series_limit=1_000).encode(heard, wanted).decode()
+    families = list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
+    told = [metric for metric in metrics_by_code().values() if metric.snmp or not snmp_names]
+    assert sum(len(family.samples) for family in families) == len(told)
+    counters = {sample.name: sample.value for family in families for sample in family.samples if family.type == "counter"}
+    assert set(counters.values()) == ({2**53} if not snmp_names else set())
