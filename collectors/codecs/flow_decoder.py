@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from collectors.codecs import sflow
+from collectors.codecs import flow_frames, sflow
 from collectors.codecs.ber import DecodeError
 from collectors.codecs.flow_options import Told
 from collectors.codecs.flow_templates import Field, Template, fields_of, joined
@@ -292,6 +292,11 @@ class FlowDecoder:
             for row in found:
                 told.learn(key[0], template, row)
             return 0, len(found)
+        if template.frames:
+            rows = flow_frames.rows(template, body, self._domain(exporter, key[:2]).told)
+            if rows:
+                self._done.append(sflow.columns(rows, exporter=exporter.no, domain=key[1], now_ns=now_ns))
+            return len(rows), 0
         records, n = template.fixed(body)
         if n:
             self._wait(template, self._domain(exporter, key[:2]), records, n, now_ns)
@@ -347,7 +352,9 @@ class FlowDecoder:
             return
         if known is None and len(exporter.templates) >= TEMPLATES_MAX and not self._expired(exporter, now_ns):
             raise DecodeError("too many templates")
-        exporter.templates[key] = Template(exporter.no, key[1], fields, scopes, now_ns)
+        made = Template(exporter.no, key[1], fields, scopes, now_ns)
+        made.frames = flow_frames.has_frames(made)
+        exporter.templates[key] = made
 
     def _expired(self, exporter: Exporter, now_ns: int) -> int:
         """How many templates were over their lifetime and are gone now."""

@@ -77,6 +77,7 @@ class Template:
     dtype: np.dtype[np.void] = field(init=False)
     columns: dict[str, int] = field(init=False, default_factory=dict)
     reverse: dict[str, int] = field(init=False, default_factory=dict)
+    frames: bool = False  # its records are sampled frames (`flow_frames`)
     variable: bool = field(init=False)
     least: int = field(init=False)
     sampler_at: int = field(init=False)

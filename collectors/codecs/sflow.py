@@ -25,6 +25,7 @@ _PPP_IP: Final = frozenset({0x0021, 0x0057})
 _EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})  # of IPv6, with a length in units of 8 octets (RFC 8200, 4; RFC 6564)
 _FRAGMENT, _AUTHENTICATION = 44, 51
 _DEEPEST: Final = 16  # labels or extension headers
+ETHERNET, IP = 1, 11  # header_protocol of a raw header; 12 is IP too
 _WITH_PORTS: Final = frozenset({6, 17, 132})
 
 Row = dict[str, int]
@@ -118,10 +119,14 @@ def _port(form: int, value: int, *, expanded: bool) -> int:
 def _raw_header(record: Cursor, row: Row) -> None:
     protocol, length, _ = record.word(), record.word(), record.word()
     row["octets"] = length
-    header = record.take(record.word())
-    if protocol == 1:
+    read_header(protocol, record.take(record.word()), row)
+
+
+def read_header(protocol: int, header: bytes, row: Row) -> None:
+    """What of a frame's first octets is addresses, ports and the like, into `row`."""
+    if protocol == ETHERNET:
         _ethernet(header, row)
-    elif protocol in (11, 12):
+    elif protocol in (IP, 12):
         _ip(header, 0, row)
 
 

@@ -70,6 +70,25 @@ def test_a_record_of_both_directions_is_two_rows_and_one_flow(make: object, coun
     assert (text_of(0, int(flows[2]["source_low"])), decoder.counts["flows"]) == ("198.51.100.7", 2)
 
 
+@pytest.mark.parametrize(
+    ("element", "before"), [(315, b"\1\2\3\4\5\6" * 2 + b"\x08\x00"), (104, b"\1\2\3\4\5\6" * 2 + b"\x08\x00"), (313, b"")]
+)
+def test_sampled_frames_of_ipfix_stand_for_what_their_selector_takes(element: int, before: bytes) -> None:
+    selector = options_ipfix(400, 1, ((302, 4), (305, 4), (306, 4)))
+    frame = before + IPV4 + PORTS
+    record = struct.pack(">IIH", 7, 3, 1514) + bytes((len(frame),)) + frame
+    flows = flows_of(
+        ipfix(selector, field_set(2, template(300, ((302, 4), (10, 4), (312, 2), (element, 65535)))), domain=5),
+        ipfix(field_set(400, struct.pack(">III", 7, 1, 999)), domain=5),
+        ipfix(field_set(300, record * 2), sequence=1, domain=5),
+    )
+    one = flows[1]
+    assert [int(one[name]) for name in ("packets", "octets", "sampling", "in_if", "protocol", "destination_port", "domain")] == [
+        1, 1514, 1000, 3, 17, 53, 5,
+    ]  # fmt: skip
+    assert text_of(0, int(one["source_low"])) == "192.0.2.1"
+
+
 def test_icmp_has_its_type_and_code_where_others_have_a_port() -> None:
     flows = flows_of(ipfix(field_set(2, template(256, ((4, 1), (32, 2), (1, 4)))), field_set(256, struct.pack(">BHI", 1, 0x0800, 84))))
     assert flows["destination_port"].tolist() == [0x0800]
