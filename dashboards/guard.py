@@ -48,7 +48,18 @@ HEADERS = {
 }
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 OPEN_PATHS = frozenset(
-    {"/login", FIRST_PATH, ENTER_PATH, "/ack", "/status", "/hooks/payments", "/health/live", "/health/ready", "/health/startup"}
+    {
+        "/login",
+        FIRST_PATH,
+        ENTER_PATH,
+        "/ack",
+        "/status",
+        "/hooks/payments",
+        "/hooks/replies",
+        "/health/live",
+        "/health/ready",
+        "/health/startup",
+    }
 )
 SCRAPE_PATHS = frozenset({"/metrics", "/metrics/network", "/sd/prometheus"})
 SCRAPER = Scope(OPERATOR_TENANT, Role.VIEWER, "scraper")

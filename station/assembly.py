@@ -36,6 +36,7 @@ import perf.capacity_api
 import perf.export_api
 import perf.heat_api
 import perf.incoming.api
+import perf.kpi_api
 import perf.measurements.tmf628
 import perf.rules_api
 import perf.sla.api
@@ -471,6 +472,7 @@ class Station:
             self.measurements.router(),
             perf.sla.tmf657.router(ground.state, self.levels.slas, self.guard, clock),
             perf.rules_api.router(self.pipeline, self.telemetry),
+            perf.kpi_api.router(self.pipeline.names, self.telemetry),
             perf.heat_api.router(self.pipeline.names, self.telemetry),
             perf.incoming.api.router(self.incoming, self.pipeline.names),
             perf.trends_api.router(self.foresight, self.telemetry, self.pipeline.names),

@@ -1,5 +1,6 @@
 """An answer to a mail or a short message takes the alarm: only with the code of that message, only by a person's word."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -18,6 +19,7 @@ from fault.notify import ack_api, replies_api
 from fault.notify.links import LinkError
 from fault.notify.outbox import Notifier
 from fault.notify.replies import code_of, of_fields, of_mail
+from fault.notify.sending import signature
 from fault.service import FaultService
 from fault.settings import FaultSettings
 from fault.status_page import router as status_page
@@ -33,6 +35,7 @@ from tests.fault.test_notify_mail import Inbox, serving
 
 PATH = "/api/v1/notify/replies"
 BASE = "http://noc.example"
+SECRET = "what the gateway knows"
 SETTINGS = FaultSettings(lone_after_s=0, announce_after_s=0, status_page=True)
 
 
@@ -47,7 +50,7 @@ async def behind_the_guard(state: State, notifier: Notifier, service: FaultServi
     """The whole HTTP side with its sign-in guard, and the header of an operator's token."""
     security = Security(state, notifier.clock)
     token = await security.make_token(STATION, "gateway", Role.OPERATOR, 30)
-    routers = [ack_api.router(notifier, service), replies_api.router(notifier, service), status_page(service)]
+    routers = [ack_api.router(notifier, service), replies_api.router(notifier, service, lambda: SECRET), status_page(service)]
     app = create_app(WebParts(security, Hub(), WebSettings(hosts=("noc.example",)), routers, "0.1.0"))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE), {"Authorization": f"Bearer {token}"}
 
@@ -118,6 +121,41 @@ async def test_the_code_in_an_answer_to_a_short_message_takes_the_alarm_while_it
         late = await http.post(PATH, json={"from": "+49170", "text": found[1]}, headers=token)
     assert [it.status_code for it in (wrong, none, taken, late)] == [422, 422, 200, 422]
     assert (before, alarm.acknowledged, alarm.ack_user) == (False, True, "answer of +49170")
+
+
+async def test_a_gateway_signs_what_it_hands_over(state: State) -> None:
+    clock = VirtualClock(at(0))
+    notifier = notifier_on(state, QUICK.model_copy(update={"replies": True}), clock=clock)
+    service = await service_on(state, clock, announcer=notifier, settings=SETTINGS)
+    async with receiving() as receiver, running(notifier):
+        await notifier.add_webhook(ENGINEER, "sms", receiver.url, "sms", options={"to": "+49301234"})
+        await service.handle([down("if-r1-1")])
+        await until_quiet(state)
+    found = re.search(r"Answer: (ack [a-z2-7]{10})", receiver.taken[0].json["text"])
+    assert found is not None
+    body = json.dumps({"from": "+49170", "text": found[1]}).encode()
+    now_s = clock.now_ns() // NS_PER_S
+
+    def signed(secret: str, stamp: int, over: bytes = body) -> dict[str, str]:
+        return {"X-Trunkline-Timestamp": str(stamp), "X-Trunkline-Signature": signature(secret, stamp, over)}
+
+    (alarm,) = service.book.alarms.values()
+    http, _ = await behind_the_guard(state, notifier, service)
+    async with http:
+        refused = [
+            await http.post("/hooks/replies", content=body, headers=headers)
+            for headers in (
+                {},
+                signed("another", now_s),
+                signed(SECRET, now_s - 301),
+                signed(SECRET, now_s, b"{}"),
+                {"X-Trunkline-Timestamp": "x" * 99},
+            )
+        ]
+        before = alarm.acknowledged
+        taken = await http.post("/hooks/replies", content=body, headers=signed(SECRET, now_s))
+    assert [it.status_code for it in refused] == [400] * 5
+    assert (before, taken.status_code, alarm.ack_user) == (False, 200, "answer of +49170")
 
 
 async def test_the_pages_for_people_without_a_sign_in_pass_the_guard_and_nothing_else_does(state: State) -> None:
