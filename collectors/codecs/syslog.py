@@ -23,7 +23,7 @@ _PRIORITIES: Final = {str(value): (value >> 3, SEVERITIES[value & 7]) for value 
 _NO_PRIORITY: Final = (1, "notice")  # RFC 3164, 4.3.3: a relay takes 13 for it
 
 # RFC 5424, 6: <PRI>VERSION SP TIMESTAMP SP HOSTNAME SP APP-NAME SP PROCID SP MSGID SP STRUCTURED-DATA [SP MSG]
-_HEADER_5424 = re.compile(r"<(\d{1,3})>1 (?!\d+\.\d+ )(?:\S{1,64}) (\S{1,255}) (\S{1,48}) (\S{1,128}) (\S{1,32}) (- ?)?")
+_HEADER_5424 = re.compile(r"<(\d{1,3})> ?1 (?!\d+\.\d+ )(?:\S{1,64}) (\S{1,255}) (\S{1,48}) (\S{1,128}) (\S{1,32}) (- ?)?")
 _VALUE = r"[^\"\\\]]*(?:\\.[^\"\\\]]*)*"
 _ELEMENT = re.compile(rf"\[([^\s=\]\"]{{1,32}})((?: [^\s=\]\"]{{1,32}}=\"{_VALUE}\")*) ?\]")
 _PARAM = re.compile(rf" ([^\s=\]\"]{{1,32}})=\"({_VALUE})\"")
@@ -33,19 +33,22 @@ _PRI = re.compile(r"<(\d{1,3})>(?:\d )? ?")
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,:]\d{1,9})?"
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d)?"
 _TIME = (
-    rf"[*.%]?(?:(?:\d{{4}} )?[A-Z][a-z]{{2}} [ \d]?\d (?:\d{{4}} )?{_CLOCK}{_ZONE}(?: (?:19|20)\d\d(?=[ :]))?"
-    r"(?: (?:UTC|GMT|CES?T|[ECMP][SD]T|JST|IST|BST|MSK|EES?T|[A-Z]{3,4}(?=:)))?"
+    rf"[*.%]?(?:(?:\d{{4}} )?[A-Z][a-z]{{2}} [ \d]?\d (?:\d{{4}} )?{_CLOCK}{_ZONE}(?: (?:19|20)\d\d(?=:?[ %]))?"
+    r"(?: (?:[AP]M|TZ[+-]\d{1,2}|UTC|GMT|CES?T|[ECMP][SD]T|JST|IST|BST|MSK|EES?T|[A-Z]{3,4}(?=:))(?: (?:19|20)\d\d(?=:?[ %]))?)?"
     rf"|\d{{4}}-\d{{1,2}}-\d{{1,2}}[T ]{_CLOCK}(?:\.\d{{1,3}})? ?{_ZONE}|\d{{1,4}}/\d{{1,2}}/\d{{1,4}} {_CLOCK}"
-    r"|\d{10}\.\d{1,9}"
+    r"|\d{10}(?:\.\d{1,9})?(?= )"
     r"|\d{1,3}[ywd]\d{1,2}[wdh]|\d\d:\d\d:\d\d)"  # since it started, where its clock was never set
 )
 _TIME_3164 = re.compile(rf"{_TIME}(?: ?: ?| {{1,3}}|(?=%))")
 # What may stand before the time: sequence numbers, the name that Cisco calls origin-id, IOS XR's node.
 _LEAD = re.compile(
-    rf"[ :]*(?:\d{{1,10}}: ?){{0,2}}[ :]*(?:(?!\d+ )([\w.-]{{1,255}}):? )?(?:[A-Z]\w{{0,8}}(?:/\w{{1,8}}){{1,4}} ?:)?{_TIME}(?: ?: ?| )"
+    r"[ :]*(?:\d{1,10}: ?){0,2}[ :]*(?:(?!\d+ )([\w.-]{1,255}):? (?:\d{1,10}: ?)?)?"
+    rf"(?:[A-Z]\w{{0,8}}(?:/\w{{1,8}}){{1,4}} ?:)?{_TIME}(?: ?: ?| )"
 )
 _SEQUENCE = re.compile(r"[ :]*(?:\d{1,10}: ?){1,2}")
-_HOST_AND_TAG = re.compile(r"(?:([\w.:-]{1,255}) )??([\w./-]{1,48})(?:\[([\w./-]{1,32})\])?: ")
+_HOST_AND_TAG = re.compile(r"(?:\[?([\w.:/-]{1,255})\]? )??([\w./-]{1,48})(?:\[([\w./-]{1,32})\])?: ")
+_HOST_AND_PROCESS = re.compile(r"([\w.:-]{1,255}) ([\w./-]{1,48})\[(\d{1,10})\] ")
+_HOST_ADDRESS = re.compile(r"\[?(\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7})\]? ")
 # A name without a tag behind it, where the text is known to begin: mnemonics, RouterOS' topics, PAN-OS' columns, ProVision's
 # numbers, SR Linux' and FortiOS' pairs.
 _HOST_ALONE = re.compile(
@@ -57,7 +60,7 @@ _FORMATS: Final = frozenset({"CEF", "LEEF"})
 _UNIFI = re.compile(r"(?:([\w.-]{1,64}) )?\(?\"?(?:[\w.-]{1,32},)?[0-9a-f]{12},[\w.+-]{1,48}\"?\)?:? ")
 # The usual line at one stroke, as the slow path below reads it: a name that is no year and no zone, a tag that is no format's.
 _USUAL = re.compile(
-    r"<(\d{1,3})>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?!(?:19|20)\d\d[ :]|[A-Z]{3,4}[ :])([\w.:-]{0,254}[\w.-]) "
+    r"<(\d{1,3})>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?!(?:19|20)\d\d[ :]|[A-Z]{3,4}[ :]|[AP]M |TZ[+-])([\w.:-]{0,254}[\w.-]) "
     r"(?!CEF:|LEEF:)([\w./-]{1,48})(?:\[([\w./-]{1,32})\])?: "
 )
 # %FACILITY-SEVERITY-MNEMONIC of Cisco and its kin, after whatever sequence number or time stands before it.
@@ -144,7 +147,7 @@ def _rfc3164(text: str) -> SyslogMessage:
         lead = _LEAD.match(text, at)
         host, time = (lead[1] or "", lead) if lead else ("", _SEQUENCE.match(text, at))
     at = time.end() if time else at
-    tag = _HOST_AND_TAG.match(text, at)
+    tag = _HOST_AND_TAG.match(text, at) or _HOST_AND_PROCESS.match(text, at)
     if tag is not None and tag[2] not in _FORMATS:
         named, app, proc = tag.groups()
         return SyslogMessage(facility, severity, named or host, app, proc or "", "", _clean(text[tag.end() :]))
@@ -159,7 +162,7 @@ def _without_tag(text: str, at: int, made: SyslogMessage, *, prioritised: bool) 
         tag = _HOST_AND_TAG.match(text, at)
         if tag is not None:
             return made._replace(app_name=tag[2], proc_id=tag[3] or "", text=_clean(text[tag.end() :]))
-    alone = _HOST_ALONE.match(text, at)
+    alone = _HOST_ALONE.match(text, at) or _HOST_ADDRESS.match(text, at)
     if alone is not None:
         made, at = made._replace(hostname=alone[1]), alone.end()
     made = made._replace(text=_clean(text[at:]))

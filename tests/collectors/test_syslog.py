@@ -78,6 +78,16 @@ DIRT = [  # line, (name, severity, hostname, text)
     ("<30>Nov 22 00:33:17 gw1 interface,info ether1 link down", ("", "informational", "gw1", "interface,info ether1 link down")),
     ("<28>Nov 22 00:33:17  mx1 rpd[2902]: up", ("rpd", "warning", "mx1", "up")),
     ("<29>2026-7-3 01:00:34.270.1 hw1 %%01IFNET/4/IF_STATE(l)[49]:up", ("", "notice", "hw1", "%%01IFNET/4/IF_STATE(l)[49]:up")),
+    ("<165>Aug 24 05:34:00 CST 1987 m1 myproc[10]: %% do-nuts", ("myproc", "notice", "m1", "%% do-nuts")),
+    ("<0>1990 Oct 22 10:52:01 TZ-6 m1 sched[0]: That's All Folks!", ("sched", "emergency", "m1", "That's All Folks!")),
+    ("<13>Feb  5 17:32:18 192.0.2.99 Use the BFG!", ("", "notice", "192.0.2.99", "Use the BFG!")),
+    ("<30>Nov 22 00:33:17 [192.0.2.9] app: x", ("app", "informational", "192.0.2.9", "x")),
+    ("<30>Nov 22 00:33:17 h1 app[7] without a colon", ("app", "informational", "h1", "without a colon")),
+    ("<30>Nov 22 12:33:17 AM h1 app: x", ("app", "informational", "h1", "x")),
+    ("<30>1700000000 h1 app: x", ("app", "informational", "h1", "x")),
+    ("<30> 1 2026-11-22T00:33:17Z h1 app - - - x", ("app", "informational", "h1", "x")),
+    ("<189>Nov 22 00:33:17 2001:db8::1 7: *Nov 22 00:33:17: %A-5-B: x", ("A-5-B", "notice", "2001:db8::1", "*Nov 22 00:33:17: %A-5-B: x")),
+    ("<189>sw1: 123: Nov 22 00:33:17.123: %SYS-5-CONFIG_I: x", ("SYS-5-CONFIG_I", "notice", "sw1", "%SYS-5-CONFIG_I: x")),
     ("<14>Nov 22 00:33:17 pa1 1,2026/11/22 00:33:17,0,SYSTEM", ("", "informational", "pa1", "1,2026/11/22 00:33:17,0,SYSTEM")),
     ("<30>Nov 22 00:33:17 ap1 18e829aabbcc,U7PG2-4.3.20+11298: kernel: ath0: up", ("kernel", "informational", "ap1", "ath0: up")),
     ('<30>Nov 22 00:33:17 ("U7PG2,18e829aabbcc,v4.3.20.11298") kernel: ath0: up', ("kernel", "informational", "", "ath0: up")),
@@ -107,7 +117,9 @@ def test_any_bytes_decode_or_raise_decode_error(octets: bytes) -> None:
     assert len(message.text) <= 8192
 
 
-_HEADS = st.sampled_from(["", "Nov 22 00:33:17 ", "Nov  2 00:33:17 ", "Nov 22 00:33:17.123 ", "2026 ", "UTC: ", "CET ", "*"])
+_HEADS = st.sampled_from(
+    ["", "Nov 22 00:33:17 ", "Nov  2 00:33:17 ", "Nov 22 00:33:17.123 ", "2026 ", "UTC: ", "CET ", "*", "AM ", "TZ-6 ", "[x] "]
+)
 _WORDS = st.sampled_from(["h1 ", "CORE ", "2001:db8::1 ", "a: ", "CEF: ", "CEF:0|", "app: ", "app[7]: ", "x y ", "%A-3-B: ", "é: ", ""])
 
 
