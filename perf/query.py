@@ -140,6 +140,15 @@ class Top:
     value: npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What a formula was over a span: of `rows` five minutes `known` had a value; its quantiles are None where none had."""
+
+    rows: int
+    known: int
+    quantiles: dict[str, float | None]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
     """Entities or groups, largest first, with `value` f64[n, cells]; NaN where a cell is unknown; cells begin at `time_ns`."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from perf.curve import reduced
 from perf.history import tier_columns
-from perf.kpis import SPEED, Kpi, kpis
+from perf.kpis import SPEED, Formula, kpis
 from perf.names import Names
 from perf.query import (
     BUSY_DAYS_LIMIT,
@@ -24,6 +24,7 @@ from perf.query import (
     RangeQuery,
     Series,
     Sparks,
+    Spread,
     Top,
     TopQuery,
     TotalCurve,
@@ -76,8 +77,7 @@ class TelemetryStore:
         sql = _range_sql(metric, tier)
         key = query.entity if metric.entity == "interface" else query.entity << METRIC_BITS | metric.code
         start, end = query.start_ns - query.shift_ns, query.end_ns - query.shift_ns
-        speed = float(self._names.speeds(np.array([query.entity], np.uint64))[0])
-        found = await self._client.query(sql, {"key": key, "start": start, "end": end, "speed": speed})
+        found = await self._client.query(sql, {"key": key, "start": start, "end": end})
         columns = {name: _column(found, name, np.float64 if name in ("low", "value", "high") else np.int64) for name in _RANGE_COLUMNS}
         time_ns, low, mean, high, quality, step_s = reduced(columns, start, end, query.points)
         if tier != "raw":
@@ -109,7 +109,6 @@ class TelemetryStore:
             "limit": query.limit,
             "entities": list(query.entities or ()),
             "groups": list(query.groups or ()),
-            "speed": 0.0,
         }
         parts = []
         for first, last in self._ranges(query):
@@ -138,7 +137,7 @@ class TelemetryStore:
         rows = f"SELECT k, groupArray((cell, value)) AS pairs FROM ({cells}) GROUP BY k ORDER BY avg(value) DESC, k LIMIT {{limit:UInt32}}"  # noqa: S608 - as above
         sql = f"SELECT k, pair.1 AS cell, pair.2 AS value FROM ({rows}) ARRAY JOIN pairs AS pair"  # noqa: S608 - as above
         parameters: dict[str, Any] = {"start": query.start_ns, "end": query.end_ns, "width": query.width_ns, "limit": query.limit}
-        parameters |= {"entities": list(query.entities or ()), "groups": list(query.groups or ()), "speed": 0.0, "code": metric.code}
+        parameters |= {"entities": list(query.entities or ()), "groups": list(query.groups or ()), "code": metric.code}
         found = await self._client.query(sql, parameters)
         return _gridded(found, query)
 
@@ -179,12 +178,22 @@ class TelemetryStore:
             f"FROM {'interface' if wide else 'sample'}_{'raw' if raw else '5m'} FINAL WHERE {_BOUNDS[kind]} {there} {some} "
             f"ORDER BY time_ns, k LIMIT {{limit:UInt32}} {RAW_FINAL if wide and raw else ''}"
         )
-        span = {"start": query.start_ns, "end": query.end_ns, "limit": HISTORY_ROWS + 1, "speed": 0.0, "code": metric.code}
+        span = {"start": query.start_ns, "end": query.end_ns, "limit": HISTORY_ROWS + 1, "code": metric.code}
         found = await self._client.query(sql, {**span, "entities": list(query.entities or ())})
         if found and len(found["k"]) > HISTORY_ROWS:
             raise QueryError(f"that is more than {HISTORY_ROWS} values: ask for a shorter span or fewer resources")
         k, time_ns, v, w = (_column(found, name, dtype) for name, dtype in _HISTORY_COLUMNS.items())
         return History("raw" if raw else "5m", k, time_ns, v, w)
+
+    async def spread(self, formula: Formula, start_ns: int, end_ns: int, entities: tuple[int, ...] | None) -> Spread:
+        """What a formula over the counters of interfaces would have been over [start, end), from the five-minute means."""
+        some = "AND entity IN {entities:Array(UInt64)}" if entities is not None else ""
+        rows = f"SELECT {_formula_expression(formula, '_mean')} AS v FROM interface_5m FINAL WHERE {_BOUNDS['tier']} {some}"  # noqa: S608 - names come from the schema, values are bound
+        quantiles = ", ".join(f"quantileTDigestIf({level})(v, isFinite(v)) AS {name}" for name, level in _SPREAD.items())
+        sql = f"SELECT count() AS total, countIf(isFinite(v)) AS known, {quantiles} FROM ({rows})"  # noqa: S608 - as above
+        found = await self._client.query(sql, {"start": start_ns, "end": end_ns, "entities": list(entities or ())})
+        known = int(found["known"][0])
+        return Spread(int(found["total"][0]), known, {name: float(found[name][0]) if known else None for name in _SPREAD})
 
     async def slot(self, metric_name: str, slot_ns: int) -> Top:
         """The mean of every interface over the five minutes that begin at `slot_ns`, in order of key."""
@@ -193,7 +202,7 @@ class TelemetryStore:
             f"SELECT entity, toFloat64({_expression(metric, '_mean')}) AS value FROM interface_5m FINAL "  # noqa: S608 - names come from the schema, values are bound
             f"WHERE {_BOUNDS['tier']} ORDER BY entity"
         )
-        found = await self._client.query(sql, {"start": slot_ns, "end": slot_ns + TIER_S["5m"] * NS_PER_S, "speed": 0.0})
+        found = await self._client.query(sql, {"start": slot_ns, "end": slot_ns + TIER_S["5m"] * NS_PER_S})
         return Top(_column(found, "entity", np.uint64), _column(found, "value", np.float64))
 
     async def daily(
@@ -212,7 +221,7 @@ class TelemetryStore:
             f"SELECT entity, intDiv(toUnixTimestamp(time), 86400) AS day, {act} AS value FROM ({rows}) "  # noqa: S608 - as above
             "WHERE isFinite(v) GROUP BY entity, day ORDER BY entity"
         )
-        span = {"start": end - days * DAY_NS, "end": end, "speed": 0.0, "code": metric.code, "entities": list(entities or ())}
+        span = {"start": end - days * DAY_NS, "end": end, "code": metric.code, "entities": list(entities or ())}
         found = await self._client.query(sql, span)
         keys, row = np.unique(_column(found, "entity", np.uint64), return_inverse=True)
         matrix = np.full((len(keys), days), np.nan)
@@ -297,7 +306,7 @@ class TelemetryStore:
             f"SELECT {key} AS k, toUnixTimestamp64Nano(max(time)) AS t, argMax(toFloat64({value}), time) AS v FROM {table} FINAL "  # noqa: S608 - names come from the schema, values are bound
             f"WHERE {chosen} AND time >= fromUnixTimestamp64Nano({{start:Int64}}) GROUP BY k {RAW_FINAL}"
         )
-        found = await self._client.query(sql, {"keys": keys.tolist(), "start": since_ns, "speed": 0.0})
+        found = await self._client.query(sql, {"keys": keys.tolist(), "start": since_ns})
         return {int(k): (int(t), float(v)) for k, t, v in zip(*(found.get(name, ()) for name in "ktv"), strict=True)}
 
     async def insert_interface_tier(self, tier: str, columns: dict[str, Any], version: int) -> None:
@@ -337,6 +346,7 @@ def _largest(parts: list[Top], limit: int) -> Top:
 
 
 _STATISTIC = {f"p{n}": f"quantileExact(0.{n})" for n in (50, 90, 95, 98, 99)} | {"min": "min", "mean": "avg", "max": "max"}
+_SPREAD = {"p5": 0.05, "p50": 0.5, "p95": 0.95, "p100": 1.0}
 _SHARES = {f"p{n}": n / 100 for n in (50, 90, 95, 98, 99)}
 _HISTORY_COLUMNS: dict[str, Any] = {"k": np.uint64, "time_ns": np.int64, "v": np.float64, "w": np.float64}
 _RANGE_COLUMNS = ("time_ns", "low", "value", "high", "quality")
@@ -396,14 +406,14 @@ def _expression(metric: Metric, suffix: str) -> str:
     kpi = next((kpi for kpi in kpis() if kpi.metric == metric.name), None)
     if kpi is None:
         raise QueryError(f"{metric.name} is not stored")
-    return _kpi_expression(kpi, suffix)
+    return _formula_expression(kpi.formula, suffix)
 
 
-def _kpi_expression(kpi: Kpi, suffix: str) -> str:
+def _formula_expression(formula: Formula, suffix: str) -> str:
     def column(name: str) -> str:
-        return "{speed:Float64}" if name == SPEED else f"toFloat64({name}_rate{suffix})"
+        return "toFloat64(speed_bps)" if name == SPEED else f"toFloat64({name}_rate{suffix})"
 
-    return f"ifNull({kpi.formula.sql(column)}, nan)"
+    return f"ifNull({formula.sql(column)}, nan)"
 
 
 def _daily_columns(metric: Metric, statistic: DailyStatistic) -> tuple[str, str, str, str]:
