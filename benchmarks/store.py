@@ -1,4 +1,4 @@
-"""How long questions to the telemetry store take, beside Parquet and polars on the same rows.
+"""How long questions to the telemetry store take, beside Parquet and polars, and DuckDB where it is installed, on the same rows.
 
 One day of one interface and a last value from raw samples a minute; the top twenty of 10,000 interfaces by the 95th
 percentile from five-minute slots, over `--days` (30 in full: 86 million slots). The peer reads the columns it needs from
@@ -9,11 +9,13 @@ python -m benchmarks.store [--json] [--quick] [--days N]
 
 import argparse
 import asyncio
+import importlib
 import json
 import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,29 @@ async def median_ms(act: Callable[[], Awaitable[Any]], repeats: int) -> float:
     return 1e3 * statistics.median(spent)
 
 
+def duckdb_on(raw: Path, tier: Path, key: int) -> dict[str, dict[str, Callable[[], Awaitable[Any]]]]:
+    """The same questions to DuckDB over its own tables of the same rows, where it is installed."""
+    try:
+        duckdb: Any = importlib.import_module("duckdb")
+    except ImportError:
+        return {}
+    base = duckdb.connect()
+    base.execute("SET threads = 2")
+    for table, file in (("raw", raw), ("tier", tier)):
+        base.execute(f"CREATE TABLE {table} AS SELECT * FROM read_parquet('{file}')")
+
+    def asking(sql: str) -> Callable[[], Awaitable[Any]]:
+        return lambda: asyncio.to_thread(lambda: base.cursor().execute(sql).fetchnumpy())
+
+    mine = f"FROM raw WHERE entity = {key}"
+    questions = {
+        "day_of_one_interface": asking(f'SELECT "at", v {mine} ORDER BY "at"'),
+        "last_value": asking(f'SELECT max("at"), arg_max(v, "at") {mine}'),
+        "top_20_by_p95": asking("SELECT entity, quantile_disc(v, 0.95) AS p FROM tier GROUP BY entity ORDER BY p DESC LIMIT 20"),
+    }
+    return {f"duckdb {duckdb.__version__}": questions}
+
+
 async def measured(days: int, repeats: int) -> list[dict[str, Any]]:
     start_s = time.time_ns() // S // DAY_S * DAY_S - DAY_S
     network = topology(INTERFACES)
@@ -129,13 +154,16 @@ async def measured(days: int, repeats: int) -> list[dict[str, Any]]:
             }
             assert len((await store.top(top)).entity) == 20 and np.isfinite((await store.range(one)).mean).any()
             figures = []
+            others: dict[str, dict[str, Callable[[], Awaitable[Any]]]] = {
+                f"polars {pl.__version__}": {what: partial(in_polars, frame) for what, frame in peers.items()},
+                **duckdb_on(raw, tier, key),
+            }
             for what, ask in asked.items():
                 ours = await median_ms(ask, repeats)
-                theirs = await median_ms(lambda what=what: in_polars(peers[what]), repeats)  # type: ignore[misc]
-                about = {"name": what, "value": round(ours, 1), "unit": "ms", "goal": GOALS_MS[what], "days": days}
-                figures.append(
-                    {**about, "peer": f"polars {pl.__version__}", "peer_value": round(theirs, 1), "ratio": round(theirs / ours, 2)}
-                )
+                for peer, questions in others.items():
+                    theirs = await median_ms(questions[what], repeats)
+                    about = {"name": what, "value": round(ours, 1), "unit": "ms", "goal": GOALS_MS[what], "days": days}
+                    figures.append({**about, "peer": peer, "peer_value": round(theirs, 1), "ratio": round(theirs / ours, 2)})
             await client.close()
     return figures
 
