@@ -130,17 +130,25 @@ class Biller:
         return Sources(self.settings, self.billing.time_zone, self.tariffs, taxes.read(self.taxes), self.simulated)
 
     async def due(self, scope: Scope, now_ns: int) -> list[str]:
-        """Every span that can be billed now and is not, of all cycles, oldest first."""
+        """Every span that can be billed now and is not, of all cycles, oldest first; a run that did not come to its end is."""
         scope.require(Role.BILLING, "reading bill runs")
         ready_ns = now_ns - self.settings.grace_h * 3600 * NS_PER_S
         async with self.state.read() as conn:
             first = (await conn.execute(sa.select(sa.func.min(bill_run.c.start_ns)).where(bill_run.c.tenant == scope.tenant))).scalar()
             since_ns = ready_ns - DUE_NS if first is None else int(first)
-            begun = await snapshot.begun(conn, scope.tenant, since_ns)
+            since = await snapshot.begun(conn, scope.tenant, since_ns)
             everybody = await snapshot.customers_of(conn, scope.tenant)
-            return await membership.due(
-                conn, scope.tenant, everybody, self.billing.zone, self.settings.short_month, ready_ns=ready_ns, since=begun
+            names = await membership.due(
+                conn, scope.tenant, everybody, self.billing.zone, self.settings.short_month, ready_ns=ready_ns, since=since
             )
+            c, done = bill_run.c, bill_run_closed.c
+            ended = sa.and_(done.tenant == c.tenant, done.period == c.period)
+            runs = await conn.execute(
+                sa.select(c.period, c.start_ns, done.closed_ns).join(bill_run_closed, ended, isouter=True).where(c.tenant == scope.tenant)
+            )
+            held = {row.period: row for row in runs}
+        begun = [row for row in held.values() if row.closed_ns is None]
+        return [row.period for row in sorted(begun, key=lambda row: row.start_ns)] + [name for name in names if name not in held]
 
     async def _inputs(self, conn: AsyncConnection, scope: Scope, period: Period, now_ns: int, cutoff_ns: int | None) -> Inputs:
         run = await _run_row(conn, scope.tenant, period.name)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -418,3 +419,18 @@ async def test_every_engine_bills_the_same(any_state: State, tmp_path: Path) -> 
         ("debit", "1.flat", "2026-07", 6_200),  # the other tariff's fee stands for the one that was paid in advance
         ("debit", "1.flat#1", "2026-06", 3_100),
     ]
+
+
+async def test_a_run_that_was_broken_off_is_due_until_it_came_to_its_end(shop: Shop) -> None:
+    shop.flat("t", "31")
+    await add_service(shop.state, 1, await add_customer(shop.state, 1), "t", {}, active_from_ns=at("2026-06-01"))
+
+    def torn(name: str) -> None:
+        if name == "before_close":
+            raise RuntimeError(name)
+
+    with pytest.raises(RuntimeError, match="before_close"):
+        await replace(shop.biller, checkpoint=torn).run(CLERK, "2026-06", at("2026-07-01"), pages=False)
+    assert await shop.biller.due(CLERK, at("2026-07-02")) == ["2026-06"]
+    await shop.run("2026-06", "2026-07-02")
+    assert await shop.biller.due(CLERK, at("2026-07-02")) == []
