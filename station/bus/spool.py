@@ -149,6 +149,7 @@ class Spool:
         """The station has everything of this spool up to there."""
         if epoch == self.epoch and upto > self._journal.released:
             self._journal.release(min(upto, self._journal.durable))
+            self.sent = max(self.sent, upto)  # its answer may have been lost
             while self._recent and self._recent[0].sequence <= upto:
                 self._recent_octets -= len(self._recent.popleft().block)
 

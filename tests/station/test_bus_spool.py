@@ -67,6 +67,15 @@ async def test_what_the_station_has_leaves_and_another_spools_word_is_not_taken(
     assert spool.waiting == 1
 
 
+async def test_what_the_station_has_counts_as_sent_though_the_bus_never_answered(spool: Spool, clock: VirtualClock) -> None:
+    for n in range(3):
+        await spool.put([(clock.now_ns() + n, 1, b"x")])
+    spool.sent, spool.sent_ns = 1, clock.now_ns()
+    assert spool.oldest_ns == clock.now_ns()
+    spool.release(spool.epoch, 3)
+    assert (spool.sent, spool.oldest_ns, spool.waiting) == (3, 0, 0)
+
+
 async def test_going_back_reads_again_from_there_under_another_try(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "RECENT_OCTETS", 900)
     for n in range(8):
