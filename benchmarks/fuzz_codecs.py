@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gnmi_pb import gnmi_pb2 as pb
 
-from collectors.codecs import ber, plain_notices, snmp, sparkplug, syslog, twamp, usm
+from collectors.codecs import ber, cisco_mdt, plain_notices, snmp, sparkplug, syslog, twamp, usm
 from collectors.codecs import sflow as sflow_codec
 from collectors.codecs.ber import DecodeError
 from collectors.codecs.flow_decoder import FlowDecoder
@@ -319,6 +319,13 @@ def _netconf() -> list[bytes]:
     ]
 
 
+def _mdt() -> list[bytes]:
+    content = b"\x12\x07content\x7a\x0f\x12\x08in-bytes\x40\xe8\x07\x50\x03"
+    keys = b"\x12\x04keys\x7a\x0d\x12\x04name\x2a\x05Te0/1"
+    row = b"\x08\x05" + b"".join(b"\x7a" + bytes((len(one),)) + one for one in (keys, content))
+    return [b"\x32\x05m:a/b\x50\x09\x5a" + bytes((len(row),)) + row]
+
+
 CODECS: dict[str, Codec] = {
     "ber": Codec(lambda: [b"".join(snmp.encode_varbind(cell)[2:] for cell in _cells())], lambda: _read_ber),
     "snmp_v1": Codec(lambda: [_plain(Version.V1, PduType.RESPONSE, _cells()[1:4]), _trap_v1()], lambda: snmp.decode),
@@ -336,6 +343,7 @@ CODECS: dict[str, Codec] = {
     "sflow": Codec(_sflow, lambda: lambda octets: sflow_codec.decode(octets, Counter())),
     "gnmi": Codec(_gnmi_messages, _gnmi),
     "mqtt": Codec(lambda: [_publish(1, b"plant/a/cpu", b'{"v": 1}') + _publish(0, b"x", b"")], lambda: _mqtt),
+    "cisco_mdt": Codec(_mdt, lambda: cisco_mdt.notifications),
     "sparkplug": Codec(_sparkplug, lambda: sparkplug.decode),
     "netconf_event": Codec(_netconf, lambda: lambda octets: decode_netconf_event(octets.decode("utf-8", "replace"))),
     "twamp": Codec(lambda: [twamp.reflect(twamp.request(1, NOW_NS), 1, NOW_NS, NOW_NS)], lambda: twamp.reflected),
