@@ -1,6 +1,6 @@
 """The business side as a station has it: its parts made from one state store, what they do by themselves, and every route."""
 
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from bss.cash.station import Cash
 from bss.dunning.fulfilment import Login
 from bss.dunning.runner import Runner
 from bss.notes import Notes
+from bss.parties.customers import Customers
 from fault.notify.settings import SmtpSettings
 from fault.service import FaultService
 from perf.sla.levels import Levels
@@ -52,7 +53,10 @@ class Business:
         acts = tmf654.Acts(self.biller.state, self.balances, self.clock)
         return {"prepaid acts": lambda: acts.resume(STATION), "dunning": self.dunning.run, "cash": self.cash.resume}
 
-    def routers(self, samples: SampleSource, faults: FaultService, levels: Levels) -> list[APIRouter]:
+    def routers(
+        self, samples: SampleSource, faults: FaultService, levels: Levels, reload: Callable[[], Awaitable[object]]
+    ) -> list[APIRouter]:
+        """`reload` looks at the inventory again, where customers stand too."""
         state, settings, guard, clock = self.biller.state, self.biller.settings, self.guard, self.clock
         return [
             bss.api.router(state, self.biller, samples, clock),
@@ -62,6 +66,8 @@ class Business:
             tmf654.router(state, self.balances, guard, clock),
             tmf678.router(state, guard, clock),
             bss.receivables.tmf676.router(bss.api.proposals_of(state, self.biller), guard, clock),
-            *bss.parties.station.routers(state, settings, self.biller.billing.zone, guard, clock, faults, levels),
+            *bss.parties.station.routers(
+                Customers(state, settings.currency, reload), self.biller.billing.zone, guard, clock, faults, levels
+            ),
             *tmf_catalogue.routers(state, self.biller.tariffs, guard, clock),
         ]

@@ -482,7 +482,7 @@ class Station:
             perf.capacity_api.router(self.pipeline.names, self.telemetry, self.totals),
             billing_bridge.api.router(ground.state, clock, StoredFlows(FlowStore(self.client))),
             billing_bridge.tmf635.router(ground.state, ground.settings.billing, self.guard, clock),
-            *self.business.routers(self.telemetry, self.fault, self.levels),
+            *self.business.routers(self.telemetry, self.fault, self.levels, ground.picture.reload),
         ]
 
     async def components(self) -> Mapping[str, Mapping[str, Any]]:

@@ -1,7 +1,7 @@
 """Customers as clients make them by TMF629: a row of the inventory with a document beside it; and what erasing one comes to."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,12 +28,17 @@ NUMBER: Final = "customerNumber"
 ROW: Final = ("number", "name", "email", "address", "tax_id", "currency")
 
 
+async def _nobody() -> None:
+    """Nobody keeps a picture of the customers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Customers:
-    """Makes, changes and erases customers. `currency` is that of a customer who names none."""
+    """Makes, changes and erases customers. `currency` is that of a customer who names none; `changed` looks at them again."""
 
     state: State
     currency: str
+    changed: Callable[[], Awaitable[object]] = _nobody
 
     async def create(self, scope: Scope, sent: Json, now_ns: int) -> Json:
         """A customer, whole; ProblemError 400 or 409."""
@@ -47,6 +52,7 @@ class Customers:
             await conn.execute(sa.insert(tmf_document).values(**kept, body=json.dumps(body), changed_ns=now_ns))
             await tell(conn, scope, KIND, "Create", KIND.shown(id_, body), now_ns)
             await audit.record(conn, scope, "customer.create", f"customer:{id_}", now_ns=now_ns, after={"number": row["number"]})
+        await self.changed()
         return KIND.shown(id_, body) | {"status": body.get("status", "active")}
 
     async def change(self, scope: Scope, id_: str, patch: Json, now_ns: int) -> None:
@@ -65,6 +71,7 @@ class Customers:
             await write(conn, scope, OWN, id_, before, after, now_ns)
             names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
             await audit.record(conn, scope, "customer.change", f"customer:{id_}", now_ns=now_ns, after={"changed": names})
+        await self.changed()
 
     async def erase(self, scope: Scope, id_: str, reason: str, now_ns: int) -> str:
         """Forget a person: `erased` where nothing must be kept, `pseudonymised` where documents or money of theirs must.
@@ -92,6 +99,7 @@ class Customers:
             await conn.execute(sa.insert(erased_customer).values(**done))
             await tell(conn, scope, KIND, "Delete", KIND.shown(id_, {}), now_ns)
             await audit.record(conn, scope, f"customer.{outcome}", f"customer:{id_}", now_ns=now_ns, reason=reason)
+        await self.changed()
         return outcome
 
 

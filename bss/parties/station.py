@@ -10,7 +10,6 @@ from bss import tmf677, tmf_records
 from bss.parties import api
 from bss.parties.customers import Customers
 from bss.parties.view import View
-from bss.settings import BssSettings
 from fault.service import FaultService
 from fault.views import alarm_json
 from perf.sla.levels import Levels
@@ -18,19 +17,17 @@ from perf.sla.views import level_json
 from station.clock import Clock
 from station.scope import Scope
 from station.security.targets import Guard
-from station.state import State
 
 ALARMS_MAX = 50  # of one customer
 Json = dict[str, Any]
 
 
-def routers(
-    state: State, settings: BssSettings, zone: ZoneInfo, guard: Guard, clock: Clock, faults: FaultService, levels: Levels
-) -> list[APIRouter]:
+def routers(customers: Customers, zone: ZoneInfo, guard: Guard, clock: Clock, faults: FaultService, levels: Levels) -> list[APIRouter]:
     """Every route of parties, and TMF677."""
+    state = customers.state
     view = View(state, zone, lambda id_: alarms_of(faults, id_), levels_by(levels))
     shapes = (tmf_records.organizations, tmf_records.billing_accounts, tmf_records.customers)
-    return [*api.routers(Customers(state, settings.currency), view, *shapes, guard, clock), tmf677.router(state, zone, guard, clock)]
+    return [*api.routers(customers, view, *shapes, guard, clock), tmf677.router(state, zone, guard, clock)]
 
 
 def alarms_of(faults: FaultService, customer_id: str) -> Json:

@@ -145,6 +145,17 @@ async def test_a_customer_made_by_tmf629_is_a_row_that_can_be_billed_and_follows
     assert (await call(state, "PATCH", f"{path}/{id_}", {"name": "x"}, other)).status_code == 404
 
 
+async def test_who_keeps_a_picture_of_the_customers_hears_of_a_new_one(state: State) -> None:
+    heard: list[int] = []
+
+    async def look() -> None:
+        async with state.read() as conn:
+            heard.append(len((await conn.execute(sa.select(customer.c.id))).all()))
+
+    await Customers(state, "EUR", look).create(CLERK, MADE, NOW)
+    assert heard == [2]  # it is stored by then
+
+
 async def test_the_last_word_on_a_purpose_counts_and_every_word_is_kept(state: State) -> None:
     path = "/api/v1/customers/customer-1/consents"
     for given in (True, False):

@@ -209,9 +209,18 @@ def _add_customers(routes: APIRouter, network: Network) -> None:
 
     @routes.get("/customers/{customer_id}/overview")
     async def overview(caller: Caller, customer_id: str) -> dict[str, Any]:
-        account = {"balances": [{"currency": "EUR", "amount_minor": 11_900}], "open": [OPEN]}
-        service = {"id": uid("service", 0), "number": "S-1", "name": "Internet", "tariff": "volume", "sla": "gold", "active": True}
-        found = {"customer": known | {"email": "a@b.example", "address": "Kai 1\nHamburg", "tax_id": "DE1", "currency": "EUR"}}
+        account: dict[str, Any] = {"balances": [{"currency": "EUR", "amount_minor": 11_900}], "open": [OPEN]}
+        service: dict[str, Any] = {
+            "id": uid("service", 0),
+            "number": "S-1",
+            "name": "Internet",
+            "tariff": "volume",
+            "sla": "gold",
+            "active": True,
+        }
+        found: dict[str, Any] = {
+            "customer": known | {"email": "a@b.example", "address": "Kai 1\nHamburg", "tax_id": "DE1", "currency": "EUR"}
+        }
         found |= {"account": account, "services": [service | {"restriction": "throttle"}], "alarms_total": 0}
         found |= {"dunning": {"stage": 3, "standing": "throttle", "paused": "", "holds": 1}}
         found["consents"] = [{"purpose": "marketing", "given": True, "at": network.at(60)}]
