@@ -22,6 +22,7 @@ ROWS_MAX: Final = 10_000
 LEAVES_MAX: Final = 100_000
 DEPTH_MAX: Final = 32
 _NS_PER_MS: Final = 1_000_000
+_I64_MAX: Final = (1 << 63) - 1
 _ENCODING_PATH, _MSG_TIMESTAMP, _ROWS, _COMPACT = 6, 10, 11, 12
 _TIMESTAMP, _NAME, _FIELDS = 1, 2, 15
 
@@ -94,7 +95,7 @@ def _notification(path: str, row: _Node, time_ms: int) -> pb.Notification:
     elements = [pb.PathElem(name=name) for name in path.rpartition(":")[2].split("/") if name]
     if elements:
         elements[-1].key.update(keys)
-    made = pb.Notification(timestamp=(row.time_ms or time_ms) * _NS_PER_MS, prefix=pb.Path(elem=elements))
+    made = pb.Notification(timestamp=min((row.time_ms or time_ms) * _NS_PER_MS, _I64_MAX), prefix=pb.Path(elem=elements))
     for names, value in _leaves(parts.get("content", []), []):
         if len(made.update) == LEAVES_MAX:
             raise DecodeError("too many leaves")

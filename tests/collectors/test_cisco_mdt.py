@@ -67,6 +67,11 @@ def test_a_row_is_a_notification_whose_keys_stand_at_its_list() -> None:
     )
 
 
+def test_a_time_beyond_all_clocks_is_cut() -> None:
+    (one,) = notifications(telemetry(row("a", time_ms=1 << 63)))
+    assert one.timestamp == (1 << 63) - 1
+
+
 def test_compact_rows_and_endless_depth_are_refused() -> None:
     deep = b""
     for _ in range(DEPTH_MAX + 2):
