@@ -16,6 +16,7 @@ from station.channel import Channel
 from station.clock import Clock
 from station.telemetry.client import TelemetryError
 
+FIRST_S: Final = 120.0  # the start of a station has better to do
 AGAIN_S: Final = 600.0  # after the store did not answer
 
 log = structlog.get_logger(__name__)
@@ -44,6 +45,7 @@ class Foresight:
                 rule.raised.add(key)
 
     async def run(self) -> None:
+        await asyncio.sleep(FIRST_S)
         while True:
             try:
                 found = await self.look()

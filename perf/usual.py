@@ -41,7 +41,7 @@ SETTLED_NS: Final = 90 * NS_PER_S  # after its end a slot is stored
 SECOND_LOOKS_MAX: Final = 50  # of a slot; when the whole network is odd, that is what it is
 LATELY: Final = 6  # slots in which the second look must find something odd
 ODD: Final = 0.5
-AGAIN_S: Final = 60.0
+EVERY_S: Final = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -106,13 +106,13 @@ class Unusual:
 
     async def run(self) -> None:
         while self.rules and self._series:
+            await asyncio.sleep(EVERY_S)  # the start of a station has better to do
             try:
                 found = await self.look()
                 if found:
                     await self._events.put(tuple(found))
             except TelemetryError as error:  # counted by the client
                 log.warning("the usual waits for the store", error=str(error)[:200])
-            await asyncio.sleep(AGAIN_S)
 
     async def look(self) -> list[Event]:
         """What the newest whole slot says; nothing when it was looked at, or is of a holiday."""
