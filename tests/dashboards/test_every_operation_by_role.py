@@ -158,7 +158,12 @@ OPERATIONS: Final[list[tuple[str, str, str, Any]]] = [
     ("GET /api/v1/capacity", Role.VIEWER, "", None),
     ("POST /api/v1/thresholds/preview", Role.ENGINEER, "", PREVIEW),
     ("GET /api/v1/kpis", Role.VIEWER, "", None),
-    ("POST /api/v1/kpis/preview", Role.ENGINEER, "", {"formula": "in_octets", "start": "2026-10-01T00:00:00Z", "end": "2026-10-02T00:00:00Z"}),
+    (
+        "POST /api/v1/kpis/preview",
+        Role.ENGINEER,
+        "",
+        {"formula": "in_octets", "start": "2026-10-01T00:00:00Z", "end": "2026-10-02T00:00:00Z"},
+    ),
     ("GET /api/v1/heatmap", Role.VIEWER, "", None),
     ("POST /api/v1/write", Role.OPERATOR, "", None),
     ("POST /v1/metrics", Role.OPERATOR, "", None),
