@@ -128,7 +128,8 @@ def _lines(version: TariffVersion, frame: pl.DataFrame, events: pl.DataFrame, sl
         before = [f"amount:{name}" for name, _ in made]
         for line in price.columns(own, Columns(head, place, _most(frame), before, frozenset(covered))):
             name = f"{place}.{line.name}"
-            columns = [line.quanta.alias(f"quanta:{name}"), line.amount.cast(WIDE).alias(f"amount:{name}")]
+            amount = pl.when(line.present).then(line.amount.cast(WIDE))  # where there is no line, later charges see none
+            columns = [line.quanta.alias(f"quanta:{name}"), amount.alias(f"amount:{name}")]
             frame = frame.with_columns(*columns, line.present.alias(f"present:{name}"))
             made.append((name, line))
             if line.covers is not None:

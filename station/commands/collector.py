@@ -26,12 +26,12 @@ def run(config: Path | None, data: Path | None) -> int:
 
         folder = data_folder(data)
         settings = settings_in_force(config, folder)
-        set_up()
         try:
             identity = load(folder)
         except NotEnrolledError as error:
             complain(str(error))
             return FAILED
+        set_up()
 
         async def until_stopped() -> None:
             settle()

@@ -259,6 +259,13 @@ def test_numbers_beyond_the_columns_are_rated_by_the_oracle_and_counted() -> Non
     assert RATED_BY_ORACLE._value.get() == before + 1
 
 
+def test_a_charge_that_is_not_due_is_nothing_to_cap() -> None:
+    text = HEAD + 'kind = "early_termination"\nterm_months = 24\nfixed = "10"\n[[charges]]\nkind = "cap"\namount = "1"\n'
+    versions, rated = [parse("t", date(2026, 1, 1), text)], [(0, plain(ended_after=served)) for served in (-1, 24, 3)]
+    assert by_engine(versions, rated) == by_oracle(versions, rated)
+    assert [row[3] for row in by_oracle(versions, rated)] == [0, 0, 1000, -900]
+
+
 def test_a_key_that_is_no_number_belongs_to_the_rest() -> None:
     text = HEAD + 'kind = "per_event"\nmeter = "m"\nunit_size = 1\n'
     text += 'zones = [{ name = "one", prefixes = ["1"], price = "1" }, { name = "rest", prefixes = [""], price = "2" }]\n'
