@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+# Test files at once.
+JOBS ?= 2
 
 .PHONY: setup peers demo test check bench torture soak clean
 setup: .venv/.ready
@@ -23,7 +25,7 @@ check: .venv/.ready
 	$(BIN)/lint-imports
 
 test: .venv/.ready peers
-	$(BIN)/python -m pytest tests -q --durations=15
+	$(BIN)/python -m pytest tests -q -n $(JOBS) --dist loadfile --durations=15
 
 bench: .venv/.ready
 	@$(BIN)/python -m benchmarks
