@@ -22,7 +22,7 @@ START_WITHIN_S: Final = 30.0  # 2,000 devices need a while
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports of one demo: the usual ones where they are free, so that two demos may run on one machine."""
+    """The ports of one demo: the usual ones for the first on a machine, where they are free; any for another."""
 
     agents: int
     gnmi: int
@@ -30,12 +30,12 @@ class Ports:
     syslog: int
 
     @classmethod
-    def free(cls) -> "Ports":
+    def free(cls, *, usual: bool) -> "Ports":
         return cls(
-            free_port(SEED_ADDRESS, AGENTS_PORT),
-            free_port(SEED_ADDRESS, GNMI_PORT, socket.SOCK_STREAM),
-            free_port(LOOPBACK, TRAPS_PORT),
-            free_port(LOOPBACK, SYSLOG_PORT),
+            free_port(SEED_ADDRESS, AGENTS_PORT if usual else 0),
+            free_port(SEED_ADDRESS, GNMI_PORT if usual else 0, socket.SOCK_STREAM),
+            free_port(LOOPBACK, TRAPS_PORT if usual else 0),
+            free_port(LOOPBACK, SYSLOG_PORT if usual else 0),
         )
 
 
@@ -43,7 +43,8 @@ class SimulatedNetwork:
     """`start` it, load what else is to be loaded, then wait until it is `ready`."""
 
     def __init__(self, folder: Path, size: int, *, script: bool, poisoned: bool, hostile: str = "") -> None:
-        self.size, self.poisoned, self.ports = size, poisoned, Ports.free()
+        self._first = first_demo()
+        self.size, self.poisoned, self.ports = size, poisoned, Ports.free(usual=self._first is not None)
         self.token = secrets.token_urlsafe(32)
         self._token_file = folder / "simulator.token"
         arguments = ["simulator", "--size", str(size), "--seed", str(SEED), "--data", str(folder / "simulator")]
@@ -74,6 +75,19 @@ class SimulatedNetwork:
 
     async def stop(self) -> None:
         await self._child.stop()
+        if self._first is not None:
+            self._first.close()
+
+
+def first_demo() -> socket.socket | None:
+    """What only one demo of a machine has while it lives, None for the others: two that begin at once would both find ports free."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind("\0trunkline demo")
+    except OSError:
+        claim.close()
+        return None
+    return claim
 
 
 def free_port(address: str, wanted: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
