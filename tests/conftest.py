@@ -40,6 +40,15 @@ def postgres_url(postgres_server: Any) -> str:
     return f"postgresql+asyncpg://postgres@/{name}?host={postgres_server.pgdata}"
 
 
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[State]:
+    """A state store with its tables, empty."""
+    made = State(f"sqlite+aiosqlite:///{tmp_path / 'state.db'}")
+    await made.create_all()
+    yield made
+    await made.close()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def any_state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
     """An empty state store, once on each engine; its tables are not made yet."""

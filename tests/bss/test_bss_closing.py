@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,6 @@ from tests.billing_bridge.calling import client
 from tests.billing_bridge.metered import CLERK, at
 
 UTC = ZoneInfo("UTC")
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path / 'state.db'}")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 def document(

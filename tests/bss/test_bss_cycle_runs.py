@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,6 @@ from tests.bss.test_bss_billing import invoices
 
 FLAT = 'summary = "s"\ncurrency = "{currency}"\nrounding = "half_up"\n{head}\n[[charges]]\nkind = "flat"\namount = "{amount}"\n{more}\n'
 SETTINGS = BssSettings(operator_country="DE", operator_tax_id="DE123456789", grace_h=0)
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path / 'state.db'}")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 class Shop:

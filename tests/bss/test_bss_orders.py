@@ -1,11 +1,8 @@
 """What people tell billing over HTTP: plans, charges once, splits, rates, disputes; previews, approvals, the catalogue's lint."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from bss.api import router
 from bss.disputes import held
@@ -18,14 +15,6 @@ from tests.billing_bridge.metered import ArraySource, add_customer, add_service,
 from tests.bss.test_bss_cycle_runs import GERMANY, SETTINGS, Shop, lines
 
 ANN, BOB = Scope(1, Role.BILLING, user="ann"), Scope(1, Role.BILLING, user="bob")
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path / 'state.db'}")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 class Desk:

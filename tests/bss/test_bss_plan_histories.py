@@ -1,7 +1,6 @@
 """Whatever changes of tariff become known when, what was billed for each period in the end is what the final plan costs."""
 
 import random
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,14 +18,6 @@ from tests.bss.test_bss_cycle_runs import Shop
 
 pytestmark = pytest.mark.slow
 FEES = {"ahead": 3_100, "behind": 6_217, "dear": 9_301}
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path / 'state.db'}")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 async def change(state: State, day: date, made: str, tariff: str, was: str) -> None:

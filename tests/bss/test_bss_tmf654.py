@@ -1,7 +1,6 @@
 """TMF654: buckets as they are, acts done once whatever dies between, in the shapes of the specification."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,14 +25,6 @@ pytestmark = pytest.mark.slow
 NOW = 1_790_000_000 * NS
 SPEC = json.loads((Path(__file__).parents[1] / "cases" / "tmf" / "TMF654-PrepayBalance-v4.0.0.json").read_text())
 MINE = {"partyAccount": {"id": "customer-1"}}
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path / 'state.db'}")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 async def call(state: State, method: str, path: str, scope: Any = CLERK, **more: Any) -> httpx.Response:

@@ -1,7 +1,6 @@
 """From facts and customers to the answers of the API, impact included."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -40,14 +39,6 @@ def facts(n: int, name: str, site: str, *near: tuple[int, int]) -> DeviceFacts:
         InterfaceFacts(i, text, admin_status=1, oper_status=1, speed_bps=10**10) for i, text in enumerate(("p1", "p2", "cust"), 1)
     )
     return DeviceFacts(f"192.0.2.{n}", 161, "default", name, "", "", site, chassis_id=f"02:0{n}", interfaces=ports, neighbours=said)
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path}/state.db")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 @pytest.fixture

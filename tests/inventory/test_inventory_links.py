@@ -1,8 +1,6 @@
 """Links from neighbours' words: from both sides, from one, by any name of a port, and honest about what is missing."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,14 +121,6 @@ def test_a_name_that_two_devices_have_means_neither() -> None:
 def test_the_order_of_the_words_does_not_matter() -> None:
     rows = [heard(1, 1, 2), heard(2, 1, 1), heard(2, 2, 3), heard(3, 1, 2), heard(1, 2, 3)]
     assert links_of(rows)[0] == links_of(rows[::-1])[0]
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path}/state.db")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 def facts(n: int, *neighbours: tuple[int, int]) -> DeviceFacts:

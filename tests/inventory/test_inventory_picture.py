@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -20,14 +18,6 @@ from station.state import State
 NOW = 1_800_000_000_000_000_000
 PORTS = (InterfaceFacts(1, "xe-0", oper_status=1, admin_status=1), InterfaceFacts(2, "xe-1", oper_status=1, admin_status=1))
 CORE = DeviceFacts("192.0.2.1", 161, "default", "ham-core-1", "", "", "Kiel, North [54.3, 10.1]", chassis_id="02:01", interfaces=PORTS)
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path}/state.db")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 def messages(hub: Hub) -> list[tuple[str, dict[str, object]]]:

@@ -1,8 +1,6 @@
 """One look at a device becomes rows: once, and with nothing lost when things move."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,14 +39,6 @@ CORE = DeviceFacts(
     neighbours=(NeighbourFacts("lldp", 1, "xe-0/0/0", "02:00:00:00:00:02", "xe-0/0/0", remote_name="ber-core-1"),),
     addresses=("192.0.2.1", "198.51.100.1", "127.0.0.1", "fe80::1"),
 )
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path}/state.db")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 async def look(state: State, facts: DeviceFacts, now_ns: int = NOW) -> Reconciled:

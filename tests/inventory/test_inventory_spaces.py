@@ -1,8 +1,6 @@
 """Overlapping addresses: an address means a device within its own address space only."""
 
-from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -18,14 +16,6 @@ from station.scope import STATION
 from station.state import State
 
 NOW = 1_800_000_000_000_000_000
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path}/state.db")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 def router(address: str, vrf: str = "", name: str = "r", chassis: str = "") -> DeviceFacts:

@@ -1,8 +1,6 @@
 """Links where LLDP is silent: by the two ends of a subnet, by routing, by whoever is alone behind a port."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,14 +115,6 @@ def test_a_neighbour_that_named_itself_is_not_missing_twice() -> None:
 
 
 # -- in the store --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path}/state.db")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 def router(n: int, address: str, *neighbours: NeighbourFacts, problems: tuple[str, ...] = ()) -> DeviceFacts:

@@ -2,9 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -16,14 +14,6 @@ from station.security.store import audit_head
 from station.state import State
 
 COLUMNS = ("at_ns", "actor", "act", "object", "before", "after", "reason", "hash")
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path}/state.db")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 async def write(state: State, count: int, scope: Scope = STATION) -> None:

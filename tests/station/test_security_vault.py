@@ -4,7 +4,6 @@ import asyncio
 import base64
 import logging
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,6 @@ from station.security.vault import Key, Secret, Vault, VaultError, load_key
 from station.state import State
 
 CANARY = "canary-public-7f3a"
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[State]:
-    made = State(f"sqlite+aiosqlite:///{tmp_path}/state.db")
-    await made.create_all()
-    yield made
-    await made.close()
 
 
 @pytest.fixture
