@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fault import incident_store, queries, store
 from fault.alarms import SEVERITIES, Alarm, AlarmBook, Change, Severity, Shelf
 from fault.filters import FilterError, Term, parse
+from fault.incidents import Incident
 from fault.queries import AlarmQuery, Sort, Which
 from fault.resources import Resources
 from fault.service import Act, ActionRefusedError, FaultService
@@ -90,11 +91,10 @@ def router(service: FaultService) -> APIRouter:
     @api.get("/incidents/{key}")
     async def incident(caller: Caller, key: str) -> dict[str, Any]:
         async with service.state.read() as conn:
-            where = [store.incident.c.id == key, *seen_incidents(caller, service.resources)]
-            found = await incident_store.incidents_where(conn, caller.tenant, *where)
-        if not found:
+            it = await seen_incident(conn, caller, service.resources, key)
+        if it is None:
             raise not_found("incident")
-        return incident_json(found[0])
+        return incident_json(it)
 
     return api
 
@@ -213,6 +213,13 @@ def seen_incidents(caller: Scope, resources: Resources) -> list[sa.ColumnElement
         return []
     mine = sa.select(store.alarm.c.incident_id).where(*queries.visible(caller, resources))
     return [store.incident.c.id.in_(mine)]
+
+
+async def seen_incident(conn: AsyncConnection, caller: Scope, resources: Resources, key: str) -> Incident | None:
+    """The incident, where the caller may see it."""
+    where = [store.incident.c.id == key, *seen_incidents(caller, resources)]
+    found = await incident_store.incidents_where(conn, caller.tenant, *where)
+    return found[0] if found else None
 
 
 async def _summary(conn: AsyncConnection, caller: Scope, service: FaultService) -> dict[str, Any]:

@@ -377,7 +377,8 @@ class FaultService:
         said = self._correlator.feed(now_ns, feed)
         self.incidents.take(said, alarms, self._resources, now_ns)
         for key in self.incidents.touched:  # what an incident let go and no other took
-            if not alarms[key].incident_id and not alarms[key].is_cleared:
+            loose = alarms.get(key)
+            if loose is not None and not loose.incident_id and not loose.is_cleared:
                 self._young.setdefault(key, now_ns)
         ids = {change.alarm_id for change in changes if change.what in STATE_CHANGES}
         for key in {alarms[key].incident_id for key in ids} & self.incidents.incidents.keys() - self.incidents.changed:

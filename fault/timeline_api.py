@@ -5,9 +5,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from fastapi import APIRouter
 
-from fault import incident_store, queries, store
+from fault import queries, store
 from fault.alarms import Severity
-from fault.api import seen_incidents
+from fault.api import seen_incident
 from fault.service import FaultService
 from fault.views import incident_json
 from station.clock import NS_PER_S
@@ -27,11 +27,9 @@ def router(service: FaultService) -> APIRouter:
     async def timeline(caller: Caller, key: str) -> dict[str, Any]:
         """The alarms that the caller may see; `whole` false when there was more than is listed."""
         async with service.state.read() as conn:
-            where = [store.incident.c.id == key, *seen_incidents(caller, service.resources)]
-            found = await incident_store.incidents_where(conn, caller.tenant, *where)
-            if not found:
+            it = await seen_incident(conn, caller, service.resources, key)
+            if it is None:
                 raise not_found("incident")
-            it = found[0]
             from_ns, to_ns = it.opened_ns - BEFORE_NS, (it.closed_ns or service.clock.now_ns()) + AFTER_NS
             h, a, m = store.alarm_history.c, store.alarm.c, store.incident_alarm.c
             joined = store.incident_alarm.join(store.alarm, sa.and_(a.tenant == m.tenant, a.id == m.alarm_id))

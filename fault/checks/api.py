@@ -7,9 +7,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fault import incident_store
 from fault import store as fault_store
-from fault.api import seen_incidents
+from fault.api import seen_incident
 from fault.checks import store
 from fault.checks.runner import FirstChecks
 from fault.incidents import Incident
@@ -54,11 +53,10 @@ def router(service: FaultService, checks: FirstChecks, runbooks: Sequence[Runboo
 
 
 async def _incident(conn: AsyncConnection, caller: Scope, service: FaultService, key: str) -> Incident:
-    where = [fault_store.incident.c.id == key, *seen_incidents(caller, service.resources)]
-    found = await incident_store.incidents_where(conn, caller.tenant, *where)
-    if not found:
+    it = await seen_incident(conn, caller, service.resources, key)
+    if it is None:
         raise not_found("incident")
-    return found[0]
+    return it
 
 
 async def _types(conn: AsyncConnection, caller: Scope, it: Incident) -> list[str]:

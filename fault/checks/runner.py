@@ -102,9 +102,9 @@ class FirstChecks:
         at_ns, root = service.clock.now_ns(), it.root.resource_id
         alarmed = [alarm.resource for key in it.root_alarm_ids if (alarm := service.book.alarms.get(key)) is not None]
         asked = subjects(root, alarmed, service.resources)
-        found = [check for each in await asyncio.gather(*(self._of(subject, it) for subject in asked)) for check in each]
-        FIRST_CHECKS.labels("asked" if found else "nobody").inc()
         try:
+            found = [check for each in await asyncio.gather(*(self._of(subject, it) for subject in asked)) for check in each]
+            FIRST_CHECKS.labels("asked" if found else "nobody").inc()
             async with service.state.write() as conn:
                 await store.save(conn, service.tenant, (it.id, root), at_ns, found)
         except SQLAlchemyError as error:

@@ -45,7 +45,8 @@ def subjects(root: str, alarmed: Sequence[str], resources: Resources) -> list[Su
 def _linked(device_no: int, resources: Resources) -> list[Entity]:
     """The interfaces of a device at links."""
     topology = resources.topology
-    ends = sorted({end for link in topology.links.values() for end in (link.a, link.b) if end >> 16 == device_no})
+    links = [link for _, link in topology.neighbours.get(device_no, ())]
+    ends = sorted({end for link in links for end in (link.a, link.b) if end >> 16 == device_no})
     return [topology.entities[end] for end in ends if end in topology.entities]
 
 

@@ -31,13 +31,8 @@ class Near:
     """The devices within some links of one, by public ids; looked up once for each picture of the network."""
 
     def __init__(self, topology: Topology) -> None:
-        self._beside: dict[str, set[str]] = {}
+        self._topology = topology
         self._known: dict[tuple[str, int], tuple[str, ...]] = {}
-        for link in topology.links.values():
-            a, b = topology.devices.get(link.a >> 16), topology.devices.get(link.b >> 16)
-            if a is not None and b is not None:
-                self._beside.setdefault(a.id, set()).add(b.id)
-                self._beside.setdefault(b.id, set()).add(a.id)
 
     def of(self, device: str, hops: int) -> tuple[str, ...]:
         """Nearest first, the device itself before all."""
@@ -45,10 +40,17 @@ class Near:
         if found is None:
             seen, ring = {device: None}, [device]
             for _ in range(hops):
-                ring = sorted({other for each in ring for other in self._beside.get(each, ())} - seen.keys())
+                ring = sorted({other for each in ring for other in self._beside(each)} - seen.keys())
                 seen.update(dict.fromkeys(ring))
             found = self._known[device, hops] = tuple(seen)
         return found
+
+    def _beside(self, device: str) -> Iterator[str]:
+        topology = self._topology
+        it = topology.device_by_id.get(device)
+        for no, _ in topology.neighbours.get(it.no, ()) if it is not None else ():
+            if no in topology.devices:
+                yield topology.devices[no].id
 
 
 @dataclass(slots=True)

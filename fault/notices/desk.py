@@ -6,9 +6,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fault import incident_store
 from fault import store as fault_store
-from fault.api import seen_incidents
+from fault.api import seen_incident
 from fault.incidents import Incident
 from fault.notices import store
 from fault.notices.drafts import PUBLIC, Draft, drafts
@@ -45,7 +44,7 @@ class Desk:
         caller.require(Role.OPERATOR, ACT)
         now_ns = self._clock.now_ns()
         async with self.state.write() as conn:
-            it = await self._incident(conn, caller, incident_id)
+            it = await seen_incident(conn, caller, self.service.resources, incident_id)
             if it is None:
                 return None
             before = await store.listed(conn, caller.tenant, store.notice.c.incident_id == incident_id)
@@ -71,7 +70,7 @@ class Desk:
             if before is None:
                 return None
             after = {"recipient": recipient, "subject": subject, "text": text}
-            await store.change(conn, caller.tenant, key, **after)
+            await _set(conn, caller, key, **after)
             was = {name: before[name] for name in after}
             await audit.record(conn, caller, "notice.change", f"notice:{key}", now_ns=self._clock.now_ns(), before=was, after=after)
         return {**before, **after}
@@ -85,7 +84,7 @@ class Desk:
             before = await self._draft(conn, caller, key)
             if before is None:
                 return None
-            await store.change(conn, caller.tenant, key, **done)
+            await _set(conn, caller, key, **done)
             await audit.record(conn, caller, "notice.drop", f"notice:{key}", now_ns=now_ns)
         return {**before, **done}
 
@@ -99,7 +98,7 @@ class Desk:
                 return None
             message_id = "" if row["customer_id"] == PUBLIC else await self._post(conn, caller, row, webhook, now_ns)
             done = {"state": "sent", "done_ns": now_ns, "done_by": caller.user[:255], "message_id": message_id}
-            await store.change(conn, caller.tenant, key, **done)
+            await _set(conn, caller, key, **done)
             said = {name: row[name] for name in ("customer", "recipient", "subject", "text")}
             await audit.record(conn, caller, "notice.send", f"notice:{key}", now_ns=now_ns, after=said)
         self._notifier.wake()
@@ -124,18 +123,19 @@ class Desk:
         rows = await store.listed(conn, caller.tenant, store.notice.c.id == key, *seen(caller))
         if rows and rows[0]["state"] != "draft":
             raise NoticeError("state", f"It is {rows[0]['state']} already.")
-        if not rows or await self._incident(conn, caller, rows[0]["incident_id"]) is None:
+        if not rows or await seen_incident(conn, caller, self.service.resources, rows[0]["incident_id"]) is None:
             return None
         return rows[0]
-
-    async def _incident(self, conn: AsyncConnection, caller: Scope, key: str) -> Incident | None:
-        where = [fault_store.incident.c.id == key, *seen_incidents(caller, self.service.resources)]
-        found = await incident_store.incidents_where(conn, caller.tenant, *where)
-        return found[0] if found else None
 
     async def _regions(self, conn: AsyncConnection, it: Incident) -> set[str]:
         alarms = await fault_store.alarms_by_id(conn, self.service.tenant, list(it.root_alarm_ids))
         return {alarm.place.region for alarm in alarms}
+
+
+async def _set(conn: AsyncConnection, caller: Scope, key: str, **values: Any) -> None:
+    """Set columns of a draft; NoticeError, and with it nothing of the transaction, where another was quicker."""
+    if not await store.change(conn, caller.tenant, key, **values):
+        raise NoticeError("state", "It is no draft any more.")
 
 
 def seen(caller: Scope) -> list[sa.ColumnElement[bool]]:

@@ -11,7 +11,6 @@ from fault.store import incident
 from station.clock import NS_PER_S
 from station.state import Row, metadata
 
-STATES: Final = ("draft", "sent", "dropped")
 SHOWN_AFTER_S: Final = 86_400  # a public notice stays this long after the end of its incident
 NOTICES_MAX: Final = 2_000
 PUBLIC_MAX: Final = 20

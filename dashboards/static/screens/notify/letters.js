@@ -11,7 +11,7 @@ const EVERY_MS = 30_000;
 const STATES = { "": "all", draft: "drafts", sent: "sent", dropped: "dropped" };
 const WORDS = { opened: "begins", update: "goes on", closed: "is over" };
 const whom = (it) => (it.public ? "everybody (status page)" : it.customer);
-const stateOf = (it) => (it.state !== "sent" ? it.state : it.public ? "published" : it.delivery === "delivered" ? "delivered" : it.delivery === "failed" ? "not delivered" : "on its way");
+const stateOf = (it) => (it.state !== "sent" ? it.state : it.public ? "published" : it.delivery === "delivered" ? "delivered" : it.delivery === "failed" ? "not delivered" : it.delivery === "pending" ? "on its way" : it.state);
 
 function Letter({ it, again, onClose }) {
   const form = useRef(null);
