@@ -145,4 +145,4 @@ def device_of(topology: Topology, context: Any) -> int:
     if found or context.peer_identities() is None:
         return found
     named = {octets.decode("utf-8", "replace") for octets in context.peer_identities()}
-    return next((device.no for device in topology.devices.values() if device.name in named), 0)
+    return next((device.no for name in sorted(named) if (device := topology.device_by_name.get(name)) is not None), 0)

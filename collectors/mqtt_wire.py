@@ -14,7 +14,7 @@ from typing import Any, Final
 from paho.mqtt.enums import MQTTErrorCode
 
 CHUNK_OCTETS: Final = 1 << 16
-PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 0x30, 0x40, 0x50, 0x60, 0x70
+CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 0x20, 0x30, 0x40, 0x50, 0x60, 0x70
 _ANSWER: Final = struct.Struct(">BBH")
 
 Publish = Callable[[str, bytes, int, int], None]
@@ -72,6 +72,8 @@ class PacketReader:
             self._held.discard(identifier)
             self._answer(PUBCOMP, [identifier])
             return MQTTErrorCode.MQTT_ERR_SUCCESS
+        if command & 0xF0 == CONNACK and body[:2] == b"\0\0":  # the broker knows nothing of a former session, and numbers anew
+            self._held.clear()
         client = self._client
         client._in_packet["command"], client._in_packet["packet"] = command, bytearray(body)
         client._in_packet["remaining_length"] = len(body)

@@ -67,7 +67,8 @@ class Discovery:
 
     async def run(self) -> None:
         """Look at the configured ranges now and every `rediscover_s`, and at what `request` asks for, until cancelled."""
-        self.runs.extendleft(reversed(await kept(self._state, STATION)))
+        known = (*await kept(self._state, STATION), *self.runs)  # a part that failed begins again
+        self.runs = deque({one.id: one for one in known}.values(), RUNS_KEPT)
         if self._settings.ranges:
             await self.discover(STATION, self._settings.ranges)
         while True:

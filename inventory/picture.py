@@ -173,7 +173,7 @@ def build(rows: Rows, version: int, station_devices: Sequence[str] = (), gateway
         services=_services(rows),
         addresses={row["address"]: row["device_no"] for row in rows["device_address"]},
         addresses_in=_spaces(rows["vrf_address"]),
-        collectors={row["id"]: _collector(row) for row in rows["collector"] if not row["revoked_ns"]},
+        collectors={row["id"]: _collector(row) for row in rows["collector"] if row["user_key"] and not row["revoked_ns"]},
         missing=tuple(_missing(row) for row in rows["unresolved_neighbour"]),
     )
     return replace(topology, station_devices=roots(topology, station_devices, gateways))

@@ -48,9 +48,7 @@ class Foresight:
         await asyncio.sleep(FIRST_S)
         while True:
             try:
-                found = await self.look()
-                if found:
-                    await self._events.put(tuple(found))
+                await self.look()
                 wait_s = self._every_s
             except TelemetryError as error:  # counted by the client
                 log.warning("trends wait for the store", error=str(error)[:200])
@@ -58,7 +56,7 @@ class Foresight:
             await asyncio.sleep(wait_s)
 
     async def look(self) -> list[Event]:
-        """What every rule says of the whole days before now."""
+        """What every rule says of the whole days before now; told as it is found, since a rule never says it again."""
         now_ns, made = self.clock.now_ns(), list[Event]()
         for rule in self.rules:
             try:
@@ -68,5 +66,7 @@ class Foresight:
                 continue
             events = await asyncio.to_thread(rule.events, daily.entity, daily.value, now_ns, self._names.resource_of)
             EVENTS.labels(rule.name).inc(len(events))
+            if events:
+                await self._events.put(tuple(events))
             made += events
         return made

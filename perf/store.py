@@ -425,8 +425,8 @@ def _daily_columns(metric: Metric, statistic: DailyStatistic) -> tuple[str, str,
     if metric.entity == "interface":
         if metric.kind == "state":
             raise QueryError(f"{metric.name}: a state has no {statistic}")
-        tier, act = ("1h", "max") if statistic == "busy_hour" else ("1d", "max")
-        return "entity", f"interface_{tier}", _expression(metric, "_mean" if statistic == "busy_hour" else f"_{statistic}"), f"{act}(v)"
+        tier, suffix = ("1h", "_mean") if statistic == "busy_hour" else ("1d", f"_{statistic}")
+        return "entity", f"interface_{tier}", _expression(metric, suffix), "max(v)"
     if statistic == "busy_hour":
         raise QueryError(f"{metric.name}: busy hours are of rates and ratios of interfaces")
     return "bitShiftRight(series, 8)", "sample_5m", statistic, f"{'avg' if statistic == 'mean' else statistic}(v)"

@@ -108,14 +108,12 @@ class Unusual:
         while self.rules and self._series:
             await asyncio.sleep(EVERY_S)  # the start of a station has better to do
             try:
-                found = await self.look()
-                if found:
-                    await self._events.put(tuple(found))
+                await self.look()
             except TelemetryError as error:  # counted by the client
                 log.warning("the usual waits for the store", error=str(error)[:200])
 
     async def look(self) -> list[Event]:
-        """What the newest whole slot says; nothing when it was looked at, or is of a holiday."""
+        """What the newest whole slot says, told as it is found; nothing when it was looked at, or is of a holiday."""
         now_ns = self._clock.now_ns()
         slot_ns = (now_ns - SETTLED_NS) // SLOT_NS * SLOT_NS - SLOT_NS
         if slot_ns <= self._last_ns or slot_ns // DAY_NS in self._holidays:
@@ -123,7 +121,10 @@ class Unusual:
         await self._learn(slot_ns // DAY_NS)
         made: list[Event] = []
         for metric in dict.fromkeys(rule.metric.name for rule in self.rules):
-            made += await self._compared(metric, slot_ns)
+            events = await self._compared(metric, slot_ns)
+            if events:
+                await self._events.put(tuple(events))
+            made += events
         self._last_ns = slot_ns
         return made
 

@@ -11,7 +11,7 @@ from collectors.codecs.syslog import MESSAGE_OCTETS_MAX
 
 FRAME_OCTETS_MAX: Final = 4 * MESSAGE_OCTETS_MAX
 _COUNT = re.compile(rb"([1-9]\d{0,4}) ")  # RFC 6587, 3.4.1: MSG-LEN SP
-_HALF_A_COUNT = re.compile(rb"[1-9]\d{0,4} ?$")
+_HALF_A_COUNT = re.compile(rb"[1-9]\d{0,4} ?\Z")
 _END = re.compile(rb"[\n\0]")  # RFC 6587, 3.4.2: LF as most write it, or NUL
 
 

@@ -129,12 +129,19 @@ class FirstChecks:
         except OSError as error:
             return Check(kind, subject.name, "unknown", str(error) or type(error).__name__)
 
+    def _meant(self, subject: Subject) -> str:
+        """The address to ask; OSError where it means another device from here."""
+        device = self._service.resources.topology.devices.get(subject.no)
+        if device is not None and device.vrf:
+            raise OSError("its address means it only in its own address space")
+        return subject.address
+
     async def _ping(self, subject: Subject) -> Check:
-        return pinged(subject.name, await self._looker.ping(subject.address, PINGS, 2.0))
+        return pinged(subject.name, await self._looker.ping(self._meant(subject), PINGS, 2.0))
 
     async def _trace(self, subject: Subject) -> Check:
         topology = self._service.resources.topology
-        way = await self._looker.trace(subject.address)
+        way = await self._looker.trace(self._meant(subject))
         names = {hop: topology.devices[topology.addresses[hop]].name for hop in way.hops if topology.addresses.get(hop) in topology.devices}
         return traced(subject.name, way, names)
 

@@ -16,7 +16,7 @@ from station.batch import SampleBatch
 from station.channel import Channel
 
 COUNTER_END: Final = 2.0**64
-EXACT_END: Final = 2.0**53  # a double names every integer below
+TIME_END: Final = 1 << 63
 _TYPES: Final[tuple[Any, ...]] = (np.int64, np.uint64, np.float64, np.uint64)
 DURABLE_WITHIN_S: Final = 20.0
 
@@ -62,7 +62,7 @@ class Intake:
                 refused[place.reason] += len(one.samples)
                 continue
             for time_ns, value in one.samples:
-                reason = _refusal(place, value)
+                reason = _refusal(place, value) or ("" if -TIME_END <= time_ns < TIME_END else "not_a_time")
                 if reason:
                     refused[reason] += 1
                 else:

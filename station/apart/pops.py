@@ -197,7 +197,11 @@ class Pops:
 
     async def refresh(self) -> None:
         """Read the register again: who is new may come in, who is revoked is cut off."""
-        self.rows = living(await self.registry.rows())
+        rows = living(await self.registry.rows())
+        gone, self.rows = self.rows.keys() - rows.keys(), rows
+        for key in gone:
+            cleared = Event(self._clock.now_ns(), key, BLIND_ALARM, "cleared", "the collector was revoked", source="pops")
+            await self._fault.events.put((cleared,))
         await self.picture.reload()
         if self._folder is not None and self._folder.write_users((key, row["user_key"]) for key, row in self.rows.items()) and self._server:
             await self._server.reload()
@@ -214,8 +218,6 @@ class Pops:
         """Cut a collector off; False when there is no such living one."""
         done = await self.registry.revoke(scope, key)
         if done:
-            cleared = Event(self._clock.now_ns(), key, BLIND_ALARM, "cleared", "the collector was revoked", source="pops")
-            await self._fault.events.put((cleared,))
             await self.refresh()
         return done
 
@@ -310,7 +312,7 @@ class Pops:
         self._draw(self.picture.current())
         theirs = self._may.get(label.collector)
         known = frozenset() if theirs is None else frozenset(theirs.tolist())
-        heard = [self._own_word(one, known) for one in notices.decode(block)]
+        heard = [self._own_word(one, known) for one in notices.messages(said)]
         await self._fault.hear(heard, position=(f"bus/{label.collector}/{label.epoch}", label.sequence))
         return 0
 

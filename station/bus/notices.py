@@ -29,7 +29,11 @@ def encode(notifications: Sequence[Notification]) -> bytes:
 
 def decode(block: bytes) -> list[Notification]:
     """The messages of a block; BlockError for anything else."""
-    columns = unpacked(block)
+    return messages(unpacked(block))
+
+
+def messages(columns: Any) -> list[Notification]:
+    """The messages of a document; BlockError for anything else."""
     try:
         texts = columns["texts"]
         rows = zip(*(columns[name] for name in (*_NUMBERS, *_TEXTS, "fields", "authenticated")), strict=True)

@@ -88,6 +88,14 @@ def test_a_message_of_qos_2_is_taken_once_however_often_it_is_sent() -> None:
     assert [payload for _, payload, _, _ in heard] == [b"1", b"2"]
 
 
+def test_a_broker_that_lost_the_session_numbers_anew() -> None:
+    held, heard = {7}, list[Any]()
+    client = Client([b"\x20\x02\x00\x00", publish("a", b"new", 7, 2)])
+    reader = PacketReader(client, lambda *message: heard.append(message), held)
+    assert [reader.read() for _ in range(2)] == [OK] * 2
+    assert [payload for _, payload, _, _ in heard] == [b"new"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

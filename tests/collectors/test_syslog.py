@@ -157,6 +157,11 @@ def test_a_line_without_end_is_cut_and_the_next_is_read() -> None:
     assert (frames.cut, frames.rest()) == (1, b"")
 
 
+def test_a_line_of_digits_is_a_line_once_it_ends() -> None:
+    frames = Frames()
+    assert [frames.feed(octets) for octets in (b"123\n", b"45", b"6\n")] == [[b"123"], [], [b"456"]]
+
+
 def test_half_a_counted_frame_is_lost_and_counted() -> None:
     frames = Frames()
     assert (frames.feed(b"30 <13>half"), frames.rest(), frames.cut) == ([], b"", 1)

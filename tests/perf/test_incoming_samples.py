@@ -93,6 +93,7 @@ BAD = {
     "not_a_number": Told("trunkline_interface_receive_bytes_total", PORT, ((NOW, float("nan")), (NOW, float("inf")))),
     "negative_counter": Told("trunkline_interface_receive_bytes_total", PORT, ((NOW, -1.0),)),
     "too_large": Told("trunkline_interface_receive_bytes_total", PORT, ((NOW, 2.0**64),)),
+    "not_a_time": Told("trunkline_interface_receive_bytes_total", PORT, ((1 << 63, 1.0), (-(1 << 63) - 1, 1.0))),
     "unknown_metric": Told("node_load1", PORT, ((NOW, 1.0),)),
     "unknown_device": Told("trunkline_interface_receive_bytes_total", (("node", "nobody"),), ((NOW, 1.0),)),
     "unknown_entity": Told("trunkline_interface_receive_bytes_total", (("node", "ham-core-1"),), ((NOW, 1.0),)),

@@ -1,17 +1,18 @@
 """The register of collectors: enrolled once by a token, revoked at once; and what its API says."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from inventory.picture import Picture
 from station.bus.keys import Keys
 from station.bus.link import Login
 from station.bus.registry import TOKEN_VALID_S, NewCollector, Registry, RegistryError, invitation, invited, living
 from station.bus.server import BusFolder, collector_permissions
 from station.bus.settings import BusSettings
 from station.clock import NS_PER_S, VirtualClock
+from station.hub import Hub
 from station.scope import STATION, ForbiddenError, Role, Scope
 from station.security import audit
 from station.state import State
@@ -23,11 +24,8 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-async def registry(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Registry]:
-    state = State(f"sqlite+aiosqlite:///{tmp_path}/state.db")
-    await state.create_all()
-    yield Registry(state, clock)
-    await state.close()
+def registry(state: State, clock: VirtualClock) -> Registry:
+    return Registry(state, clock)
 
 
 def keys_of(token: str) -> dict[str, str]:
@@ -111,3 +109,11 @@ def test_the_files_of_the_bus_are_their_owners_only(tmp_path: Path) -> None:
     folder.write_config((2, 10))
     assert '"sync_interval": "always"' in folder.config.read_text()
     assert {path.stat().st_mode & 0o077 for path in folder.path.iterdir()} == {0}
+
+
+async def test_who_is_only_invited_has_no_share_of_the_network(registry: Registry, state: State) -> None:
+    key, token = await registry.add(STATION, NewCollector(name="north"))
+    picture = Picture(state, Hub())
+    assert not (await picture.reload()).collectors
+    await registry.enrol(keys_of(token))
+    assert set((await picture.reload()).collectors) == {key}
