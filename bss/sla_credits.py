@@ -75,7 +75,7 @@ def credit_of(level: Level, documents: Sequence[Mapping[str, Any]]) -> Credit:
 
 def _recurs(line: Mapping[str, Any]) -> bool:
     """Whether a line asks for the service itself; corrections of other months do not count."""
-    return str(line["charge"]).rpartition(".")[2] in RECURRING and line["amount_minor"] > 0 and not line.get("corrects")
+    return str(line["charge"]).partition("#")[0].rpartition(".")[2] in RECURRING and line["amount_minor"] > 0 and not line.get("corrects")
 
 
 def _part(amount_minor: int, percent: Decimal) -> int:

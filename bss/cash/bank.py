@@ -153,7 +153,12 @@ class Bank:
             return "unexplained"
         code = row["return_code"] or "unknown"
         if item["state"] == "paid":
-            await self.payments.reverse(scope, item["payment_id"], "returned", code, now_ns)
+            try:
+                await self.payments.reverse(scope, item["payment_id"], "returned", code, now_ns)
+            except AccountError as error:  # refunded in part: a person's matter, and no reason to stop what comes after it
+                said = {"state": "unexplained", "reason": str(error)[:255], "customer_id": item["customer_id"]}
+                await self._note(scope, row, said, now_ns)
+                return "unexplained"
         async with self.state.write() as conn:
             await _set_item(conn, scope.tenant, item["id"], {"state": "returned", "reason": code[:64]})
             if code in CORE_REVOKES:

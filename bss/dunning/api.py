@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bss.dunning.cases import Dunning, end_hold, place_hold
 from bss.dunning.store import dunning_case, dunning_hold, dunning_request, dunning_step, service_restriction
+from bss.receivables import account as accounts
 from bss.receivables.api import Body, Id, Reason, ReasonIn, mine, refused
 from inventory.store import customer, service
 from station.clock import Clock
@@ -91,8 +92,11 @@ def _add_holds(routes: APIRouter, state: State, clock: Clock) -> None:
         now_ns, to_ns = clock.now_ns(), time_ns(body.until) if body.until else 0
         if to_ns and to_ns <= now_ns:
             raise ProblemError(422, "Not possible", "The hold would be over already.")
-        async with state.write() as conn:
-            id_ = await place_hold(conn, caller, customer_id, body.kind, body.reason, now_ns, document_id=body.document, to_ns=to_ns)
+        with refused():
+            async with state.write() as conn:
+                held = await accounts.locked(conn, caller.tenant, customer_id) if body.document else None
+                about = held.item(body.document).id if held else ""
+                id_ = await place_hold(conn, caller, customer_id, body.kind, body.reason, now_ns, document_id=about, to_ns=to_ns)
         return {"id": id_}
 
     @routes.post("/holds/{hold_id}/end", status_code=204)

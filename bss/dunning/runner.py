@@ -17,6 +17,7 @@ from bss.dunning.fulfilment import Fulfilment, FulfilmentError, Request
 from bss.dunning.settings import DunningSettings
 from bss.dunning.store import dunning_request, service_restriction
 from bss.metrics import DUNNING_REQUESTS
+from bss.receivables.account import AccountError
 from station.clock import NS_PER_S, Clock
 from station.scope import Scope
 from station.security import audit
@@ -84,7 +85,11 @@ class Runner:
         if asked.act != "write_off":
             return await self.ways.carry_out(asked)
         assert self.dunning is not None
-        return f"{await self.dunning.write_off(self.scope, asked.customer_id, self.clock.now_ns())} proposed"
+        try:
+            n = await self.dunning.write_off(self.scope, asked.customer_id, self.clock.now_ns())
+        except AccountError as error:
+            raise FulfilmentError(str(error), final=error.reason == "conflict") from error
+        return f"{n} proposed"
 
     async def _done(self, row: Mapping[str, Any], said: str) -> None:
         """The answer, with what is in force from now on; a request that was overtaken meanwhile says nothing of it."""

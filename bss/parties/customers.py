@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bss.cash.store import bank_entry, sepa_mandate
+from bss.dunning.store import dunning_request
 from bss.parties.kinds import customers
 from bss.parties.store import erased_customer, party_consent
 from bss.receivables import account as accounts
@@ -50,7 +51,7 @@ class Customers:
             await conn.execute(sa.insert(customer).values(**row))
             kept = {"tenant": scope.tenant, "api": KIND.api, "kind": KIND.name, "id": id_, "customer_id": id_, "created_ns": now_ns}
             await conn.execute(sa.insert(tmf_document).values(**kept, body=json.dumps(body), changed_ns=now_ns))
-            await tell(conn, scope, KIND, "Create", KIND.shown(id_, body), now_ns)
+            await tell(conn, scope, _of_customer(id_), "Create", KIND.shown(id_, body), now_ns)
             await audit.record(conn, scope, "customer.create", f"customer:{id_}", now_ns=now_ns, after={"number": row["number"]})
         await self.changed()
         return KIND.shown(id_, body) | {"status": body.get("status", "active")}
@@ -59,16 +60,17 @@ class Customers:
         """Merge a patch; the inventory's row follows. ProblemError 404."""
         async with self.state.write() as conn:
             row = await _known(conn, scope, id_)
-            before = await _document(conn, scope.tenant, id_) or _whole(row)
+            document = await _document(conn, scope.tenant, id_)
+            before = document or _whole(row)
             after = merged(before, KIND.checked(patch))
             _complete(after)
             values = _row(after, row["number"], row["currency"])
             await _free(conn, scope.tenant, values["number"], id_)
             await conn.execute(sa.update(customer).where(customer.c.tenant == scope.tenant, customer.c.id == id_).values(**values))
-            if not await _document(conn, scope.tenant, id_):
+            if not document:
                 kept = {"tenant": scope.tenant, "api": KIND.api, "kind": KIND.name, "id": id_, "customer_id": id_, "created_ns": now_ns}
                 await conn.execute(sa.insert(tmf_document).values(**kept, body=json.dumps(before), changed_ns=now_ns))
-            await write(conn, scope, OWN, id_, before, after, now_ns)
+            await write(conn, scope, _of_customer(id_), id_, before, after, now_ns)
             names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
             await audit.record(conn, scope, "customer.change", f"customer:{id_}", now_ns=now_ns, after={"changed": names})
         await self.changed()
@@ -97,13 +99,15 @@ class Customers:
             await _forget(conn, scope.tenant, dict(row), keep=keep)
             done = {"tenant": scope.tenant, "customer_id": id_, "outcome": outcome, "at_ns": now_ns, "erased_by": scope.user[:64]}
             await conn.execute(sa.insert(erased_customer).values(**done))
-            await tell(conn, scope, KIND, "Delete", KIND.shown(id_, {}), now_ns)
+            await tell(conn, scope, _of_customer(id_), "Delete", KIND.shown(id_, {}), now_ns)
             await audit.record(conn, scope, f"customer.{outcome}", f"customer:{id_}", now_ns=now_ns, reason=reason)
         await self.changed()
         return outcome
 
 
-OWN: Final = Kind(KIND.api, KIND.base, KIND.name, KIND.attributes, states=KIND.states, customer_of=lambda body: str(body.get("id", "")))
+def _of_customer(id_: str) -> Kind:
+    """A customer's document is its own, whoever is the engaged party."""
+    return replace(KIND, customer_of=lambda _: id_)
 
 
 def _complete(body: Json) -> None:
@@ -179,11 +183,13 @@ async def _forget(conn: AsyncConnection, tenant: int, row: Mapping[str, Any], *,
     id_ = row["id"]
     for table in (tmf_document, party_consent, billing_profile):
         await conn.execute(sa.delete(table).where(table.c.tenant == tenant, table.c.customer_id == id_))
-    m, e, p = sepa_mandate.c, bank_entry.c, payment.c
+    m, e, p, q = sepa_mandate.c, bank_entry.c, payment.c, dunning_request.c
     gone = {"holder": "", "iban": "", "bic": "", "state": "revoked", "reason": "erased"}
     await conn.execute(sa.update(sepa_mandate).where(m.tenant == tenant, m.customer_id == id_).values(**gone))
     await conn.execute(sa.update(bank_entry).where(e.tenant == tenant, e.customer_id == id_).values(name="", iban="", words=""))
     await conn.execute(sa.update(payment).where(p.tenant == tenant, p.customer_id == id_).values(words="", token=""))
+    letters = (q.tenant == tenant, q.customer_id == id_, q.act == "notice")
+    await conn.execute(sa.update(dunning_request).where(*letters).values(body="{}", answer=""))
     mine = (customer.c.tenant == tenant, customer.c.id == id_)
     if keep:
         blank = {"name": f"Erased customer {row['number']}", "email": "", "address": "", "tax_id": ""}

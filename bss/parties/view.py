@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_bridge import periods
 from billing_bridge.portions import Span, portions
 from billing_bridge.usage import UsageState
-from bss.dunning.store import dunning_case, dunning_hold, service_restriction
+from bss.dunning.cases import standing_holds
+from bss.dunning.store import dunning_case, service_restriction
 from bss.parties.store import party_consent
 from bss.receivables import account as accounts
 from bss.receivables.statement import overview
@@ -58,7 +59,7 @@ class View:
             found["account"] = overview(held, today)
             found["bills"] = await _bills(conn, scope.tenant, id_)
             found["payments"] = await _payments(conn, scope.tenant, id_)
-            found["dunning"] = await _dunning(conn, scope.tenant, id_)
+            found["dunning"] = await _dunning(conn, scope.tenant, id_, now_ns)
             for name, (api, kind) in DOCUMENTS.items():
                 found[name] = await _documents(conn, scope.tenant, api, kind, id_)
             found["usage"] = await _usage(conn, scope, Span(month.start_ns, month.end_ns), {one["id"] for one in services})
@@ -109,12 +110,11 @@ async def _payments(conn: AsyncConnection, tenant: int, id_: str) -> list[Json]:
     return [{name: row[name] for name in names} for row in (await conn.execute(query)).mappings()]
 
 
-async def _dunning(conn: AsyncConnection, tenant: int, id_: str) -> Json:
-    c, h = dunning_case.c, dunning_hold.c
+async def _dunning(conn: AsyncConnection, tenant: int, id_: str, now_ns: int) -> Json:
+    c = dunning_case.c
     row = (await conn.execute(sa.select(dunning_case).where(c.tenant == tenant, c.customer_id == id_))).mappings().first()
-    held = sa.select(sa.func.count()).where(h.tenant == tenant, h.customer_id == id_, h.ended_by == "")
     standing = {name: row[name] for name in ("stage", "standing", "paused")} if row else {"stage": 0, "standing": "", "paused": ""}
-    return standing | {"holds": (await conn.execute(held)).scalar_one()}
+    return standing | {"holds": len(await standing_holds(conn, tenant, id_, now_ns))}
 
 
 async def _documents(conn: AsyncConnection, tenant: int, api: str, kind: str, id_: str) -> list[Json]:

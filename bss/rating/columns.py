@@ -13,12 +13,13 @@ from fractions import Fraction
 import polars as pl
 
 from bss import money
+from bss.cycles import SPAN_MAX_DAYS
 from bss.money import Rounding
 from bss.rating.terms import Edge, Edges, Proration, Terms
 
 WIDE = pl.Int128
 LIMIT = (1 << 127) - 1
-PARTS_MAX = 32 * 86_400  # no proration has a larger whole: the seconds of a month
+PARTS_MAX = (SPAN_MAX_DAYS + 1) * 86_400  # no proration has a larger whole: the seconds of the longest cycle
 
 
 class TooWideError(Exception):

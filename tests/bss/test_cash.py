@@ -276,6 +276,26 @@ async def test_a_collection_is_paid_by_its_id_or_its_batch_and_a_return_opens_th
     assert sum((await balances(state)).values()) == 0 and (await balances(state))["Assets:Cash"] == 1_000
 
 
+async def test_a_return_that_cannot_be_reversed_is_kept_with_its_reason_and_holds_nothing_up(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refunded(*_: object, **__: object) -> None:
+        raise AccountError("refunded", "A part of it was refunded.")
+
+    await owed(state, "A-1", 1_000)
+    await mandate(state)
+    await collected(state)
+    (one,), bank = await items(state), Bank(payments(state))
+    assert await bank.take(CLERK, camt(entry("r1", "10.00", transaction("10.00", e2e=one["id"])), closing="1010.00"), NOW) == {"matched": 1}
+    monkeypatch.setattr(Payments, "reverse", refunded)
+    back = entry("r2", "10.00", transaction("10.00", e2e=one["id"], rtr="AM04", sign="DBIT"), sign="DBIT")
+    more = camt(back, entry("r3", "5.00"), opening="1010.00", closing="1005.00", number="S-2")
+    assert await bank.take(CLERK, more, NOW + DAY_NS) == {"unexplained": 1, "unallocated": 1}
+    async with state.read() as conn:
+        reasons = (await conn.execute(sa.select(bank_entry.c.reason).where(bank_entry.c.state == "unexplained"))).scalars().all()
+    assert reasons == ["A part of it was refunded."]
+
+
 async def test_a_station_that_died_between_keeping_and_reading_reads_on(state: State) -> None:
     await owed(state, "A-1", 1_000)
     bank = Bank(payments(state))

@@ -18,7 +18,7 @@ from billing_bridge.sessions import SessionReport, take
 from billing_bridge.settings import BillingSettings
 from billing_bridge.store import usage_session
 from bss.dunning import api
-from bss.dunning.cases import Dunning, end_hold, place_hold
+from bss.dunning.cases import Dunning, end_hold, place_hold, standing_holds
 from bss.dunning.fulfilment import FulfilmentError, Letters, Request, Sessions, Ways, Webhook, signature
 from bss.dunning.runner import Runner
 from bss.dunning.settings import DunningSettings, NasSettings
@@ -266,6 +266,17 @@ async def test_nothing_is_asked_twice_by_two_stations_and_nobody_reads_anothers_
         assert (await http.get("/api/v1/dunning/cases")).json()["items"] == []
         held = await http.post("/api/v1/accounts/customer-1/holds", json={"kind": "dispute", "reason": "x"})
         assert held.status_code == 404
+
+
+async def test_a_dispute_is_placed_by_a_documents_number_and_only_by_one_that_is_there(state: State) -> None:
+    await owed(state)
+    running = runner(state, Noted(), VirtualClock(START))
+    async with client(CLERK, api.router(state, running.dunning, VirtualClock(START))) as http:
+        for document, status in (("INV-1", 201), ("INV-2", 404)):
+            body = {"kind": "dispute", "reason": "x", "document": document}
+            assert (await http.post("/api/v1/accounts/customer-1/holds", json=body)).status_code == status
+    async with state.read() as conn:
+        assert [row["document_id"] for row in await standing_holds(conn, 1, "customer-1", START)] == ["id-INV-1"]
 
 
 class Nas(asyncio.DatagramProtocol):

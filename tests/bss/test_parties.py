@@ -28,6 +28,7 @@ from station.scope import Role
 from station.security import audit
 from station.security.targets import Guard
 from station.state import State
+from station.tmf.store import tmf_document
 from tests.billing_bridge.calling import client
 from tests.billing_bridge.metered import CLERK, add_customer, add_service, at, network
 
@@ -219,9 +220,12 @@ async def add_service_end(state: State) -> None:
 
 async def test_a_customer_of_whom_nothing_must_be_kept_is_gone(state: State) -> None:
     made = (await call(state, "POST", "/tmf-api/customerManagement/v4/customer", MADE)).json()
-    assert (await call(state, "DELETE", f"/tmf-api/customerManagement/v4/customer/{made['id']}", scope=CHIEF)).status_code == 204
+    path = f"/tmf-api/customerManagement/v4/customer/{made['id']}"
+    assert (await call(state, "PATCH", path, {"name": "Another Name"})).status_code == 200
+    assert (await call(state, "DELETE", path, scope=CHIEF)).status_code == 204
     async with state.read() as conn:
         assert (await conn.execute(sa.select(customer.c.id))).scalars().all() == ["customer-1"]
+        assert (await conn.execute(sa.select(tmf_document.c.id).where(tmf_document.c.id == made["id"]))).all() == []
 
 
 async def test_consumption_of_this_month_and_what_is_left_of_buckets_has_its_shape(state: State) -> None:
