@@ -39,9 +39,8 @@ def router(names: Names, store: TelemetryStore) -> APIRouter:
         topology = names.topology()
         entities, numbers, named = within(topology, caller, region), None, dict[int, tuple[str, str]]()
         if by != "interface":
-            keys = entities if entities is not None else tuple(topology.entities)
-            if known.entity == "device":
-                keys = tuple(sorted({key >> 16 << 16 for key in keys}))
+            keys = entities if entities is not None else (*topology.entities, *(no << 16 for no in topology.devices))
+            keys = tuple(key for key in keys if (key & 0xFFFF == 0) == (known.entity == "device"))
             entities, numbers, owners = groups(topology, by, keys)
             named = dict(enumerate(owners, 1))
         with asking():

@@ -23,9 +23,10 @@ def visible(topology: Topology, scope: Scope) -> Callable[[int], bool]:
 
 
 def within(topology: Topology, caller: Scope, region: str) -> tuple[int, ...] | None:
-    """The entities of a region that a caller may see; None where that is every one."""
+    """The entities of a region that a caller may see, devices among them; None where that is every one."""
     if not (caller.regions or caller.customers or region):
         return None
     seen, sites = visible(topology, caller), {key for key, site in topology.sites.items() if site.region == region}
     inside = {no for no, device in topology.devices.items() if not region or device.site_id in sites}
-    return tuple(key for key in topology.entities if key >> 16 in inside and seen(key))
+    keys = (*topology.entities, *(no << 16 for no in topology.devices))  # a device's own readings are its entity 0
+    return tuple(key for key in keys if key >> 16 in inside and seen(key))

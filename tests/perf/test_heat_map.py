@@ -1,5 +1,7 @@
 """Heat maps: the same question for each part of a span, by interface, by what it belongs to, and of readings that are no rates."""
 
+from dataclasses import replace
+
 import httpx
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from inventory.topology import Topology
 from perf.grouping import groups
 from perf.heat_api import router
 from perf.query import GridQuery, QueryError
+from perf.visible import within
 from station.catalogue import code_of
+from station.scope import Role, Scope
 from station.web import iso
 from tests.perf.conftest import HOUR, METERED, PLAIN, SENSOR, Small, topology
 from tests.perf.test_threshold_preview import ask_as_station
@@ -37,6 +41,16 @@ async def test_cells_are_parts_of_the_span_and_gaps_stay_gaps(small: Small, now_
     assert together.value.tolist() == [[32.0, 56.0]]
     with pytest.raises(QueryError, match="states"):
         await small.store.grid(GridQuery("interface.oper_status", "mean", now_ns, now_ns + HOUR))
+
+
+def test_a_device_is_seen_by_its_region_and_not_by_a_customer_of_one_of_its_ports() -> None:
+    picture: Topology = topology()
+    device = METERED >> 16 << 16
+    site = picture.sites[picture.devices[METERED >> 16].site_id]
+    nobody = Scope(1, Role.VIEWER, user="x")
+    assert device in (within(picture, nobody, site.region) or ())
+    owner = picture.services["v1"].customer_id
+    assert within(picture, replace(nobody, customers=(owner,)), "") == (METERED,)
 
 
 async def asked(small: Small, path: str) -> httpx.Response:
